@@ -1,0 +1,20 @@
+//! `bench-model`: what is asked, what was seen, what it means.
+//!
+//! Pure: no Kafka client, no async runtime, no clock, no file system. Everything here takes values and
+//! returns values, so its properties run in seconds. Rooms from the ground floor up; a lower one never
+//! imports a higher one (held by `bench-runner/tests/layering.rs`).
+
+pub mod ids;
+pub mod settings;
+pub mod fault;
+pub mod profile;
+pub mod plan;
+pub mod schedule;
+pub mod message;
+pub mod ledger;
+pub mod reading;
+pub mod segment;
+pub mod latency;
+pub mod wire;
+pub mod verdict;
+pub mod result;

@@ -1,0 +1,252 @@
+//! The stored schema of a run: a manifest, and one result for each cell. Versioned; see `docs/formats.md`.
+
+use crate::fault::FaultRecord;
+use crate::latency::Percentile;
+use crate::plan::Cell;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Major.minor of the stored schema: a reader refuses another major, and ignores unknown fields of a newer minor.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// `manifest.json`: what was asked, of what, on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema: String,
+    /// Run id, also the directory's name.
+    pub run: String,
+    /// UTC, RFC 3339.
+    pub started: String,
+    /// UTC, RFC 3339; empty while the run goes on.
+    pub ended: String,
+    /// The exact command line.
+    pub command: Vec<String>,
+    /// Our version and git revision (`-dirty` if so).
+    pub revision: String,
+    /// Client library and version, e.g. `librdkafka 2.12.1`.
+    pub client: String,
+    /// The profiles: name, why, and the source text.
+    pub profiles: Vec<ProfileSource>,
+    /// All planned cells, in the order of execution.
+    pub plan: Vec<Cell>,
+    /// Combinations that cannot be: label and reason.
+    pub skipped: Vec<Skipped>,
+    /// The cluster.
+    pub cluster: ClusterFacts,
+    /// The host.
+    pub host: HostFacts,
+    /// Doubts about the run as a whole.
+    pub caveats: Vec<Caveat>,
+    /// Ended by an interrupt.
+    pub interrupted: bool,
+}
+
+/// A profile as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileSource {
+    /// Its name.
+    pub name: String,
+    /// Why it exists.
+    pub why: String,
+    /// Its text.
+    pub text: String,
+    /// `--set` overrides applied to it.
+    pub overrides: Vec<String>,
+}
+
+/// A combination that was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The profile.
+    pub profile: String,
+    /// What it would have been.
+    pub label: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The cluster under test.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// `local`, `external` or `mock`.
+    pub provider: String,
+    /// Product and version, e.g. `Apache Kafka 4.3.1`; `mock: not Kafka; no durability claim` for the mock.
+    pub version: String,
+    /// Number of brokers.
+    pub brokers: u16,
+    /// Feature levels, e.g. metadata.version.
+    pub features: BTreeMap<String, String>,
+    /// Effective broker settings (read back).
+    pub settings: BTreeMap<String, String>,
+    /// JVM flags, Java version, heap (local).
+    pub facts: BTreeMap<String, String>,
+    /// Seconds from the start command until the probe was accepted.
+    pub start_s: Option<f64>,
+    /// The warm-up of the brokers.
+    pub warm: Option<Warm>,
+}
+
+/// How warm the brokers were before the first cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Warm {
+    /// Brokers' CPU per record of each 2 s window, in nanoseconds.
+    pub cpu_ns_per_record: Vec<f64>,
+    /// Three windows in a row within 10 %.
+    pub stable: bool,
+    /// How long it took.
+    pub took_s: f64,
+}
+
+/// The host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Operating system and kernel.
+    pub os: String,
+    /// CPU model.
+    pub cpu: String,
+    /// Logical CPUs.
+    pub cores: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// File system of the data directory, where known.
+    pub disk: String,
+}
+
+/// A stored reason to doubt a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caveat {
+    /// Stable name: `generator-bound`, `backpressured`, `cold-brokers`, `client-spinning`, `few-samples`, `drift`, `shared-machine`, `mock`.
+    pub kind: String,
+    /// What was seen, with values.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// What became of a cell as an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Ran, and the books balance.
+    Finished,
+    /// An identity is broken.
+    Void,
+    /// No verdict is possible.
+    Inconclusive,
+    /// A fault of the profile could not be proven.
+    NotInjected,
+    /// The cell could not start (or a setting read back differs).
+    CouldNotStart,
+    /// Ended by an interrupt.
+    Interrupted,
+}
+
+/// Whether what the profile expects was observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    /// The profile expects nothing of this cell.
+    None,
+    /// Exactly what was expected.
+    Met,
+    /// Something else.
+    Unmet,
+}
+
+/// The percentiles of one latency over the measured window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Values, censored ones included.
+    pub count: u64,
+    /// Of these, cut off before they ended (or never ended).
+    pub censored: u64,
+    /// Smallest, in nanoseconds.
+    pub min_ns: u64,
+    /// Largest that ended, in nanoseconds.
+    pub max_ns: u64,
+    /// Mean of those that ended, in nanoseconds.
+    pub mean_ns: f64,
+    /// Keyed `50`, `90`, `99`, `99.9`, `99.99`.
+    pub percentiles: BTreeMap<String, Percentile>,
+}
+
+/// What the cell cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Client (producer processes) CPU per record, in nanoseconds.
+    pub client_cpu_ns_per_record: Option<f64>,
+    /// Brokers' CPU per record, in nanoseconds (local clusters).
+    pub broker_cpu_ns_per_record: Option<f64>,
+    /// Bytes that the brokers caused to be written to disk, per record (local clusters).
+    pub disk_bytes_per_record: Option<f64>,
+    /// Bytes over the loopback interface per record, everything included (local clusters).
+    pub network_bytes_per_record: Option<f64>,
+}
+
+/// One second of a cell, for time series; all counts by intended second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Second {
+    /// Second since T0.
+    pub second: u32,
+    /// Records due (max load: sent).
+    pub records: u64,
+    /// Of these, reported without error.
+    pub acked: u64,
+    /// Publish latency p50, p99 and maximum of the records due in it, in nanoseconds.
+    pub publish_ns: Option<[u64; 3]>,
+    /// The same for end-to-end latency.
+    pub end_to_end_ns: Option<[u64; 3]>,
+}
+
+/// `cells/<id>/result.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// [`SCHEMA_VERSION`].
+    pub schema: String,
+    /// The run.
+    pub run: String,
+    /// The cell as planned.
+    pub cell: Cell,
+    /// As an experiment.
+    pub outcome: Outcome,
+    /// Why, unless finished.
+    pub reason: Option<String>,
+    /// Judged by `expect`.
+    pub expectation: Expectation,
+    /// What was expected and observed, one line each.
+    pub expectation_detail: Vec<String>,
+    /// The books; none if the cell could not start.
+    pub verdict: Option<Verdict>,
+    /// Fault steps as carried out.
+    pub faults: Vec<FaultRecord>,
+    /// `publish`, `service`, `lateness`, `end_to_end`.
+    pub latencies: BTreeMap<String, LatencySummary>,
+    /// Records per second of the window, by acknowledgement (acks=0: by end-to-end delivery).
+    pub throughput_per_s: f64,
+    /// Records per second that were asked for; `None`: as fast as possible.
+    pub asked_per_s: Option<f64>,
+    /// Length of the measured window, in nanoseconds.
+    pub window_ns: u64,
+    /// Records due in the measured window.
+    pub window_records: u64,
+    /// Time during which the client's queue refused records, in nanoseconds.
+    pub blocked_ns: u64,
+    /// What it cost.
+    pub cost: Cost,
+    /// Per second.
+    pub seconds: Vec<Second>,
+    /// Doubts.
+    pub caveats: Vec<Caveat>,
+    /// Effective client settings, by role (`producer`, `reader`).
+    pub client_settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// Topic settings as read back.
+    pub topic_settings: BTreeMap<String, String>,
+    /// Librdkafka's and our own errors, the first 32.
+    pub errors: Vec<String>,
+    /// Where the time went, by stage, in nanoseconds.
+    pub stages_ns: BTreeMap<String, u64>,
+    /// CRC-32C of each evidence file, in hexadecimal.
+    pub evidence: BTreeMap<String, String>,
+}

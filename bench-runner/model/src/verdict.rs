@@ -1,0 +1,174 @@
+//! Evidence judged by the promise: the letter of the accounting contract (`docs/method.md`).
+
+use crate::ids::{PartitionId, ProducerId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A record's class: the strongest claim of its attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// K: delivery report without error, acks = 1 or all.
+    Acked,
+    /// K0: delivery report without error, acks = 0.
+    Sent,
+    /// P or U: may be written.
+    Unknown,
+    /// N: error, and surely not written.
+    NotPersisted,
+    /// R: refused for good by the client.
+    Rejected,
+}
+
+/// Present and absent records of one class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// Records of the class, by the ledger.
+    pub records: u64,
+    /// Those with at least one copy in the log.
+    pub present: u64,
+    /// Those without.
+    pub absent: u64,
+}
+
+/// A kind of finding; the names are those of the report and of `expect` in a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TallyKind {
+    /// Acked and absent.
+    LogLoss,
+    /// Sent with acks=0 and absent.
+    Acks0Drop,
+    /// Unknown and present.
+    UnknownPresent,
+    /// Unknown and absent.
+    UnknownAbsent,
+    /// A copy whose attempt is not_persisted.
+    Phantom,
+    /// Surplus copies of the same attempt.
+    DuplicateSameAttempt,
+    /// Surplus copies of a record by resends of the application.
+    DuplicateCrossAttempt,
+    /// Late records.
+    Reorder,
+    /// One (partition, offset) with two records.
+    RewrittenLog,
+    /// Offsets that are neither copy nor control record.
+    OffsetGap,
+    /// A copy in another partition than its header says.
+    Misplaced,
+    /// A log entry whose header does not decode.
+    Alien,
+    /// A log entry whose CRC is wrong.
+    Corrupt,
+    /// A copy without a ledger entry.
+    Unledgered,
+}
+
+/// What a finding weighs under the cell's settings and faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Neither good nor bad: a rate, or a report.
+    Reported,
+    /// A price of the settings.
+    Allowed,
+    /// Breaks the promise.
+    Violation,
+}
+
+/// One offender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offender {
+    /// Producer, where known.
+    pub producer: Option<ProducerId>,
+    /// Partition (home partition of the record, or where the entry was found).
+    pub partition: PartitionId,
+    /// Sequence, where known.
+    pub sequence: Option<u64>,
+    /// Offset, where there is one.
+    pub offset: Option<i64>,
+    /// Class, where known.
+    pub class: Option<Class>,
+}
+
+/// One tally with its denominator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// Of how many (records of the class, copies, ...).
+    pub of: u64,
+    /// What it weighs here.
+    pub weight: Weight,
+    /// The first 32.
+    pub offenders: Vec<Offender>,
+    /// `None`: could not be checked (e.g. gaps without segments on a transactional topic); the reason.
+    pub not_checked: Option<String>,
+}
+
+/// One identity of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `I1` ... `I12`.
+    pub name: String,
+    /// Holds.
+    pub holds: bool,
+    /// Both sides, in words and numbers.
+    pub detail: String,
+}
+
+/// What the settings guarantee, and whether it was so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// Nothing that the settings forbid, nothing that they allow.
+    Kept,
+    /// Something that the settings allow: a price, not a defect.
+    Allowed,
+    /// Something that the settings forbid.
+    Violated,
+}
+
+/// One cell of the contingency table `class x copies{0,1,2+}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contingency {
+    /// The class.
+    pub class: Class,
+    /// Records with no, one, and more copies.
+    pub copies_0: u64,
+    /// One copy.
+    pub copies_1: u64,
+    /// Two or more.
+    pub copies_2: u64,
+}
+
+/// The judgement of one cell's books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Records, by the ledger.
+    pub records: u64,
+    /// Attempts, by the ledger.
+    pub attempts: u64,
+    /// Copies in the log.
+    pub copies: u64,
+    /// By class; every class is listed.
+    pub classes: BTreeMap<Class, ClassCount>,
+    /// By class and copies.
+    pub contingency: Vec<Contingency>,
+    /// Every tally, zeros included.
+    pub tallies: BTreeMap<TallyKind, Tally>,
+    /// I1-I5, I10-I12.
+    pub identities: Vec<Identity>,
+    /// Why no verdict is possible, if so (log start above 0, LSO < HW, end offsets not reached, drain timed out).
+    pub inconclusive: Option<String>,
+    /// What the settings promise; meaningless when void or inconclusive.
+    pub promise: Promise,
+}
+
+impl Verdict {
+    /// A broken identity: our defect, not Kafka's.
+    pub fn is_void(&self) -> bool {
+        self.inconclusive.is_none() && self.identities.iter().any(|identity| !identity.holds)
+    }
+}

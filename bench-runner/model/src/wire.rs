@@ -1,0 +1,153 @@
+//! Runner and worker: one JSON document in, JSON Lines both ways afterwards. Names no client library.
+//!
+//! Standard input of a worker: line 1 a [`WorkerSpec`], then [`Command`]s. Standard output: [`Event`]s.
+//! Instants are nanoseconds of the host's CLOCK_MONOTONIC.
+
+use crate::ids::{BookKey, Incarnation, PartitionId, ProducerId};
+use crate::settings::{Load, ProducerSettings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of this contract; a worker refuses another major version.
+pub const WIRE_VERSION: u32 = 1;
+
+/// What one worker has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerSpec {
+    /// [`WIRE_VERSION`].
+    pub version: u32,
+    /// Bootstrap servers, `host:port,host:port`.
+    pub bootstrap: String,
+    /// The cell's topic.
+    pub topic: String,
+    /// Number of partitions of the topic.
+    pub partitions: u16,
+    /// The book that the records belong to.
+    pub book: BookKey,
+    /// Directory for this worker's files (exists, empty).
+    pub directory: String,
+    /// The role.
+    pub role: Role,
+}
+
+/// The role of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Produce by a schedule; writes `ledger.bin` and `latency.hlog`.
+    Produce(ProduceSpec),
+    /// Read every partition while records are produced; writes `latency.hlog`.
+    Read(ReadSpec),
+}
+
+/// A producer's part of the specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProduceSpec {
+    /// This lane.
+    pub producer: ProducerId,
+    /// This life of the lane.
+    pub incarnation: Incarnation,
+    /// Seed of payload and arrival process.
+    pub seed: u64,
+    /// Effective producer settings.
+    pub settings: ProducerSettings,
+    /// The load of the whole cell; `load.producers` lanes share it.
+    pub load: Load,
+    /// Records that the ledger has room for in each partition; the worker stops sending (and says so) before it overflows.
+    pub ledger_capacity: u64,
+}
+
+/// A reader's part of the specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadSpec {
+    /// Consumer properties, verbatim.
+    pub properties: BTreeMap<String, String>,
+    /// The load of the cell (for the number of producers and seconds).
+    pub load: Load,
+}
+
+/// Runner to worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Begin; the first record is due at T0 plus its offset in the schedule.
+    Start {
+        /// T0.
+        t0_ns: u64,
+    },
+    /// Reader: stop once these offsets are reached or the instant has passed. Producer: stop sending now, then drain.
+    Finish {
+        /// Give up at this instant.
+        deadline_ns: u64,
+        /// Per partition, the offset at which reading ends (empty for producers).
+        end_offsets: BTreeMap<PartitionId, i64>,
+    },
+}
+
+/// Worker to runner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// Connected, metadata known, memory populated; waits for `Start`.
+    Ready {
+        /// Client library and version, e.g. `librdkafka 2.12.1`.
+        client: String,
+        /// Effective client settings.
+        settings: BTreeMap<String, String>,
+    },
+    /// About once a second.
+    Progress(Progress),
+    /// The client reported an error that is not about one record.
+    ClientError {
+        /// When.
+        at_ns: u64,
+        /// What the client said.
+        text: String,
+        /// No further record can be sent or read.
+        fatal: bool,
+    },
+    /// Everything is written; the process ends next.
+    Done(Done),
+}
+
+/// Running totals of a worker since T0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// When.
+    pub at_ns: u64,
+    /// Records handed to the client (producer) or by it (reader).
+    pub records: u64,
+    /// Delivery reports without error (producer).
+    pub acked: u64,
+    /// Delivery reports with an error (producer).
+    pub failed: u64,
+    /// CPU time of the process, user and system.
+    pub cpu_ns: u64,
+    /// Time during which the client's queue refused records.
+    pub blocked_ns: u64,
+}
+
+/// A worker's closing statement.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Totals at the end.
+    pub total: Progress,
+    /// Totals when the measured window began and ended (producer).
+    pub window: Option<(Progress, Progress)>,
+    /// Reached everything that was asked: all reports in (producer), all end offsets reached (reader).
+    pub drained: bool,
+    /// When the drain ended.
+    pub ended_ns: u64,
+    /// Why sending stopped early, if it did.
+    pub stopped_early: Option<String>,
+    /// Lateness p99 outside times in which the client's queue was full, in nanoseconds (producer, open loop).
+    pub lateness_p99_ns: Option<u64>,
+    /// Wake-ups of the client's broker threads per request, from its statistics (producer).
+    pub wakeups_per_request: Option<f64>,
+    /// Bytes that the client sent and received, from its statistics.
+    pub client_bytes: Option<(u64, u64)>,
+    /// Copies seen by the reader beyond the first of a record (left out of the latencies).
+    pub duplicates: u64,
+    /// End-to-end latencies below zero (counted, never hidden).
+    pub negative: u64,
+}

@@ -1,0 +1,19 @@
+//! `bench-runner`: what does durability cost, and what does it buy?
+//!
+//! A table of contents: parse the command line, call one verb, turn its outcome into an exit code.
+//! Rooms from the ground floor up; a lower one never imports a higher one (`tests/layering.rs`).
+
+mod clock;
+mod store;
+mod kafka;
+mod cluster;
+mod worker;
+mod supervisor;
+mod injector;
+mod run;
+mod report;
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}
