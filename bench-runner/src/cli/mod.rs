@@ -1,8 +1,35 @@
 //! The command line: arguments, one file for each verb, and the exit codes.
 
+mod exit;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use exit::{Exit, Failure};
 use std::process::ExitCode;
+
+/// What does durability cost, and what does it buy? A load and fault harness for Kafka.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
+    #[command(hide = true)]
+    Worker,
+}
 
 /// Runs the verb that was asked for.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let outcome = match Cli::parse().verb {
+        Verb::Worker => worker::worker(),
+    };
+    let exit = outcome.unwrap_or_else(|Failure { exit, report }| {
+        eprintln!("{report:?}");
+        exit
+    });
+    ExitCode::from(exit)
 }

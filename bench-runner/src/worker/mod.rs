@@ -1,1 +1,4 @@
 //! worker
+pub fn main() -> Result<(), String> {
+    Ok(())
+}
