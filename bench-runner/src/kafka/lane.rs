@@ -1,0 +1,253 @@
+//! The producer's hot path: batch produce, delivery reports as event arrays, one thread, one handle.
+//!
+//! All unsafe code of producing is here. Invariants: `topic` and `queue` belong to the client inside `producer` and
+//! are destroyed before it (`Drop`); messages are copied by the client during the call (F_COPY), so no buffer of ours is
+//! referenced afterwards; opaques are slot numbers, never pointers; events are destroyed right after they were read.
+
+use super::wake::Wake;
+use super::{KafkaError, client_config, effective};
+use rdkafka::bindings as rd;
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_void};
+use std::time::Duration;
+
+/// Records of one `send` at most.
+pub const CHUNK_RECORDS: usize = 512;
+const REPORTS: usize = 1024;
+
+/// What the client says became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// No error.
+    Delivered,
+    /// An error, and it is sure that nothing was written.
+    NotPersisted,
+    /// An error, and it may be written.
+    Unknown,
+}
+
+/// What a poll brings besides delivery reports.
+#[derive(Debug)]
+pub enum Notice {
+    /// librdkafka's statistics, a JSON document.
+    Statistics(String),
+    /// An error of the client as a whole.
+    Error {
+        /// The client's words.
+        text: String,
+        /// Nothing can be produced any more.
+        fatal: bool,
+    },
+}
+
+/// How many records of a chunk the client took, and why not more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// All.
+    All,
+    /// The first so many; its queue is full.
+    QueueFull(usize),
+    /// The first so many; the next one was refused for good.
+    Refused(usize),
+}
+
+/// One librdkafka producer with one topic.
+pub struct Lane {
+    producer: BaseProducer,
+    topic: *mut rd::rd_kafka_topic_t,
+    queue: *mut rd::rd_kafka_queue_t,
+    wake: Wake,
+    messages: Vec<rd::rd_kafka_message_t>,
+    reports: Vec<*const rd::rd_kafka_message_t>,
+    settings: BTreeMap<String, String>,
+}
+
+impl Lane {
+    /// Connects with these properties and waits for the topic's metadata.
+    pub fn open(
+        properties: &BTreeMap<String, String>,
+        topic: &str,
+        timeout: Duration,
+    ) -> Result<Self, KafkaError> {
+        let config = client_config(properties);
+        let producer: BaseProducer =
+            config.create().map_err(|error| KafkaError::new("could not create the producer", error))?;
+        producer.client().fetch_metadata(Some(topic), timeout).map_err(|error| {
+            KafkaError::new(format!("could not read the metadata of topic {topic}"), error)
+        })?;
+        let name = CString::new(topic).map_err(|error| KafkaError::new("bad topic name", error))?;
+        let client = producer.client().native_ptr();
+        // SAFETY: the client lives in `producer`.
+        let settings = unsafe { effective(client) };
+        // SAFETY: `client` is live, `name` outlives the call, a null configuration means the client's defaults.
+        let (topic, queue) = unsafe {
+            (
+                rd::rd_kafka_topic_new(client, name.as_ptr(), std::ptr::null_mut()),
+                rd::rd_kafka_queue_get_main(client),
+            )
+        };
+        if topic.is_null() || queue.is_null() {
+            return Err(KafkaError::new("could not open the topic", name.to_string_lossy()));
+        }
+        // SAFETY: the queue is live, and `Drop` releases it before the field `wake` is dropped.
+        let wake = unsafe { Wake::attach(queue) }
+            .map_err(|error| KafkaError::new("could not open an event descriptor", error))?;
+        // SAFETY: an all-zero message is a valid one without payload, key or opaque.
+        let messages = vec![unsafe { std::mem::zeroed() }; CHUNK_RECORDS];
+        Ok(Lane {
+            producer,
+            topic,
+            queue,
+            wake,
+            messages,
+            reports: vec![std::ptr::null(); REPORTS],
+            settings,
+        })
+    }
+
+    /// The client's effective settings.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Hands over records to one partition: `records` holds them back to back, one for each slot.
+    #[inline]
+    pub fn send(
+        &mut self,
+        partition: usize,
+        records: &mut [u8],
+        record_bytes: usize,
+        slots: &[u32],
+    ) -> Taken {
+        let count = slots.len();
+        assert!(
+            count <= CHUNK_RECORDS && records.len() >= count * record_bytes,
+            "a chunk must fit its buffers"
+        );
+        for (index, slot) in slots.iter().enumerate() {
+            let message = &mut self.messages[index];
+            message.payload = records[index * record_bytes..].as_mut_ptr().cast();
+            message.len = record_bytes;
+            message._private = *slot as usize as *mut c_void;
+        }
+        // SAFETY: the first `count` messages point into `records`, which outlives the call; F_COPY makes the client copy.
+        let good = unsafe {
+            rd::rd_kafka_produce_batch(
+                self.topic,
+                partition as i32,
+                rd::RD_KAFKA_MSG_F_COPY,
+                self.messages.as_mut_ptr(),
+                count as i32,
+            )
+        } as usize;
+        if good == count {
+            return Taken::All;
+        }
+        // After the first "queue full" the client refuses the rest of the call, so what it took is a prefix.
+        match self.messages[..count]
+            .iter()
+            .position(|message| message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
+        {
+            Some(first) if self.messages[first].err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
+                Taken::QueueFull(first)
+            }
+            Some(first) => Taken::Refused(first),
+            None => Taken::All,
+        }
+    }
+
+    /// Hands everything that waits to the callbacks; never blocks.
+    #[inline]
+    pub fn poll(&mut self, mut report: impl FnMut(u32, Fate), mut notice: impl FnMut(Notice)) {
+        loop {
+            // SAFETY: the queue is live; a null event means that there is none.
+            let event = unsafe { rd::rd_kafka_queue_poll(self.queue, 0) };
+            if event.is_null() {
+                return;
+            }
+            // SAFETY: `event` is ours until destroyed below; messages are read before that.
+            unsafe {
+                match rd::rd_kafka_event_type(event) {
+                    rd::RD_KAFKA_EVENT_DR => loop {
+                        let count = rd::rd_kafka_event_message_array(
+                            event,
+                            self.reports.as_mut_ptr(),
+                            self.reports.len(),
+                        );
+                        if count == 0 {
+                            break;
+                        }
+                        for message in &self.reports[..count] {
+                            report((**message)._private as usize as u32, fate(*message));
+                        }
+                    },
+                    rd::RD_KAFKA_EVENT_STATS => {
+                        notice(Notice::Statistics(text(rd::rd_kafka_event_stats(event))));
+                    }
+                    rd::RD_KAFKA_EVENT_ERROR => notice(Notice::Error {
+                        text: text(rd::rd_kafka_event_error_string(event)),
+                        fatal: rd::rd_kafka_event_error_is_fatal(event) != 0,
+                    }),
+                    _ => {}
+                }
+                rd::rd_kafka_event_destroy(event);
+            }
+        }
+    }
+
+    /// Returns when reports may have come, or at the instant (nanoseconds of the monotonic clock).
+    pub fn wait_until(&self, instant_ns: u64) {
+        self.wake.wait_until(instant_ns);
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // Nobody asks any more what becomes of the rest; without the purge the client would go on sending it while it is dropped.
+        self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+        // SAFETY: both handles were opened in `open`, are released once, and before the client.
+        unsafe {
+            rd::rd_kafka_queue_io_event_enable(self.queue, -1, std::ptr::null(), 0);
+            rd::rd_kafka_queue_destroy(self.queue);
+            rd::rd_kafka_topic_destroy(self.topic);
+        }
+    }
+}
+
+/// # Safety
+/// `message` belongs to a live delivery-report event.
+#[inline]
+unsafe fn fate(message: *const rd::rd_kafka_message_t) -> Fate {
+    // SAFETY: by the contract above.
+    unsafe {
+        let error = (*message).err;
+        if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Fate::Delivered;
+        }
+        // A broker can send these three after it has appended (KAFKA-13574), whatever the client believes.
+        let after_append = matches!(
+            error,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
+        );
+        match rd::rd_kafka_message_status(message) {
+            rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED if !after_append => {
+                Fate::NotPersisted
+            }
+            _ => Fate::Unknown,
+        }
+    }
+}
+
+/// # Safety
+/// `pointer` is null or a string that lives through the call.
+unsafe fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: by the contract above.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
