@@ -1,6 +1,7 @@
 //! The command line: arguments, one file for each verb, and the exit codes.
 
 mod exit;
+mod topic;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -20,12 +21,16 @@ enum Verb {
     /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
     #[command(hide = true)]
     Worker,
+    /// Creates or deletes a topic (for scripts/client-cost).
+    #[command(hide = true, subcommand)]
+    Topic(topic::Act),
 }
 
 /// Runs the verb that was asked for.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Worker => worker::worker(),
+        Verb::Topic(act) => topic::topic(act),
     };
     let exit = outcome.unwrap_or_else(|Failure { exit, report }| {
         eprintln!("{report:?}");
