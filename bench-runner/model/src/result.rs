@@ -1,7 +1,7 @@
 //! The stored schema of a run: a manifest, and one result for each cell. Versioned; see `docs/formats.md`.
 
 use crate::fault::FaultRecord;
-use crate::latency::Percentile;
+use crate::latency::LatencySummary;
 use crate::plan::Cell;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -153,23 +153,6 @@ pub enum Expectation {
     Met,
     /// Something else.
     Unmet,
-}
-
-/// The percentiles of one latency over the measured window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LatencySummary {
-    /// Values, censored ones included.
-    pub count: u64,
-    /// Of these, cut off before they ended (or never ended).
-    pub censored: u64,
-    /// Smallest, in nanoseconds.
-    pub min_ns: u64,
-    /// Largest that ended, in nanoseconds.
-    pub max_ns: u64,
-    /// Mean of those that ended, in nanoseconds.
-    pub mean_ns: f64,
-    /// Keyed `50`, `90`, `99`, `99.9`, `99.99`.
-    pub percentiles: BTreeMap<String, Percentile>,
 }
 
 /// What the cell cost.
