@@ -130,6 +130,31 @@ pub struct Load {
     pub drain_ns: u64,
 }
 
+/// What a profile asks of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterAsk {
+    /// Number of brokers.
+    pub brokers: u16,
+    /// Java heap of each broker, in bytes.
+    pub heap_bytes: u64,
+    /// Extra broker settings, verbatim.
+    pub settings: BTreeMap<String, String>,
+    /// The brokers' warm-up ends after this time at the latest, in nanoseconds.
+    pub warm_limit_ns: u64,
+}
+
+impl Default for ClusterAsk {
+    /// Three brokers with 512 MiB, warmed for at most 30 s.
+    fn default() -> Self {
+        ClusterAsk {
+            brokers: 3,
+            heap_bytes: 512 << 20,
+            settings: BTreeMap::new(),
+            warm_limit_ns: 30_000_000_000,
+        }
+    }
+}
+
 /// Everything that makes one cell what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellSettings {

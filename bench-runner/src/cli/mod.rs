@@ -1,6 +1,8 @@
 //! The command line: arguments, one file for each verb, and the exit codes.
 
+mod cluster;
 mod exit;
+mod mock_cluster;
 mod topic;
 mod worker;
 
@@ -24,6 +26,12 @@ enum Verb {
     /// Creates or deletes a topic (for scripts/client-cost).
     #[command(hide = true, subcommand)]
     Topic(topic::Act),
+    /// Starts a local cluster and holds it (for scripts and tests).
+    #[command(hide = true)]
+    Cluster(cluster::Args),
+    /// Librdkafka's mock cluster (started by `run --mock`).
+    #[command(hide = true)]
+    MockCluster(mock_cluster::Args),
 }
 
 /// Runs the verb that was asked for.
@@ -31,6 +39,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Worker => worker::worker(),
         Verb::Topic(act) => topic::topic(act),
+        Verb::Cluster(args) => cluster::cluster(args),
+        Verb::MockCluster(args) => mock_cluster::mock_cluster(args),
     };
     let exit = outcome.unwrap_or_else(|Failure { exit, report }| {
         eprintln!("{report:?}");

@@ -1,1 +1,246 @@
-//! cluster
+//! The cluster under test: one interface, four ways to get one. The rest of the program does not know which.
+//!
+//! Everything here runs on the main thread: a child's parent-death signal follows the thread that spawned it.
+//! May not measure, judge or store anything, and names rdkafka only through `crate::kafka`.
+
+mod archive;
+mod broker_process;
+mod distribution;
+mod external;
+mod local;
+mod mock;
+mod partitions;
+mod places;
+mod ports;
+mod properties;
+mod protocol;
+mod residence;
+mod usage;
+
+pub use partitions::PartitionView;
+pub use usage::Usage;
+
+use crate::kafka::admin::Admin;
+use bench_model::fault::Action;
+use bench_model::ids::BrokerId;
+use bench_model::result::ClusterFacts;
+use bench_model::settings::ClusterAsk;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the cluster comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// Kafka as processes of this machine, from Maven's artifacts or an unpacked distribution.
+    Local {
+        /// Directory with `libs/*.jar`; `None`: the pinned version through Maven, cached.
+        kafka_home: Option<PathBuf>,
+    },
+    /// A cluster that somebody else runs.
+    External {
+        /// `host:port,host:port`, plaintext.
+        bootstrap: String,
+    },
+    /// Librdkafka's mock cluster.
+    Mock,
+}
+
+/// What a plan needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What the profile asks for.
+    pub cluster: ClusterAsk,
+    /// The highest replication factor of any cell.
+    pub replication_factor: u16,
+    /// Keep the data directory of a local cluster when it stops.
+    pub keep: bool,
+}
+
+/// Why there is no (working) cluster; for the user, with what to do.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ClusterError {
+    /// The cluster cannot carry the plan (exit code 4).
+    #[error("the cluster is not fit: {reason}")]
+    Unfit {
+        /// What was found.
+        reason: String,
+        /// What to do.
+        #[help]
+        advice: String,
+    },
+    /// Something of ours failed (exit code 1).
+    #[error("{act}: {cause}")]
+    Failed {
+        /// What was being done.
+        act: String,
+        /// What went wrong.
+        cause: String,
+    },
+}
+
+impl ClusterError {
+    pub(crate) fn unfit(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        ClusterError::Unfit { reason: reason.into(), advice: advice.into() }
+    }
+
+    pub(crate) fn failed(act: impl Into<String>, cause: impl ToString) -> Self {
+        ClusterError::Failed { act: act.into(), cause: cause.to_string() }
+    }
+}
+
+enum Kind {
+    Local(Box<local::Local>),
+    External(external::External),
+    Mock(mock::Mock),
+}
+
+/// A cluster that was proven to accept a write. Dropping it kills what it started.
+pub struct Cluster {
+    kind: Kind,
+    facts: ClusterFacts,
+    leftovers: Vec<String>,
+    presence: residence::Presence,
+}
+
+/// Starts or reaches a cluster that fits `ask`; `progress` hears one line for each stage.
+pub async fn open(
+    provider: Provider,
+    ask: &Ask,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Cluster, ClusterError> {
+    let presence = residence::Presence::announce()?;
+    let leftovers = residence::clear_leftovers();
+    for line in &leftovers {
+        progress(line);
+    }
+    let (kind, facts) = match provider {
+        Provider::Local { kafka_home } => {
+            let local = local::start(kafka_home, ask, progress).await?;
+            let facts = local.facts();
+            (Kind::Local(Box::new(local)), facts)
+        }
+        Provider::External { bootstrap } => {
+            let (external, facts) = external::reach(bootstrap, ask).await?;
+            (Kind::External(external), facts)
+        }
+        Provider::Mock => {
+            let (mock, facts) = mock::start(ask).await?;
+            (Kind::Mock(mock), facts)
+        }
+    };
+    Ok(Cluster { kind, facts, leftovers, presence })
+}
+
+async fn broker_settings(bootstrap: &str, broker: i32) -> Result<BTreeMap<String, String>, ClusterError> {
+    let failed = |cause| ClusterError::failed("read the brokers' settings", cause);
+    Admin::open(bootstrap).map_err(failed)?.broker_settings(broker).await.map_err(failed)
+}
+
+impl Cluster {
+    /// Bootstrap servers for clients (never behind a proxy).
+    pub fn bootstrap(&self) -> String {
+        match &self.kind {
+            Kind::Local(local) => local.bootstrap(),
+            Kind::External(external) => external.bootstrap.clone(),
+            Kind::Mock(mock) => mock.bootstrap.clone(),
+        }
+    }
+
+    /// Product, version, feature levels, settings, JVM.
+    pub fn facts(&self) -> ClusterFacts {
+        self.facts.clone()
+    }
+
+    /// Whether this is librdkafka's mock, which knows fewer requests than Kafka.
+    pub fn is_mock(&self) -> bool {
+        matches!(self.kind, Kind::Mock(_))
+    }
+
+    /// The brokers' node ids, ascending; a controller is not among them.
+    pub fn broker_ids(&self) -> Vec<BrokerId> {
+        match &self.kind {
+            Kind::Local(local) => local.broker_ids(),
+            Kind::External(external) => external.brokers.clone(),
+            Kind::Mock(mock) => mock.brokers.clone(),
+        }
+    }
+
+    /// What brokers and controller have used so far; `None` unless local.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.kind {
+            Kind::Local(local) => local.usage(),
+            _ => None,
+        }
+    }
+
+    /// Where each broker keeps its partitions; `None` unless local.
+    pub fn log_directories(&self) -> Option<Vec<(BrokerId, PathBuf)>> {
+        match &self.kind {
+            Kind::Local(local) => Some(local.log_directories()),
+            _ => None,
+        }
+    }
+
+    /// Does `action` to a broker's process, at once and without proof; an error unless local.
+    pub fn send(&mut self, broker: BrokerId, action: Action) -> Result<(), ClusterError> {
+        match &mut self.kind {
+            Kind::Local(local) => local.send(broker, action),
+            _ => Err(ClusterError::unfit(
+                "faults need processes of this machine",
+                "use the local cluster, or take the fault out of the profile",
+            )),
+        }
+    }
+
+    /// What the operating system says after `action`: process state, or gone. Waits up to 2 s; `None`: not proven.
+    pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
+        match &mut self.kind {
+            Kind::Local(local) => local.prove(broker, action).await,
+            _ => None,
+        }
+    }
+
+    /// Continues the stopped, starts the dead, and waits until all brokers are registered; returns what it did.
+    pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
+        match &mut self.kind {
+            Kind::Local(local) => local.heal().await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The newest view (highest leader epoch) that any running broker has of a topic; `None` unless local.
+    pub async fn partition_view(&self, topic: &str) -> Option<Vec<PartitionView>> {
+        match &self.kind {
+            Kind::Local(local) => partitions::newest_view(&local.running_endpoints(), topic).await,
+            _ => None,
+        }
+    }
+
+    /// Copies logs, console output and properties of every process into `to` (nothing unless local).
+    pub fn collect_logs(&self, to: &Path) -> std::io::Result<()> {
+        match &self.kind {
+            Kind::Local(local) => local.collect_logs(to),
+            _ => Ok(()),
+        }
+    }
+
+    /// Other harness runs that live on this machine now, as `pid 123`.
+    pub fn sharers(&self) -> Vec<String> {
+        self.presence.others()
+    }
+
+    /// What dead runs had left behind, and what was done about it.
+    pub fn leftovers(&self) -> &[String] {
+        &self.leftovers
+    }
+
+    /// Stops everything that was started, and removes its data. The first stop after an installation also
+    /// records the class-data archive that makes later starts faster (about 10 s).
+    pub async fn stop(self, progress: &mut dyn FnMut(&str)) {
+        match self.kind {
+            Kind::Local(local) => local.stop(progress).await,
+            Kind::External(_) => {}
+            Kind::Mock(mock) => mock.stop().await,
+        }
+    }
+}

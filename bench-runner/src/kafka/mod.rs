@@ -3,6 +3,8 @@
 pub mod lane;
 pub mod reader;
 pub mod admin;
+pub mod mock;
+pub mod probe;
 mod wake;
 
 use rdkafka::bindings as rd;

@@ -1,0 +1,449 @@
+//! Kafka as processes of this machine: one KRaft controller and the brokers, on loopback ports.
+//!
+//! May not know what is measured with it. Faults come in through [`Local::send`], their undo is [`Local::heal`].
+
+use super::broker_process::BrokerProcess;
+use super::distribution::{self, Distribution};
+use super::ports::PortBlock;
+use super::properties::{self, BrokerPorts, CONTROLLER_ID, Properties};
+use super::residence::Residence;
+use super::usage::{self, Usage};
+use super::{Ask, ClusterError, archive, broker_settings, protocol};
+use crate::kafka::probe;
+use bench_model::fault::Action;
+use bench_model::ids::BrokerId;
+use bench_model::result::ClusterFacts;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::process::Command;
+
+const LOG_SETTINGS: &str = include_str!("../../cluster/log4j2.properties");
+const START_LIMIT: Duration = Duration::from_secs(90);
+const PROOF_LIMIT: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(50);
+const CONTROLLER_HEAP_BYTES: u64 = 256 << 20;
+
+/// What Kafka's own start scripts give a server, without the heap.
+const JVM_FLAGS: [&str; 6] = [
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+];
+
+/// One node: what is needed to start it (again), and its present life.
+struct Node {
+    id: i32,
+    name: String,
+    home: PathBuf,
+    heap_bytes: u64,
+    process: Option<BrokerProcess>,
+    /// What its former lives used.
+    spent: Usage,
+}
+
+impl Node {
+    fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+}
+
+/// A running local cluster. Dropping it kills all processes and removes the data.
+pub struct Local {
+    distribution: Distribution,
+    archive: PathBuf,
+    controller: Node,
+    brokers: Vec<Node>,
+    ports: PortBlock,
+    facts: ClusterFacts,
+    // Dropped last: fields drop in order, so the processes are dead before their directory goes.
+    residence: Residence,
+}
+
+/// A UUID as Kafka writes it: 22 characters of URL-safe base64.
+pub fn random_id() -> io::Result<String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut bytes = [0u8; 16];
+    io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
+    let number = u128::from_be_bytes(bytes);
+    // 128 bits are 21 digits of 6 bits and one of 2; a leading letter keeps it from looking like an option.
+    let digit = |index: u32| {
+        let bits = if index == 21 { (number << 4) & 63 } else { (number >> (122 - 6 * index)) & 63 };
+        ALPHABET[if index == 0 { bits as usize % 52 } else { bits as usize }] as char
+    };
+    Ok((0..22).map(digit).collect())
+}
+
+/// Starts controller and brokers and proves that they work.
+pub async fn start(
+    kafka_home: Option<PathBuf>,
+    ask: &Ask,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Local, ClusterError> {
+    if ask.replication_factor > ask.cluster.brokers || ask.cluster.brokers == 0 {
+        return Err(ClusterError::unfit(
+            format!("{} brokers cannot hold {} replicas", ask.cluster.brokers, ask.replication_factor),
+            "raise cluster.brokers or lower the replication factor",
+        ));
+    }
+    let distribution = distribution::find(kafka_home, progress).await?;
+    let checkpoint = distribution.checkpoint(progress).await?;
+    let began = Instant::now();
+    let mut local = prepare(distribution, &checkpoint, ask)?;
+    let warm_start = if local.archive.exists() { "with" } else { "without" };
+    progress(&format!("starting {} brokers ({warm_start} class-data archive)", ask.cluster.brokers));
+    local.spawn(CONTROLLER_ID, Vec::new())?;
+    for id in local.broker_ids() {
+        local.spawn(id.0, Vec::new())?;
+    }
+    local.wait_registered(START_LIMIT).await?;
+    let replicas: Vec<i32> = local.broker_ids().iter().map(|id| id.0).take(3).collect();
+    probe::write_once(&local.bootstrap(), &replicas)
+        .await
+        .map_err(|cause| ClusterError::failed("write a record to the new cluster", cause))?;
+    local.facts.start_s = Some(began.elapsed().as_secs_f64());
+    local.facts.features = protocol::features(&local.endpoints()[0]).await.unwrap_or_default();
+    local.facts.settings = broker_settings(&local.bootstrap(), 1).await?;
+    local.facts.version = format!("Apache Kafka {}", local.running_version());
+    progress(&format!("cluster is up at {} after {:.1} s", local.bootstrap(), began.elapsed().as_secs_f64()));
+    Ok(local)
+}
+
+/// Directories, properties and formatted storage; nothing runs yet.
+fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<Local, ClusterError> {
+    let failed = |error: io::Error| ClusterError::failed("prepare the cluster's directories", error);
+    let ports = PortBlock::claim(1 + 3 * ask.cluster.brokers)?;
+    let residence = Residence::create(ask.keep)?;
+    fs::write(residence.directory.join("log4j2.properties"), LOG_SETTINGS).map_err(failed)?;
+    let cluster_id = random_id().map_err(failed)?;
+    let node = |id: i32, name: String, heap_bytes: u64| {
+        let home = residence.directory.join(&name);
+        Node { id, name, home, heap_bytes, process: None, spent: Usage::default() }
+    };
+    let controller = node(CONTROLLER_ID, "controller".to_owned(), CONTROLLER_HEAP_BYTES);
+    format(
+        &controller,
+        &cluster_id,
+        &properties::controller(&ask.cluster, ports.port(0), &controller.data()),
+    )
+    .and_then(|()| fs::copy(checkpoint, controller.data().join("bootstrap.checkpoint")))
+    .map_err(failed)?;
+    let mut brokers = Vec::new();
+    for id in 1..=ask.cluster.brokers {
+        let broker = node(i32::from(id), format!("broker-{id}"), ask.cluster.heap_bytes);
+        let own = broker_ports(&ports, id);
+        let text = properties::broker(&ask.cluster, broker.id, own, ports.port(0), &broker.data());
+        format(&broker, &cluster_id, &text).map_err(failed)?;
+        brokers.push(broker);
+    }
+    let flags = jvm_flags(ask.cluster.heap_bytes);
+    let archive = archive::place(&distribution, &flags);
+    let facts = ClusterFacts {
+        provider: "local".to_owned(),
+        brokers: ask.cluster.brokers,
+        facts: [
+            ("java".to_owned(), distribution.java_version.clone()),
+            ("jvm_flags".to_owned(), flags.join(" ")),
+            ("heap_bytes".to_owned(), ask.cluster.heap_bytes.to_string()),
+            ("controller_heap_bytes".to_owned(), CONTROLLER_HEAP_BYTES.to_string()),
+            ("class_data_archive".to_owned(), archive.exists().to_string()),
+            ("directory".to_owned(), residence.directory.display().to_string()),
+        ]
+        .into(),
+        ..ClusterFacts::default()
+    };
+    Ok(Local { distribution, archive, controller, brokers, ports, facts, residence })
+}
+
+fn broker_ports(ports: &PortBlock, id: u16) -> BrokerPorts {
+    let base = 1 + 3 * (id - 1);
+    BrokerPorts { direct: ports.port(base), internal: ports.port(base + 1), proxied: ports.port(base + 2) }
+}
+
+fn jvm_flags(heap_bytes: u64) -> Vec<String> {
+    let heap = [format!("-Xms{heap_bytes}"), format!("-Xmx{heap_bytes}")];
+    heap.into_iter().chain(JVM_FLAGS.map(str::to_owned)).collect()
+}
+
+/// What Kafka's formatter does, without its JVM.
+fn format(node: &Node, cluster_id: &str, properties: &Properties) -> io::Result<()> {
+    fs::create_dir_all(node.data())?;
+    fs::write(node.home.join("server.properties"), properties::text(properties))?;
+    let meta =
+        format!("version=1\nnode.id={}\ndirectory.id={}\ncluster.id={cluster_id}\n", node.id, random_id()?);
+    fs::write(node.data().join("meta.properties"), meta)
+}
+
+impl Local {
+    /// DIRECT listeners.
+    pub fn bootstrap(&self) -> String {
+        self.endpoints().join(",")
+    }
+
+    /// What is known about it.
+    pub fn facts(&self) -> ClusterFacts {
+        self.facts.clone()
+    }
+
+    /// Ascending.
+    pub fn broker_ids(&self) -> Vec<BrokerId> {
+        self.brokers.iter().map(|node| BrokerId(node.id)).collect()
+    }
+
+    /// Each broker's partitions lie here.
+    pub fn log_directories(&self) -> Vec<(BrokerId, PathBuf)> {
+        self.brokers.iter().map(|node| (BrokerId(node.id), node.data())).collect()
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        self.brokers.iter().map(|node| self.endpoint(node.id)).collect()
+    }
+
+    fn endpoint(&self, id: i32) -> String {
+        format!("127.0.0.1:{}", broker_ports(&self.ports, id as u16).direct)
+    }
+
+    /// DIRECT listeners of brokers that are neither stopped nor dead.
+    pub fn running_endpoints(&self) -> Vec<String> {
+        let runs = |node: &&Node| {
+            let state = node.process.as_ref().and_then(BrokerProcess::state);
+            state.is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
+        };
+        self.brokers.iter().filter(runs).map(|node| self.endpoint(node.id)).collect()
+    }
+
+    /// Brokers and controller together.
+    pub fn usage(&self) -> Option<Usage> {
+        let mut sum = Usage { network_bytes: usage::loopback_bytes()?, ..Usage::default() };
+        for node in self.brokers.iter().chain([&self.controller]) {
+            let now = node.process.as_ref().map(|process| usage::of_process(process.identity.pid));
+            for part in [node.spent, now.unwrap_or_default()] {
+                sum.cpu_ns += part.cpu_ns;
+                sum.disk_write_bytes += part.disk_write_bytes;
+            }
+        }
+        Some(sum)
+    }
+
+    fn node(&mut self, id: i32) -> Result<&mut Node, ClusterError> {
+        std::iter::once(&mut self.controller)
+            .chain(&mut self.brokers)
+            .find(|node| node.id == id)
+            .ok_or_else(|| ClusterError::failed("find a broker", format!("there is no node {id}")))
+    }
+
+    fn spawn(&mut self, id: i32, extra_flags: Vec<String>) -> Result<(), ClusterError> {
+        let log_settings = self.residence.directory.join("log4j2.properties");
+        let share = if extra_flags.is_empty() { archive::use_flag(&self.archive) } else { None };
+        let (java, class_path) = (self.distribution.java.clone(), self.distribution.class_path.clone());
+        let node = self.node(id)?;
+        let mut command = Command::new(java);
+        command.args(jvm_flags(node.heap_bytes)).args(share).args(extra_flags);
+        command.arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()));
+        command.arg(format!("-Dbench.logs={}", node.home.display()));
+        command.arg("-cp").arg(class_path).arg("kafka.Kafka").arg(node.home.join("server.properties"));
+        command.current_dir(&node.home);
+        let process = BrokerProcess::spawn(command, &node.home.join("console.log"))
+            .map_err(|error| ClusterError::failed(format!("start {}", node.name), error))?;
+        node.process = Some(process);
+        let record = self.residence.record(self.living());
+        record.map_err(|error| ClusterError::failed("write down the cluster's processes", error))
+    }
+
+    fn living(&self) -> Vec<(String, super::broker_process::Identity)> {
+        let nodes = std::iter::once(&self.controller).chain(&self.brokers);
+        nodes.filter_map(|node| Some((node.name.clone(), node.process.as_ref()?.identity))).collect()
+    }
+
+    /// Waits until every broker says that all brokers are registered and unfenced.
+    async fn wait_registered(&mut self, limit: Duration) -> Result<(), ClusterError> {
+        let began = Instant::now();
+        let ids: Vec<i32> = self.brokers.iter().map(|node| node.id).collect();
+        for endpoint in self.endpoints() {
+            loop {
+                let seen = protocol::registered_brokers(&endpoint).await;
+                if seen.is_ok_and(|seen| seen.iter().map(|broker| broker.id).eq(ids.iter().copied())) {
+                    break;
+                }
+                self.check_alive()?;
+                if began.elapsed() > limit {
+                    return Err(ClusterError::failed(
+                        format!("wait {} s for all brokers", limit.as_secs()),
+                        format!("{endpoint} does not see them all; {}", self.last_words(&self.brokers[0])),
+                    ));
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_alive(&mut self) -> Result<(), ClusterError> {
+        let mut nodes = std::iter::once(&mut self.controller).chain(&mut self.brokers);
+        let dead = nodes.find_map(|node| Some((node.id, node.process.as_mut()?.ended()?)));
+        let Some((id, status)) = dead else { return Ok(()) };
+        let node = if id == CONTROLLER_ID { &self.controller } else { &self.brokers[id as usize - 1] };
+        Err(ClusterError::failed(
+            format!("start {}", node.name),
+            format!("{status}; {}", self.last_words(node)),
+        ))
+    }
+
+    fn last_words(&self, node: &Node) -> String {
+        let read = |name: &str| fs::read_to_string(node.home.join(name)).unwrap_or_default();
+        let text = read("server.log") + &read("console.log");
+        let telling =
+            |line: &&str| line.contains(" ERROR ") || line.contains(" FATAL ") || line.contains("Error");
+        let line = text.lines().rfind(telling).or_else(|| text.lines().last()).unwrap_or("no log");
+        format!("{} says: {line}", node.name)
+    }
+
+    /// The version that the first broker printed when it started; the jars' name if it did not.
+    fn running_version(&self) -> String {
+        let text = fs::read_to_string(self.brokers[0].home.join("server.log")).unwrap_or_default();
+        let printed = text.lines().find_map(|line| line.split_once("Kafka version: "));
+        printed.map_or(self.distribution.version.clone(), |(_, version)| version.trim().to_owned())
+    }
+
+    /// Carries out one action at once.
+    pub fn send(&mut self, broker: BrokerId, action: Action) -> Result<(), ClusterError> {
+        let signal = match action {
+            Action::Stop => libc::SIGSTOP,
+            Action::Continue => libc::SIGCONT,
+            Action::Kill => libc::SIGKILL,
+            Action::Start => {
+                self.bury(broker.0)?;
+                return self.spawn(broker.0, Vec::new());
+            }
+        };
+        let node = self.node(broker.0)?;
+        let name = node.name.clone();
+        let failed = |cause: io::Error| ClusterError::failed(format!("{action:?} {name}"), cause);
+        let process = node.process.as_ref().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let before = usage::of_process(process.identity.pid);
+        process.signal(signal).map_err(failed)?;
+        if action == Action::Kill {
+            node.spent.cpu_ns += before.cpu_ns;
+            node.spent.disk_write_bytes += before.disk_write_bytes;
+        }
+        Ok(())
+    }
+
+    /// Makes room for a new life; an error if the old one has not ended.
+    fn bury(&mut self, id: i32) -> Result<(), ClusterError> {
+        let node = self.node(id)?;
+        if let Some(process) = &mut node.process {
+            if process.ended().is_none() {
+                return Err(ClusterError::failed(format!("start {}", node.name), "it is still running"));
+            }
+            node.process = None;
+        }
+        Ok(())
+    }
+
+    /// What the operating system shows after an action.
+    pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
+        let began = Instant::now();
+        while began.elapsed() < PROOF_LIMIT {
+            let node = self.node(broker.0).ok()?;
+            let process = node.process.as_mut()?;
+            let pid = process.identity.pid;
+            let ended = process.ended();
+            let state = process.state();
+            let proof = match (action, state, ended) {
+                (Action::Stop, Some('T'), _) => Some(format!("pid {pid} is in state T")),
+                (Action::Continue, Some(state), None) if !matches!(state, 'T' | 'Z') => {
+                    Some(format!("pid {pid} is in state {state}"))
+                }
+                (Action::Kill, _, Some(status)) => Some(format!("pid {pid} is gone ({status})")),
+                (Action::Start, Some(_), None) => Some(format!("pid {pid} runs")),
+                _ => None,
+            };
+            if let Some(proof) = proof {
+                return Some(format!("{}: {proof}", node.name));
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        None
+    }
+
+    /// Undoes every fault; returns what had to be done.
+    pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
+        let mut done = Vec::new();
+        for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
+            let node = self.node(id)?;
+            let name = node.name.clone();
+            let alive = node.process.as_mut().filter(|process| process.state() != Some('Z'));
+            match alive {
+                Some(process) if process.state() == Some('T') => {
+                    process.signal(libc::SIGCONT).map_err(|error| ClusterError::failed("continue", error))?;
+                    done.push(format!("continued {name}"));
+                }
+                Some(process) if process.state().is_some() => {}
+                _ => {
+                    node.process = None;
+                    self.spawn(id, Vec::new())?;
+                    done.push(format!("started {name} again"));
+                }
+            }
+        }
+        self.wait_registered(START_LIMIT).await?;
+        Ok(done)
+    }
+
+    /// Logs, console output and properties of every node, named after it.
+    pub fn collect_logs(&self, to: &Path) -> io::Result<()> {
+        fs::create_dir_all(to)?;
+        for node in std::iter::once(&self.controller).chain(&self.brokers) {
+            for file in ["server.log", "console.log", "server.properties"] {
+                let from = node.home.join(file);
+                if from.exists() {
+                    fs::copy(from, to.join(format!("{}.{file}", node.name)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills everything: the data is removed anyway. The first time, the class-data archive is recorded before.
+    pub async fn stop(mut self: Box<Self>, progress: &mut dyn FnMut(&str)) {
+        if !self.archive.exists()
+            && let Err(error) = self.record_archive(progress).await
+        {
+            tracing::warn!(%error, "no class-data archive; the next start is slower");
+        }
+        for node in self.brokers.iter_mut().chain([&mut self.controller]) {
+            if let Some(process) = &mut node.process {
+                // An error means that it is gone, which is what is wanted.
+                let _ = process.signal(libc::SIGKILL);
+                let _ = process.wait().await;
+            }
+        }
+    }
+
+    /// Restarts one broker so that it writes down its classes, and stops it in an orderly way.
+    async fn record_archive(&mut self, progress: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
+        progress("recording the class-data archive for faster starts (once)");
+        let failed = |error: io::Error| ClusterError::failed("record the class-data archive", error);
+        let (flag, aside) = archive::record_flag(&self.archive);
+        let id = self.brokers[0].id;
+        self.heal().await?;
+        self.send(BrokerId(id), Action::Kill)?;
+        self.prove(BrokerId(id), Action::Kill).await;
+        self.bury(id)?;
+        self.spawn(id, vec![flag])?;
+        // Its old registration is only replaced by its own: what it answers is the proof that it is up.
+        self.wait_registered(START_LIMIT).await?;
+        let recorder = self.node(id)?.process.as_mut();
+        if let Some(process) = recorder {
+            process.signal(libc::SIGTERM).map_err(failed)?;
+            let ended = tokio::time::timeout(Duration::from_secs(40), process.wait()).await;
+            ended.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+        }
+        fs::rename(aside, &self.archive).map_err(failed)
+    }
+}

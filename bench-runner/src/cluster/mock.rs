@@ -1,0 +1,57 @@
+//! Librdkafka's mock cluster in a process of its own, for smoke tests without Java.
+
+use super::broker_process::guard;
+use super::{Ask, ClusterError};
+use bench_model::ids::BrokerId;
+use bench_model::result::ClusterFacts;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// What stands where a version would.
+pub const VERSION: &str = "mock: not Kafka; no durability claim";
+
+/// A running mock cluster.
+pub struct Mock {
+    child: Child,
+    /// Its brokers' addresses.
+    pub bootstrap: String,
+    /// Ids from 1.
+    pub brokers: Vec<BrokerId>,
+}
+
+/// Starts this binary's verb `mock-cluster`.
+pub async fn start(ask: &Ask) -> Result<(Mock, ClusterFacts), ClusterError> {
+    let failed = |cause: std::io::Error| ClusterError::failed("start the mock cluster", cause);
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(["mock-cluster", "--brokers", &ask.cluster.brokers.to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = guard(&mut command).spawn().map_err(failed)?;
+    let output = child.stdout.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+    let mut bootstrap = String::new();
+    let mut output = BufReader::new(output);
+    let line = tokio::time::timeout(Duration::from_secs(10), output.read_line(&mut bootstrap)).await;
+    line.map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    let bootstrap = bootstrap.trim().to_owned();
+    if bootstrap.is_empty() {
+        return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    let facts = ClusterFacts {
+        provider: "mock".to_owned(),
+        version: VERSION.to_owned(),
+        brokers: ask.cluster.brokers,
+        ..ClusterFacts::default()
+    };
+    let brokers = (1..=i32::from(ask.cluster.brokers)).map(BrokerId).collect();
+    Ok((Mock { child, bootstrap, brokers }, facts))
+}
+
+impl Mock {
+    /// Ends it.
+    pub async fn stop(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(%error, "could not end the mock cluster");
+        }
+    }
+}
