@@ -1,6 +1,12 @@
 //! What a log says: runs of offsets to runs of sequences, plus everything that does not fit a run.
 //!
-//! The same shape holds the independent reader's view and that of a replica's segment files.
+//! The same shape holds the independent reader's view and that of a replica's segment files. It judges nothing.
+
+mod builder;
+mod stored;
+
+pub use builder::ReadingBuilder;
+pub use stored::{from_jsonl, to_jsonl};
 
 use crate::ids::{Attempt, BrokerId, Incarnation, PartitionId, ProducerId};
 use serde::{Deserialize, Serialize};
