@@ -37,6 +37,16 @@ pub enum When {
     NewLeader,
 }
 
+impl When {
+    /// The planned instant, nanoseconds after T0; `None`: not known before.
+    pub fn at_ns(self) -> Option<u64> {
+        match self {
+            When::At(at_ns) => Some(at_ns),
+            When::NewLeader => None,
+        }
+    }
+}
+
 /// One step of a cell's fault timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FaultStep {

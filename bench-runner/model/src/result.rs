@@ -2,7 +2,7 @@
 
 use crate::fault::FaultRecord;
 use crate::latency::LatencySummary;
-use crate::plan::Cell;
+use crate::plan::{Cell, Skipped};
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,17 +54,6 @@ pub struct ProfileSource {
     pub text: String,
     /// `--set` overrides applied to it.
     pub overrides: Vec<String>,
-}
-
-/// A combination that was not run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// The profile.
-    pub profile: String,
-    /// What it would have been.
-    pub label: String,
-    /// Why not.
-    pub reason: String,
 }
 
 /// The cluster under test.

@@ -1,0 +1,181 @@
+//! What a plan will take: time, records, disk, memory; and how much room a cell's ledgers need.
+
+use super::Cell;
+use crate::fault::Action;
+use crate::settings::{Arrival, CellSettings, ClusterAsk, Length, Load};
+use serde::Serialize;
+
+const SECOND: u64 = 1_000_000_000;
+const MIB: u64 = 1 << 20;
+
+/// What is assumed where nothing is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assumptions;
+
+impl Assumptions {
+    /// A "max" cell sends at most so many records per second (best seen on two cores with three brokers: 863,000 at 100 B).
+    pub const MAX_RECORDS_PER_S: u64 = 1_000_000;
+    /// And at most so many bytes per second (best seen: 171 MB/s at 1 KiB).
+    pub const MAX_BYTES_PER_S: u64 = 200_000_000;
+    /// A ledger of a "max" cell has room for so many times that, for faster machines; beyond it the worker stops early and says so.
+    pub const LEDGER_MARGIN: u64 = 6;
+    /// Cold start of the cluster, in nanoseconds.
+    pub const CLUSTER_START_NS: u64 = 20 * SECOND;
+    /// Topic, barrier, drain, reading and verdict of a cell up to 300,000 records, in nanoseconds.
+    pub const CELL_NS: u64 = 3 * SECOND;
+    /// Records that [`Assumptions::CELL_NS`] covers; each million more takes a second.
+    pub const CELL_RECORDS: u64 = 300_000;
+    /// From a broker's kill until every replica is in sync again: session, election, restart (8-11 s seen), in nanoseconds.
+    pub const KILL_NS: u64 = 11 * SECOND;
+    /// Resident memory of a broker beyond its heap, in bytes.
+    pub const BROKER_BYTES: u64 = 200 * MIB;
+    /// Resident memory of the controller, in bytes.
+    pub const CONTROLLER_BYTES: u64 = 200 * MIB;
+    /// A worker without its ledger and queue: client, histograms, payload pool, in bytes.
+    pub const WORKER_BYTES: u64 = 64 * MIB;
+}
+
+/// What a plan will take, by the assumptions of [`Assumptions`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Everything, start and full warm-up of the cluster included, in nanoseconds.
+    pub duration_ns: u64,
+    /// The cells alone, in nanoseconds.
+    pub cells_ns: u64,
+    /// On the brokers (all replicas, uncompressed) and in the ledgers, in bytes.
+    pub disk_bytes: u64,
+    /// Brokers, and workers of the largest cell, in bytes.
+    pub memory_bytes: u64,
+    /// Of all cells.
+    pub records: u64,
+}
+
+impl Estimate {
+    /// Adds up the cells of a plan.
+    pub fn of(cells: &[Cell], cluster: &ClusterAsk) -> Self {
+        let brokers = u64::from(cluster.brokers) * (cluster.heap_bytes + Assumptions::BROKER_BYTES);
+        let workers = cells.iter().map(Cell::memory_bytes).max().unwrap_or(0);
+        let cells_ns = cells.iter().map(Cell::duration_ns).fold(0, u64::saturating_add);
+        Estimate {
+            duration_ns: cells_ns.saturating_add(Assumptions::CLUSTER_START_NS + cluster.warm_limit_ns),
+            cells_ns,
+            disk_bytes: cells.iter().map(Cell::disk_bytes).fold(0, u64::saturating_add),
+            memory_bytes: (brokers + Assumptions::CONTROLLER_BYTES).saturating_add(workers),
+            records: cells.iter().map(Cell::records).fold(0, u64::saturating_add),
+        }
+    }
+}
+
+impl Load {
+    /// Records due in so many nanoseconds at this rate; a record is due at 0.
+    fn due(per_second: u64, time_ns: u64) -> u64 {
+        let records = (u128::from(per_second) * u128::from(time_ns)).div_ceil(u128::from(SECOND));
+        u64::try_from(records).unwrap_or(u64::MAX)
+    }
+
+    /// The rate that is given or assumed.
+    fn per_second(&self) -> u64 {
+        match self.arrival {
+            Arrival::Constant { per_second } | Arrival::Poisson { per_second } => per_second,
+            Arrival::Max | Arrival::Bursts(_) => Assumptions::MAX_RECORDS_PER_S
+                .min(Assumptions::MAX_BYTES_PER_S / u64::from(self.record_bytes.max(1)))
+                .max(1),
+        }
+    }
+
+    /// Records of the whole cell, warm-up included: exact for constant rates and bursts, the mean of a Poisson process, assumed for max.
+    pub fn records(&self) -> u64 {
+        if let Arrival::Bursts(bursts) = &self.arrival {
+            return bursts.iter().map(|burst| burst.records).fold(0, u64::saturating_add);
+        }
+        match self.length {
+            Length::Time(time_ns) => Self::due(self.per_second(), self.warmup_ns.saturating_add(time_ns)),
+            Length::Records(records) => Self::due(self.per_second(), self.warmup_ns).saturating_add(records),
+        }
+    }
+
+    /// From T0 until the last record is due (max: is sent, by assumption), in nanoseconds.
+    pub fn span_ns(&self) -> u64 {
+        if let Arrival::Bursts(bursts) = &self.arrival {
+            return bursts.last().map_or(0, |burst| burst.at_ns);
+        }
+        let window_ns = match self.length {
+            Length::Time(time_ns) => time_ns,
+            Length::Records(records) => {
+                let time_ns = u128::from(records) * u128::from(SECOND) / u128::from(self.per_second());
+                u64::try_from(time_ns).unwrap_or(u64::MAX)
+            }
+        };
+        self.warmup_ns.saturating_add(window_ns)
+    }
+}
+
+impl Cell {
+    /// Records of all producers, warm-up included, as far as they can be known before.
+    pub fn records(&self) -> u64 {
+        self.settings.load.records()
+    }
+
+    /// How long the cell will take, everything included, in nanoseconds.
+    pub fn duration_ns(&self) -> u64 {
+        let last_ns = self.faults.iter().filter_map(|step| step.when.at_ns()).max().unwrap_or(0);
+        let killed = self.faults.iter().any(|step| step.action == Action::Kill);
+        let more = self.records().saturating_sub(Assumptions::CELL_RECORDS) / 1_000 * (SECOND / 1_000);
+        (self.settings.load.span_ns().max(last_ns))
+            .saturating_add(Assumptions::CELL_NS + if killed { Assumptions::KILL_NS } else { 0 })
+            .saturating_add(more)
+    }
+
+    /// Records on all replicas, uncompressed, and the ledgers, in bytes.
+    pub fn disk_bytes(&self) -> u64 {
+        let CellSettings { topic, load, .. } = &self.settings;
+        self.records()
+            .saturating_mul(u64::from(load.record_bytes))
+            .saturating_mul(u64::from(topic.replication_factor))
+            .saturating_add(self.ledger_bytes())
+    }
+
+    /// Workers at their largest: full queues, ledgers in memory, one reader, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let producers = u64::from(self.settings.load.producers);
+        (producers + 1)
+            .saturating_mul(Assumptions::WORKER_BYTES)
+            .saturating_add(producers.saturating_mul(self.settings.producer.queue_bytes))
+            .saturating_add(self.ledger_bytes())
+    }
+
+    /// One byte for each record that the ledgers have room for.
+    fn ledger_bytes(&self) -> u64 {
+        let lanes = u64::from(self.settings.load.producers) * u64::from(self.settings.topic.partitions);
+        self.ledger_capacity().saturating_mul(lanes)
+    }
+
+    /// Records of one producer in one partition that its ledger must hold: exact for constant rates and bursts,
+    /// with six standard deviations for Poisson processes, and six times the assumed rate for max.
+    pub fn ledger_capacity(&self) -> u64 {
+        let CellSettings { producer, topic, load } = &self.settings;
+        let producers = u64::from(load.producers.max(1));
+        let share = match (&load.arrival, load.length) {
+            // Every burst is dealt anew from producer 0 on.
+            (Arrival::Bursts(bursts), _) => {
+                bursts.iter().map(|burst| burst.records.div_ceil(producers)).sum()
+            }
+            (Arrival::Constant { .. }, Length::Time(_)) => load.records().div_ceil(producers),
+            // Warm-up and window are dealt each for itself.
+            (Arrival::Constant { .. }, Length::Records(_)) => load.records().div_ceil(producers) + 1,
+            (Arrival::Poisson { .. }, _) => {
+                let mean = load.records().div_ceil(producers);
+                mean.saturating_add(6 * (mean.isqrt() + 1))
+            }
+            // Lanes at full speed need not be equally fast: each may send what all are assumed to.
+            (Arrival::Max, Length::Time(_)) => load.records().saturating_mul(Assumptions::LEDGER_MARGIN),
+            (Arrival::Max, Length::Records(records)) => (load.records() - records)
+                .saturating_mul(Assumptions::LEDGER_MARGIN)
+                .saturating_add(records.div_ceil(producers)),
+        };
+        // Partitions take turns, a batch's worth each: the first one gets the largest part.
+        let chunk = u64::from(producer.batch_bytes / load.record_bytes.max(1)).max(1);
+        let turn = chunk.saturating_mul(u64::from(topic.partitions));
+        (share / turn * chunk).saturating_add((share % turn).min(chunk)).max(1)
+    }
+}

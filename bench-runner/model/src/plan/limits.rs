@@ -1,0 +1,102 @@
+//! What a plan may take at most; one that is over is refused with the arithmetic.
+
+use super::{Assumptions, Cell, Estimate, PlanError};
+use crate::profile::size_text;
+use crate::settings::ClusterAsk;
+use serde::Serialize;
+
+/// The limits of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Cells of a run.
+    pub cells: u64,
+    /// Records of one cell.
+    pub records_per_cell: u64,
+    /// All replicas and ledgers of the run together, in bytes.
+    pub disk_bytes: u64,
+    /// Brokers and workers, in bytes.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            // Each cell is a directory and a row; a run of more takes most of a day and belongs into several.
+            cells: 1_000,
+            // A ledger byte each, and a verdict of tens of seconds at millions of copies a second.
+            records_per_cell: 200_000_000,
+            // Topics are deleted after the run, hence all lie on one disk together; common disks have this free.
+            disk_bytes: 100_000_000_000,
+            // Brokers' heaps, queues and populated ledgers are really resident.
+            memory_bytes: 16 << 30,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses a plan that is over a limit.
+    pub(super) fn check(
+        &self,
+        cells: &[Cell],
+        estimate: &Estimate,
+        cluster: &ClusterAsk,
+    ) -> Result<(), PlanError> {
+        let over = |what, arithmetic, help| Err(PlanError::OverLimit { what, arithmetic, help });
+        let count = cells.len() as u64;
+        if count > self.cells {
+            let arithmetic = format!("{count} cells (all combinations times repeats) > {}", self.cells);
+            return over("cells", arithmetic, "fewer axis values or repeats, or pick cells by --only");
+        }
+        if let Some(cell) = cells.iter().find(|cell| cell.records() > self.records_per_cell) {
+            let arithmetic = format!("{} sends {} > {}", cell.id, cell.records(), self.records_per_cell);
+            return over("records per cell", arithmetic, "a lower rate, or a shorter duration");
+        }
+        if estimate.disk_bytes > self.disk_bytes {
+            let Some(largest) = cells.iter().max_by_key(|cell| cell.disk_bytes()) else { return Ok(()) };
+            let arithmetic = format!(
+                "{} > {}; the largest of {count} cells, {}, takes {} records x {} B x {} replicas + ledger = {}",
+                human(estimate.disk_bytes),
+                human(self.disk_bytes),
+                largest.id,
+                largest.records(),
+                largest.settings.load.record_bytes,
+                largest.settings.topic.replication_factor,
+                human(largest.disk_bytes()),
+            );
+            return over(
+                "bytes on disk",
+                arithmetic,
+                "shorter windows, lower rates, fewer repeats, or several runs",
+            );
+        }
+        if estimate.memory_bytes > self.memory_bytes {
+            let workers = cells.iter().map(Cell::memory_bytes).max().unwrap_or(0);
+            let arithmetic = format!(
+                "{} brokers x ({} heap + {}) + {} controller + {} workers = {} > {}",
+                cluster.brokers,
+                human(cluster.heap_bytes),
+                human(Assumptions::BROKER_BYTES),
+                human(Assumptions::CONTROLLER_BYTES),
+                human(workers),
+                human(estimate.memory_bytes),
+                human(self.memory_bytes),
+            );
+            return over(
+                "memory",
+                arithmetic,
+                "a smaller heap, fewer producers, a smaller queue, or a shorter duration",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Exact where it is round, else in tenths of a gigabyte or megabyte.
+fn human(bytes: u64) -> String {
+    let exact = size_text(bytes);
+    if exact.len() <= 8 {
+        return exact;
+    }
+    let (unit, name) = if bytes >= 1_000_000_000 { (1_000_000_000, "GB") } else { (1_000_000, "MB") };
+    format!("{}.{} {name}", bytes / unit, bytes % unit / (unit / 10))
+}

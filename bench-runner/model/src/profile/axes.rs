@@ -1,0 +1,174 @@
+//! What a matrix can vary: one axis for each setting that makes cells differ.
+
+use super::draft::Draft;
+use super::section::Wrong;
+use super::tree::Node;
+use super::units;
+use super::values::{self, MOST_RETRIES};
+use crate::settings::{Acks, Arrival};
+
+/// A setting that cells may differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Axis {
+    Acks,
+    Retries,
+    Idempotence,
+    MinInsyncReplicas,
+    ReplicationFactor,
+    RecordSize,
+    Rate,
+    Linger,
+    BatchSize,
+    Compression,
+    MaxInFlight,
+}
+
+/// A value on an axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Choice {
+    Acks(Acks),
+    Retries(u32),
+    Idempotence(bool),
+    MinInsyncReplicas(u16),
+    ReplicationFactor(u16),
+    RecordSize(u32),
+    /// `None`: as fast as possible.
+    Rate(Option<u64>),
+    /// Of a cell whose load is bursts; never chosen.
+    NoRate,
+    Linger(u64),
+    BatchSize(u32),
+    Compression(String),
+    MaxInFlight(u32),
+}
+
+impl Axis {
+    /// All, in the order of labels.
+    pub const ALL: [Axis; 11] = [
+        Axis::Acks,
+        Axis::Retries,
+        Axis::Idempotence,
+        Axis::MinInsyncReplicas,
+        Axis::ReplicationFactor,
+        Axis::RecordSize,
+        Axis::Rate,
+        Axis::Linger,
+        Axis::BatchSize,
+        Axis::Compression,
+        Axis::MaxInFlight,
+    ];
+
+    /// As in the file and in labels.
+    pub fn key(self) -> &'static str {
+        match self {
+            Axis::Acks => "acks",
+            Axis::Retries => "retries",
+            Axis::Idempotence => "idempotence",
+            Axis::MinInsyncReplicas => "min-insync-replicas",
+            Axis::ReplicationFactor => "replication-factor",
+            Axis::RecordSize => "record-size",
+            Axis::Rate => "rate",
+            Axis::Linger => "linger",
+            Axis::BatchSize => "batch-size",
+            Axis::Compression => "compression",
+            Axis::MaxInFlight => "max-in-flight",
+        }
+    }
+
+    /// Reads a value of this axis.
+    pub fn parse(self, node: &Node) -> Result<Choice, Wrong> {
+        Ok(match self {
+            Axis::Acks => Choice::Acks(values::acks(node)?),
+            Axis::Retries => Choice::Retries(values::retries(node)?),
+            Axis::Idempotence => Choice::Idempotence(values::boolean(node)?),
+            Axis::MinInsyncReplicas => Choice::MinInsyncReplicas(values::narrow(node, 1..=100)?),
+            Axis::ReplicationFactor => Choice::ReplicationFactor(values::narrow(node, 1..=100)?),
+            Axis::RecordSize => Choice::RecordSize(values::size32(node, 48..=1 << 30)?),
+            Axis::Rate => Choice::Rate(values::rate(node)?),
+            Axis::Linger => Choice::Linger(values::duration(node, 0..=900_000_000_000)?),
+            Axis::BatchSize => Choice::BatchSize(values::size32(node, 1..=i32::MAX as u32)?),
+            Axis::Compression => Choice::Compression(values::compression(node)?),
+            Axis::MaxInFlight => Choice::MaxInFlight(values::narrow(node, 1..=1_000_000)?),
+        })
+    }
+
+    /// What a cell has on this axis.
+    pub fn of(self, draft: &Draft) -> Choice {
+        let Draft { producer, topic, load, .. } = draft;
+        match self {
+            Axis::Acks => Choice::Acks(producer.acks),
+            Axis::Retries => Choice::Retries(producer.retries),
+            Axis::Idempotence => Choice::Idempotence(producer.idempotence),
+            Axis::MinInsyncReplicas => Choice::MinInsyncReplicas(topic.min_insync_replicas),
+            Axis::ReplicationFactor => Choice::ReplicationFactor(topic.replication_factor),
+            Axis::RecordSize => Choice::RecordSize(load.record_bytes),
+            Axis::Rate => match load.arrival {
+                Arrival::Constant { per_second } | Arrival::Poisson { per_second } => {
+                    Choice::Rate(Some(per_second))
+                }
+                Arrival::Max => Choice::Rate(None),
+                Arrival::Bursts(_) => Choice::NoRate,
+            },
+            Axis::Linger => Choice::Linger(producer.linger_ns),
+            Axis::BatchSize => Choice::BatchSize(producer.batch_bytes),
+            Axis::Compression => Choice::Compression(producer.compression.clone()),
+            Axis::MaxInFlight => Choice::MaxInFlight(producer.max_in_flight),
+        }
+    }
+}
+
+impl Choice {
+    /// Where it lies.
+    pub fn axis(&self) -> Option<Axis> {
+        Some(match self {
+            Choice::Acks(_) => Axis::Acks,
+            Choice::Retries(_) => Axis::Retries,
+            Choice::Idempotence(_) => Axis::Idempotence,
+            Choice::MinInsyncReplicas(_) => Axis::MinInsyncReplicas,
+            Choice::ReplicationFactor(_) => Axis::ReplicationFactor,
+            Choice::RecordSize(_) => Axis::RecordSize,
+            Choice::Rate(_) => Axis::Rate,
+            Choice::NoRate => return None,
+            Choice::Linger(_) => Axis::Linger,
+            Choice::BatchSize(_) => Axis::BatchSize,
+            Choice::Compression(_) => Axis::Compression,
+            Choice::MaxInFlight(_) => Axis::MaxInFlight,
+        })
+    }
+
+    /// Makes it the cell's.
+    pub fn apply(&self, draft: &mut Draft) {
+        let Draft { producer, topic, load, poisson } = draft;
+        match self {
+            Choice::Acks(acks) => producer.acks = *acks,
+            Choice::Retries(retries) => producer.retries = *retries,
+            Choice::Idempotence(idempotence) => producer.idempotence = *idempotence,
+            Choice::MinInsyncReplicas(replicas) => topic.min_insync_replicas = *replicas,
+            Choice::ReplicationFactor(replicas) => topic.replication_factor = *replicas,
+            Choice::RecordSize(bytes) => load.record_bytes = *bytes,
+            Choice::Rate(rate) => load.arrival = super::draft::arrival(*rate, *poisson),
+            Choice::NoRate => {}
+            Choice::Linger(linger_ns) => producer.linger_ns = *linger_ns,
+            Choice::BatchSize(bytes) => producer.batch_bytes = *bytes,
+            Choice::Compression(compression) => producer.compression.clone_from(compression),
+            Choice::MaxInFlight(requests) => producer.max_in_flight = *requests,
+        }
+    }
+
+    /// As a profile would write it, without quotes.
+    pub fn text(&self) -> String {
+        match self {
+            Choice::Acks(acks) => acks.as_str().into(),
+            Choice::Retries(MOST_RETRIES) => "max".into(),
+            Choice::Retries(number) | Choice::MaxInFlight(number) => number.to_string(),
+            Choice::Idempotence(value) => value.to_string(),
+            Choice::MinInsyncReplicas(number) | Choice::ReplicationFactor(number) => number.to_string(),
+            Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),
+            Choice::Rate(Some(per_second)) => units::rate_text(*per_second),
+            Choice::Rate(None) => "max".into(),
+            Choice::NoRate => "bursts".into(),
+            Choice::Linger(linger_ns) => units::duration_text(*linger_ns),
+            Choice::Compression(compression) => compression.clone(),
+        }
+    }
+}

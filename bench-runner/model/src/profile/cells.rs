@@ -1,0 +1,272 @@
+//! Matrix, include, exclude and expect: from axes to the combinations that can be, and those that cannot.
+
+use super::axes::{Axis, Choice};
+use super::draft::{Draft, Pace, impossible};
+use super::problems::{Place, Problems};
+use super::section::{Section, Wrong, nearest};
+use super::tree::{Node, Value};
+use super::{Combination, Impossible, values};
+use crate::settings::ClusterAsk;
+use std::collections::BTreeMap;
+
+/// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
+pub const TALLIES: [&str; 14] = [
+    "log_loss",
+    "acks0_drop",
+    "unknown_present",
+    "unknown_absent",
+    "phantom",
+    "duplicate_same_attempt",
+    "duplicate_cross_attempt",
+    "reorder",
+    "rewritten_log",
+    "offset_gap",
+    "misplaced",
+    "alien",
+    "corrupt",
+    "unledgered",
+];
+
+/// Above this a matrix is a slip of the pen, and expanding it would only cost memory.
+const MOST_COMBINATIONS: usize = 10_000;
+const EXPECT_HELP: &str = "write the count of a tally, like log_loss = 0";
+
+/// Values allowed on each axis; an axis that is not listed is free (in a pattern) or the profile's (in a matrix).
+type Grid = Vec<(Axis, Vec<Choice>)>;
+
+struct Expect {
+    place: Place,
+    cells: Grid,
+    counts: BTreeMap<String, u64>,
+    used: bool,
+}
+
+/// What sections outside this file contribute.
+pub(super) struct Base<'a> {
+    pub draft: Draft,
+    pub pace: Pace,
+    pub cluster: &'a ClusterAsk,
+    /// Where to point when the profile as a whole is at fault.
+    pub place: Place,
+}
+
+/// Reads the four sections of `root` and expands them.
+pub(super) fn expand(
+    root: &mut Section<'_>,
+    base: &Base<'_>,
+    problems: &Problems,
+) -> (Vec<Combination>, Vec<Impossible>) {
+    let matrix = root.table("matrix").map(|section| grid(section, problems)).unwrap_or_default();
+    let include: Vec<(Place, Grid)> = root
+        .tables("include")
+        .into_iter()
+        .map(|section| (section.place().clone(), grid(section, problems)))
+        .collect();
+    let exclude: Vec<(Place, Grid)> = root
+        .tables("exclude")
+        .into_iter()
+        .map(|section| (section.place().clone(), grid(section, problems)))
+        .collect();
+    let mut expect: Vec<Expect> =
+        root.tables("expect").into_iter().map(|section| expectation(section, problems)).collect();
+    if !problems.is_empty() {
+        return Default::default();
+    }
+    let mut found = Expansion { base, problems, drafts: Vec::new() };
+    if !matrix.is_empty() || include.is_empty() {
+        let mut matched = vec![false; exclude.len()];
+        for choices in product(&matrix, &base.place, problems) {
+            let draft = found.draft(&choices);
+            let hit = exclude.iter().position(|(_, pattern)| matches(pattern, &draft));
+            match hit {
+                Some(index) => matched[index] = true,
+                None => found.add(&base.place, choices, draft),
+            }
+        }
+        for ((place, _), matched) in exclude.iter().zip(matched) {
+            if !matched {
+                problems.add(
+                    place,
+                    "this exclude matches no cell of the matrix",
+                    "correct its values, or remove it",
+                );
+            }
+        }
+    }
+    for (place, grid) in &include {
+        for choices in product(grid, place, problems) {
+            let draft = found.draft(&choices);
+            found.add(place, choices, draft);
+        }
+    }
+    let drafts = found.drafts;
+    judge(drafts, &mut expect, base, problems)
+}
+
+/// Sorts the possible from the impossible and hands out expectations.
+fn judge(
+    drafts: Vec<(Vec<Choice>, Draft)>,
+    expect: &mut [Expect],
+    base: &Base<'_>,
+    problems: &Problems,
+) -> (Vec<Combination>, Vec<Impossible>) {
+    let (mut combinations, mut cannot) = (Vec::new(), Vec::new());
+    for (choices, draft) in drafts {
+        let axes: Vec<(&str, String)> =
+            choices.iter().filter_map(|choice| Some((choice.axis()?.key(), choice.text()))).collect();
+        let label = label(&axes);
+        if let Some(reason) = impossible(&draft, base.cluster) {
+            cannot.push(Impossible { label, reason });
+            continue;
+        }
+        let mut counts = BTreeMap::new();
+        for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
+            expect.used = true;
+            for (tally, count) in &expect.counts {
+                let before = counts.insert(tally.clone(), *count);
+                if before.is_some_and(|before| before != *count) {
+                    let message = format!("{tally} of cell \"{label}\" has two expected counts");
+                    problems.add(&expect.place, message, "narrow one of them by cells = { … }");
+                }
+            }
+        }
+        let axes = axes.into_iter().map(|(key, text)| (key.to_string(), text)).collect();
+        combinations.push(Combination { label, axes, settings: draft.settings(), expect: counts });
+    }
+    if combinations.is_empty() && problems.is_empty() {
+        let reasons: Vec<String> =
+            cannot.iter().map(|cell| format!("{}: {}", cell.label, cell.reason)).collect();
+        let help = if reasons.is_empty() { "every cell is excluded".into() } else { reasons.join("\n") };
+        problems.add(&base.place, "no cell of this profile can be run", help);
+    }
+    for expect in expect.iter().filter(|expect| !expect.used && problems.is_empty()) {
+        problems.add(&expect.place, "this expect matches no cell that can run", "correct its cells = { … }");
+    }
+    (combinations, cannot)
+}
+
+fn label(axes: &[(&str, String)]) -> String {
+    if axes.is_empty() {
+        return "base".into();
+    }
+    axes.iter().map(|(key, text)| format!("{key}={text}")).collect::<Vec<_>>().join(", ")
+}
+
+struct Expansion<'a> {
+    base: &'a Base<'a>,
+    problems: &'a Problems,
+    drafts: Vec<(Vec<Choice>, Draft)>,
+}
+
+impl Expansion<'_> {
+    fn draft(&self, choices: &[Choice]) -> Draft {
+        let mut draft = self.base.draft.clone();
+        choices.iter().for_each(|choice| choice.apply(&mut draft));
+        draft
+    }
+
+    fn add(&mut self, place: &Place, choices: Vec<Choice>, draft: Draft) {
+        let rate = choices.iter().any(|choice| matches!(choice, Choice::Rate(_)));
+        if rate && self.base.pace == Pace::Bursts {
+            let help = "remove rate here, or bursts in [load]";
+            self.problems.add(place, "bursts say when every record is due: a rate cannot vary", help);
+        } else if !rate && self.base.pace == Pace::Missing {
+            let help =
+                "write rate = \"20k/s\" (or \"max\") in [load], or bursts = [{ at = \"0 s\", records = 10 }]";
+            self.problems.add(&self.base.place, "the profile does not say when records are due", help);
+        } else if self.drafts.iter().any(|(_, other)| *other == draft) {
+            let help = "remove one: repeats give more of the same cell";
+            self.problems.add(place, "this cell is there already, with the same effective settings", help);
+        } else {
+            self.drafts.push((choices, draft));
+        }
+    }
+}
+
+/// Every axis free or on one of its values.
+fn matches(pattern: &Grid, draft: &Draft) -> bool {
+    pattern.iter().all(|(axis, choices)| choices.contains(&axis.of(draft)))
+}
+
+/// All combinations, the last axis fastest.
+fn product(grid: &Grid, place: &Place, problems: &Problems) -> Vec<Vec<Choice>> {
+    let size = grid.iter().try_fold(1usize, |size, (_, choices)| size.checked_mul(choices.len()));
+    if size.is_none_or(|size| size > MOST_COMBINATIONS) {
+        let message = format!("more than {MOST_COMBINATIONS} combinations");
+        problems.add(place, message, "vary fewer axes at once; [[include]] adds single cells");
+        return Vec::new();
+    }
+    grid.iter().fold(vec![Vec::new()], |rows, (_, choices)| {
+        rows.iter()
+            .flat_map(|row| {
+                choices.iter().map(move |choice| [row.as_slice(), std::slice::from_ref(choice)].concat())
+            })
+            .collect()
+    })
+}
+
+/// Reads axes with one value or a list of values each.
+fn grid(mut section: Section<'_>, problems: &Problems) -> Grid {
+    let grid = Axis::ALL
+        .into_iter()
+        .filter_map(|axis| Some((axis, choices(axis, &section.entry(axis.key())?.node, problems))))
+        .collect();
+    section.finish();
+    grid
+}
+
+fn choices(axis: Axis, node: &Node, problems: &Problems) -> Vec<Choice> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        problems.add(
+            &node.place,
+            format!("{} has no values", axis.key()),
+            "list at least one, or remove the axis",
+        );
+    }
+    let mut choices = Vec::new();
+    for item in items {
+        match axis.parse(item) {
+            Ok(choice) if choices.contains(&choice) => {
+                let message = format!("{} = {} is listed twice", axis.key(), choice.text());
+                problems.add(&item.place, message, "remove one: repeats give more of the same cell");
+            }
+            Ok(choice) => choices.push(choice),
+            Err(Wrong { message, help }) => {
+                problems.add(&item.place, format!("{}: {message}", axis.key()), help)
+            }
+        }
+    }
+    choices
+}
+
+fn expectation(mut section: Section<'_>, problems: &Problems) -> Expect {
+    let place = section.place().clone();
+    let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
+    let mut counts = BTreeMap::new();
+    for entry in section.others() {
+        if !TALLIES.contains(&entry.key.as_str()) {
+            let help = match nearest(&entry.key.replace('-', "_"), &TALLIES) {
+                Some(tally) => format!("did you mean {tally}?"),
+                None => format!("known: cells, {}", TALLIES.join(", ")),
+            };
+            problems.add(&entry.key_place, format!("{} is no tally", entry.key), help);
+            continue;
+        }
+        match values::number(&entry.node, 0..=1_000_000_000_000) {
+            Ok(count) => {
+                counts.insert(entry.key.clone(), count);
+            }
+            Err(wrong) => {
+                problems.add(&entry.node.place, format!("{}: {}", entry.key, wrong.message), wrong.help)
+            }
+        }
+    }
+    if counts.is_empty() {
+        problems.add(&place, "this expect expects nothing", EXPECT_HELP);
+    }
+    Expect { place, cells, counts, used: false }
+}

@@ -1,0 +1,366 @@
+//! The sections `[topic]`, `[load]`, `[producer]` and `[cluster]`: their keys, defaults and single-value rules.
+
+use super::axes::Axis;
+use super::problems::Problems;
+use super::section::{Section, Wrong};
+use super::tree::{Node, Value};
+use super::values::{self, MOST_RETRIES};
+use crate::settings::{
+    Acks, Arrival, Burst, CellSettings, ClusterAsk, Length, Load, ProducerSettings, TopicSettings,
+};
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
+const DAY: u64 = 86_400 * SECOND;
+const MIB: u64 = 1 << 20;
+
+/// A cell's settings while axes are still applied to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub producer: ProducerSettings,
+    pub topic: TopicSettings,
+    pub load: Load,
+    /// Rates become Poisson processes.
+    pub poisson: bool,
+}
+
+impl Draft {
+    /// The finished settings.
+    pub fn settings(self) -> CellSettings {
+        CellSettings { producer: self.producer, topic: self.topic, load: self.load }
+    }
+}
+
+/// How a rate (`None`: max) arrives.
+pub(super) fn arrival(rate: Option<u64>, poisson: bool) -> Arrival {
+    match rate {
+        None => Arrival::Max,
+        Some(per_second) if poisson => Arrival::Poisson { per_second },
+        Some(per_second) => Arrival::Constant { per_second },
+    }
+}
+
+/// `[cluster]`.
+pub(super) fn cluster(section: Option<Section<'_>>) -> ClusterAsk {
+    let mut ask = ClusterAsk::default();
+    let Some(mut section) = section else { return ask };
+    if let Some(brokers) = section.read("brokers", |node| values::narrow(node, 1..=9)) {
+        ask.brokers = brokers;
+    }
+    if let Some(bytes) = section.read("heap", |node| values::size(node, 128 * MIB..=64 << 30)) {
+        ask.heap_bytes = bytes;
+    }
+    if let Some(limit) = section.read("warm", |node| values::duration(node, 0..=600 * SECOND)) {
+        ask.warm_limit_ns = limit;
+    }
+    if let Some(settings) = section.read("settings", |node| values::properties(node, broker_refusal)) {
+        ask.settings = settings;
+    }
+    section.finish();
+    ask
+}
+
+fn broker_refusal(key: &str, _: &str) -> Option<String> {
+    let owned = ["node.id", "broker.id", "process.roles", "listeners", "log.dir", "log.dirs"].contains(&key)
+        || ["advertised.", "controller.", "listener.", "inter.broker.listener", "metadata.log.dir"]
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
+    owned.then(|| "remove it: the harness gives its brokers their identity, addresses and directories".into())
+}
+
+/// `[topic]`.
+pub(super) fn topic(section: Option<Section<'_>>) -> TopicSettings {
+    let mut topic = TopicSettings {
+        partitions: 6,
+        replication_factor: 3,
+        min_insync_replicas: 2,
+        extra: Default::default(),
+    };
+    let Some(mut section) = section else { return topic };
+    if let Some(partitions) = section.read("partitions", |node| values::narrow(node, 1..=1000)) {
+        topic.partitions = partitions;
+    }
+    if let Some(replicas) = section.read("replication-factor", |node| values::narrow(node, 1..=100)) {
+        topic.replication_factor = replicas;
+    }
+    if let Some(replicas) = section.read("min-insync-replicas", |node| values::narrow(node, 1..=100)) {
+        topic.min_insync_replicas = replicas;
+    }
+    if let Some(extra) = section.read("settings", |node| values::properties(node, topic_refusal)) {
+        topic.extra = extra;
+    }
+    section.finish();
+    topic
+}
+
+fn topic_refusal(key: &str, value: &str) -> Option<String> {
+    match key {
+        "min.insync.replicas" => Some("write min-insync-replicas = … in [topic]".into()),
+        "cleanup.policy" if value != "delete" => {
+            Some("remove it: a topic that compacts cannot be judged, absent records would look lost".into())
+        }
+        _ if key.starts_with("retention.") || key.starts_with("local.retention.") => Some(
+            "remove it: a topic that expires data cannot be judged, absent records would look lost".into(),
+        ),
+        _ => None,
+    }
+}
+
+/// `[producer]`.
+pub(super) fn producer(section: Option<Section<'_>>) -> ProducerSettings {
+    let mut settings = ProducerSettings {
+        acks: Acks::All,
+        retries: MOST_RETRIES,
+        idempotence: false,
+        linger_ns: 5 * MS,
+        batch_bytes: 64 << 10,
+        compression: "none".into(),
+        max_in_flight: 5,
+        queue_records: 50_000,
+        queue_bytes: 32 * MIB,
+        request_timeout_ns: 30 * SECOND,
+        delivery_timeout_ns: 120 * SECOND,
+        extra: Default::default(),
+    };
+    let Some(mut section) = section else { return settings };
+    let read = &mut section;
+    settings.acks = read.read("acks", values::acks).unwrap_or(settings.acks);
+    settings.retries = read.read("retries", values::retries).unwrap_or(settings.retries);
+    settings.idempotence = read.read("idempotence", values::boolean).unwrap_or(settings.idempotence);
+    if let Some(linger_ns) = read.read("linger", |node| values::duration(node, 0..=900 * SECOND)) {
+        settings.linger_ns = linger_ns;
+    }
+    if let Some(bytes) = read.read("batch-size", |node| values::size32(node, 1..=i32::MAX as u32)) {
+        settings.batch_bytes = bytes;
+    }
+    settings.compression = read.read("compression", values::compression).unwrap_or(settings.compression);
+    if let Some(requests) = read.read("max-in-flight", |node| values::narrow(node, 1..=1_000_000)) {
+        settings.max_in_flight = requests;
+    }
+    if let Some(records) = read.read("queue-records", |node| values::narrow(node, 1..=10_000_000)) {
+        settings.queue_records = records;
+    }
+    if let Some(bytes) = read.read("queue-size", |node| values::kibibytes(node, 1024..=16 << 30)) {
+        settings.queue_bytes = bytes;
+    }
+    if let Some(timeout_ns) = read.read("request-timeout", |node| values::millis(node, 900_000)) {
+        settings.request_timeout_ns = timeout_ns;
+    }
+    if let Some(timeout_ns) = read.read("delivery-timeout", |node| values::millis(node, 3_600_000)) {
+        settings.delivery_timeout_ns = timeout_ns;
+    }
+    if let Some(extra) = read.read("settings", |node| values::properties(node, client_refusal)) {
+        settings.extra = extra;
+    }
+    section.finish();
+    settings
+}
+
+fn client_refusal(key: &str, _: &str) -> Option<String> {
+    let own = match key {
+        "acks" | "request.required.acks" => "acks",
+        "retries" | "message.send.max.retries" => "retries",
+        "enable.idempotence" => "idempotence",
+        "linger.ms" | "queue.buffering.max.ms" => "linger",
+        "batch.size" => "batch-size",
+        "compression.type" | "compression.codec" => "compression",
+        "max.in.flight" | "max.in.flight.requests.per.connection" => "max-in-flight",
+        "queue.buffering.max.messages" => "queue-records",
+        "queue.buffering.max.kbytes" => "queue-size",
+        "request.timeout.ms" => "request-timeout",
+        "message.timeout.ms" | "delivery.timeout.ms" => "delivery-timeout",
+        _ => "",
+    };
+    if !own.is_empty() {
+        return Some(format!("write {own} = … in [producer]"));
+    }
+    const HARNESS: [&str; 12] = [
+        "bootstrap.servers",
+        "metadata.broker.list",
+        "client.id",
+        "statistics.interval.ms",
+        "enabled_events",
+        "opaque",
+        "log.queue",
+        "delivery.report.only.error",
+        "produce.offset.report",
+        "plugin.library.paths",
+        "partitioner",
+        "group.id",
+    ];
+    if HARNESS.contains(&key) || key.starts_with("test.mock.") || key.ends_with("_cb") {
+        return Some("remove it: the harness needs this property for itself".into());
+    }
+    if key.starts_with("transaction") {
+        return Some("remove it: transactional cells are not part of this version".into());
+    }
+    if ["security.", "ssl.", "sasl.", "https."].iter().any(|prefix| key.starts_with(prefix)) {
+        return Some("remove it: this version speaks plaintext only".into());
+    }
+    None
+}
+
+/// `[load]`; whether a rate or bursts were given is the second part.
+pub(super) fn load(section: Option<Section<'_>>, problems: &Problems) -> (Load, bool, Pace) {
+    let mut load = Load {
+        arrival: Arrival::Max,
+        record_bytes: 1024,
+        warmup_ns: 3 * SECOND,
+        length: Length::Time(15 * SECOND),
+        producers: 1,
+        compressible_percent: 0,
+        drain_ns: 60 * SECOND,
+    };
+    let Some(mut section) = section else { return (load, false, Pace::Missing) };
+    if let Some(bytes) = section.read("record-size", |node| values::size32(node, 48..=1 << 30)) {
+        load.record_bytes = bytes;
+    }
+    if let Some(producers) = section.read("producers", |node| values::narrow(node, 1..=64)) {
+        load.producers = producers;
+    }
+    load.compressible_percent = section.read("compressible", values::percent).unwrap_or(0);
+    if let Some(drain_ns) = section.read("drain", |node| values::duration(node, SECOND..=3600 * SECOND)) {
+        load.drain_ns = drain_ns;
+    }
+    let poisson = section.read("arrival", arrival_kind);
+    let rate = section.read("rate", values::rate);
+    let bursts = section.read("bursts", bursts);
+    let warmup = section.read("warmup", |node| values::duration(node, 0..=DAY));
+    let time = section.read("duration", |node| values::duration(node, MS..=DAY));
+    let records = section.read("records", |node| values::number(node, 1..=1_000_000_000_000));
+    let pace = if section.entry("bursts").is_some() {
+        for key in ["rate", "arrival", "warmup", "duration", "records"] {
+            if let Some(entry) = section.entry(key) {
+                let message = format!("{key} and bursts exclude each other");
+                problems.add(&entry.key_place, message, "remove one: bursts say when every record is due");
+            }
+        }
+        let bursts = bursts.unwrap_or_default();
+        load.warmup_ns = 0;
+        load.length = Length::Records(bursts.iter().map(|burst| burst.records).sum());
+        load.arrival = Arrival::Bursts(bursts);
+        Pace::Bursts
+    } else {
+        load.warmup_ns = warmup.unwrap_or(load.warmup_ns);
+        load.length = match (records, time) {
+            (Some(records), _) => Length::Records(records),
+            (None, Some(time_ns)) => Length::Time(time_ns),
+            (None, None) => load.length,
+        };
+        if let (true, Some(entry)) = (section.entry("duration").is_some(), section.entry("records")) {
+            let message = "records and duration exclude each other";
+            problems.add(&entry.key_place, message, "remove one: either ends the measured window");
+        }
+        if let Some(rate) = rate {
+            load.arrival = arrival(rate, poisson == Some(true));
+        }
+        if section.entry("rate").is_some() { Pace::Rate } else { Pace::Missing }
+    };
+    section.finish();
+    (load, poisson == Some(true), pace)
+}
+
+/// What `[load]` says about when records are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Nothing: an axis must.
+    Missing,
+    /// `rate`.
+    Rate,
+    /// `bursts`.
+    Bursts,
+}
+
+fn arrival_kind(node: &Node) -> Result<bool, Wrong> {
+    match &node.value {
+        Value::Text(text) if text == "constant" => Ok(false),
+        Value::Text(text) if text == "poisson" => Ok(true),
+        _ => Err(Wrong::new(
+            format!("{} is no arrival process", node.describe()),
+            "write \"constant\" or \"poisson\"",
+        )),
+    }
+}
+
+fn bursts(node: &Node) -> Result<Vec<Burst>, Wrong> {
+    let help = "write [{ at = \"0 s\", records = 10 }, { at = \"2 s\", records = 1000 }]";
+    let Value::List(items) = &node.value else {
+        return Err(Wrong::new(format!("expected a list, found {}", node.describe()), help));
+    };
+    let mut bursts: Vec<Burst> = Vec::new();
+    for item in items {
+        let Value::Table(entries) = &item.value else {
+            return Err(Wrong::new(format!("{} is no burst", item.describe()), help));
+        };
+        let of = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node);
+        let (Some(at), Some(records), 2) = (of("at"), of("records"), entries.len()) else {
+            return Err(Wrong::new("a burst has exactly the keys at and records", help));
+        };
+        let burst = Burst {
+            at_ns: values::duration(at, 0..=DAY)?,
+            records: values::number(records, 1..=1_000_000_000)?,
+        };
+        if bursts.last().is_some_and(|last| last.at_ns >= burst.at_ns) {
+            return Err(Wrong::new(
+                "bursts are not in the order of their instants",
+                "sort them by at, each instant once",
+            ));
+        }
+        bursts.push(burst);
+    }
+    if bursts.is_empty() {
+        return Err(Wrong::new("an empty list sends nothing", help));
+    }
+    Ok(bursts)
+}
+
+/// Why this combination of settings cannot be, if so.
+pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> {
+    let Draft { producer, topic, load, poisson } = draft;
+    if producer.idempotence && producer.acks != Acks::All {
+        return Some(format!("idempotence needs acks=all, not acks={}", producer.acks.as_str()));
+    }
+    if producer.idempotence && producer.retries == 0 {
+        return Some("idempotence needs retries > 0".into());
+    }
+    if producer.idempotence && producer.max_in_flight > 5 {
+        return Some(format!("idempotence needs max-in-flight <= 5, not {}", producer.max_in_flight));
+    }
+    if topic.replication_factor > cluster.brokers {
+        return Some(format!(
+            "{} replicas do not fit on {} brokers",
+            topic.replication_factor, cluster.brokers
+        ));
+    }
+    if topic.min_insync_replicas > topic.replication_factor {
+        return Some(format!(
+            "min-insync-replicas={} can never be reached with {} replicas",
+            topic.min_insync_replicas, topic.replication_factor
+        ));
+    }
+    if *poisson && load.arrival == Arrival::Max {
+        return Some("a poisson process needs a rate; \"max\" has no intended instants".into());
+    }
+    if producer.linger_ns >= producer.delivery_timeout_ns {
+        return Some("linger is not below delivery-timeout: records would expire while they wait".into());
+    }
+    let (axis, bytes) = (Axis::RecordSize.key(), u64::from(load.record_bytes));
+    if bytes > producer.queue_bytes {
+        return Some(format!(
+            "{axis} of {bytes} B does not fit into queue-size of {} B",
+            producer.queue_bytes
+        ));
+    }
+    let stated = |extra: &std::collections::BTreeMap<String, String>, key: &str, default: u64| {
+        extra.get(key).and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    // 512: more than the frame around a single record in a batch (61 + 21 bytes, and the request's own header).
+    let most = stated(&producer.extra, "message.max.bytes", 1_000_000).min(stated(
+        &topic.extra,
+        "max.message.bytes",
+        stated(&cluster.settings, "message.max.bytes", 1_048_588),
+    ));
+    (bytes + 512 > most).then(|| {
+        format!("{axis} of {bytes} B does not fit into the largest message of {most} B (message.max.bytes, max.message.bytes)")
+    })
+}

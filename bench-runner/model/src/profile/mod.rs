@@ -1,0 +1,146 @@
+//! The profile: what the author asks, validated. The file's shape is private to this room.
+//!
+//! Parses text; reads no file and changes no setting quietly.
+
+mod axes;
+mod cells;
+mod draft;
+mod faults;
+mod problems;
+mod section;
+mod tree;
+mod units;
+mod values;
+
+pub use cells::TALLIES;
+pub use problems::{Problem, ProfileErrors};
+pub use units::{duration_text, rate_text, size_text};
+
+use crate::fault::{FaultStep, Target};
+use crate::settings::{CellSettings, ClusterAsk};
+use problems::{Place, Problems};
+use section::{Section, Wrong};
+use std::collections::BTreeMap;
+use tree::Node;
+
+/// A valid profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name: lower-case letters, digits and dashes.
+    pub name: String,
+    /// Why it exists.
+    pub why: String,
+    /// Decides payloads, arrivals and the order of cells.
+    pub seed: u64,
+    /// How often each cell is run, at least once.
+    pub repeats: u16,
+    /// The first cell is run once more at the end (A/A).
+    pub again: bool,
+    /// What is asked of the cluster.
+    pub cluster: ClusterAsk,
+    /// The cells to run, at least one, all different.
+    pub combinations: Vec<Combination>,
+    /// Those that cannot be.
+    pub impossible: Vec<Impossible>,
+    /// The fault timeline of every cell.
+    pub faults: Vec<FaultStep>,
+    /// The text as it was given.
+    pub text: String,
+    /// The overrides applied to it.
+    pub overrides: Vec<String>,
+}
+
+/// One combination of axis values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Combination {
+    /// E.g. `acks=1, retries=0`; unique in the profile; `base` where nothing varies.
+    pub label: String,
+    /// The axis values behind the label.
+    pub axes: BTreeMap<String, String>,
+    /// Effective settings.
+    pub settings: CellSettings,
+    /// What must be observed, exactly: tally name to count.
+    pub expect: BTreeMap<String, u64>,
+}
+
+/// A combination that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impossible {
+    /// What it would have been.
+    pub label: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Validates a profile's text after applying `overrides` (`load.rate=5k/s`); `file` is its name in messages.
+///
+/// # Errors
+/// Every problem that could be found, each with its place and what to write instead.
+pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Profile, ProfileErrors> {
+    let mut sources = vec![(file.to_string(), text.to_string())];
+    sources.extend(overrides.iter().map(|text| ("--set".to_string(), text.clone())));
+    let problems = Problems::default();
+    let mut root = tree::parse(text, &problems);
+    if problems.is_empty() {
+        for (index, text) in overrides.iter().enumerate() {
+            tree::graft(&mut root, index + 1, text, &problems);
+        }
+    }
+    let profile = if problems.is_empty() { read(&root, text, overrides, &problems) } else { None };
+    problems.into_result(&sources)?;
+    // Without a problem every required part was there: `read` notes one wherever it returns `None`.
+    Ok(profile.expect("a profile without problems is complete"))
+}
+
+fn read(root: &Node, text: &str, overrides: &[String], problems: &Problems) -> Option<Profile> {
+    let start = Place { source: 0, span: 0..text.lines().next().map_or(0, str::len) };
+    let mut root = Section::new("", &start, root, problems);
+    let name = root.require("name", "write name = \"quickstart\" in the first line", name);
+    let why = root.require("why", "say in a sentence which question the profile answers", |node| {
+        values::text(node, "what does acks=all cost?")
+    });
+    // Below 2^53, so that the number survives every reader of JSON.
+    let seed = root.read("seed", |node| values::number(node, 0..=(1 << 53) - 1)).unwrap_or(1);
+    let repeats = root.read("repeats", |node| values::narrow(node, 1..=1000)).unwrap_or(1);
+    let again = root.read("again", values::boolean).unwrap_or(false);
+    let cluster = draft::cluster(root.table("cluster"));
+    let topic = draft::topic(root.table("topic"));
+    let (load, poisson, pace) = draft::load(root.table("load"), problems);
+    let producer = draft::producer(root.table("producer"));
+    let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
+    let draft = draft::Draft { producer, topic, load, poisson };
+    let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };
+    let (combinations, impossible) = cells::expand(&mut root, &base, problems);
+    let faults = faults::faults(&mut root, problems);
+    let alone = combinations.iter().find(|cell| cell.settings.topic.replication_factor == 1);
+    if let (Some(alone), true) = (alone, faults.iter().any(|step| step.target == Target::Followers)) {
+        let message = format!("cell \"{}\" has one replica, hence no followers for the fault", alone.label);
+        problems.add(&place, message, "write replication-factor = 3 in [topic]");
+    }
+    root.finish();
+    Some(Profile {
+        name: name?,
+        why: why?,
+        seed,
+        repeats,
+        again,
+        cluster,
+        combinations,
+        impossible,
+        faults,
+        text: text.into(),
+        overrides: overrides.to_vec(),
+    })
+}
+
+fn name(node: &Node) -> Result<String, Wrong> {
+    let name = values::text(node, "quickstart")?;
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.len() <= 40 && name.chars().all(fits) && !name.starts_with('-') {
+        return Ok(name);
+    }
+    Err(Wrong::new(
+        format!("\"{name}\" cannot name topics and directories"),
+        "use at most 40 lower-case letters, digits and dashes",
+    ))
+}

@@ -1,0 +1,91 @@
+//! The profiles that ship: valid, within limits, and what they promise to be.
+
+use bench_model::fault::{Action, Target, When};
+use bench_model::plan::{self, Plan};
+use bench_model::profile::{self, Profile};
+use bench_model::settings::{Acks, Arrival};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles")
+}
+
+fn shipped(name: &str) -> Profile {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.toml"))).expect("the profile ships");
+    profile::parse(name, &text, &[]).unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)))
+}
+
+fn plan_of(names: &[&str]) -> Plan {
+    let profiles: Vec<Profile> = names.iter().map(|name| shipped(name)).collect();
+    plan::build(&profiles, &[]).expect("within limits")
+}
+
+#[test]
+fn every_file_in_the_folder_is_valid_and_within_limits() {
+    let mut seen = 0;
+    for entry in [folder(), folder().join("recipes")].iter().flat_map(|dir| std::fs::read_dir(dir).unwrap()) {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.strip_prefix(folder()).unwrap().with_extension("");
+            let name = name.to_str().unwrap();
+            assert!(!plan_of(&[name]).cells.is_empty(), "{name}");
+            assert_eq!(shipped(name).name, path.file_stem().unwrap().to_str().unwrap());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "only {seen} profiles found");
+}
+
+#[test]
+fn quickstart_is_six_steps_of_15_s_and_fits_with_l1_into_one_short_run() {
+    let profile = shipped("quickstart");
+    let mut labels: Vec<&str> = profile.combinations.iter().map(|cell| cell.label.as_str()).collect();
+    labels.sort_unstable();
+    let expected = [
+        "acks=0",
+        "acks=1",
+        "acks=1, retries=0",
+        "acks=all",
+        "acks=all, idempotence=true",
+        "acks=all, retries=0",
+    ];
+    assert_eq!(labels, expected);
+    assert!(plan_of(&["quickstart"]).estimate.cells_ns <= 132_000_000_000);
+    let both = plan_of(&["quickstart", "recipes/l1"]);
+    assert_eq!(both.cells.len(), 9);
+    assert!(both.cells[..6].iter().all(|cell| cell.profile == "quickstart"));
+    assert!(both.estimate.duration_ns < 270_000_000_000, "{:?}", both.estimate);
+}
+
+#[test]
+fn l1_stops_the_followers_long_enough_before_the_burst() {
+    let profile = shipped("recipes/l1");
+    let steps: Vec<_> = profile.faults.iter().map(|step| (step.when, step.action, step.target)).collect();
+    let ms = 1_000_000;
+    let expected = [
+        (When::At(1_200 * ms), Action::Stop, Target::Followers),
+        (When::At(2_900 * ms), Action::Kill, Target::Leader),
+        (When::At(2_900 * ms), Action::Continue, Target::Followers),
+        (When::NewLeader, Action::Start, Target::Leader),
+    ];
+    assert_eq!(steps, expected);
+    for cell in &profile.combinations {
+        let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{cell:?}") };
+        assert!(bursts[1].at_ns >= (1_200 + 600) * ms && bursts[1].at_ns < 2_900 * ms);
+        assert_eq!(bursts[1].records, 1_000);
+        assert_eq!(cell.settings.topic.partitions, 1);
+        let lost = if cell.settings.producer.acks == Acks::One { 1_000 } else { 0 };
+        assert_eq!(cell.expect["log_loss"], lost);
+    }
+}
+
+#[test]
+fn the_ladder_lists_what_cannot_be() {
+    let plan = plan_of(&["durability-ladder"]);
+    assert_eq!(plan.skipped.len(), 8);
+    assert!(plan.skipped.iter().all(|skipped| skipped.reason.starts_with("idempotence needs acks=all")));
+    assert_eq!(plan.cells.len(), 16 * 3 + 1);
+    let (first, last) = (&plan.cells[0], &plan.cells[48]);
+    assert!(last.again && last.label == first.label && last.seed == first.seed);
+    assert!(last.id.ends_with(".again"));
+}
