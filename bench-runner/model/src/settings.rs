@@ -165,3 +165,27 @@ pub struct CellSettings {
     /// The load.
     pub load: Load,
 }
+
+impl Load {
+    /// The instant after T0 at which the measured window ends, in nanoseconds; `None`: when the last record is answered.
+    pub fn window_end_ns(&self) -> Option<u64> {
+        match (&self.arrival, self.length) {
+            (Arrival::Bursts(_), _) | (Arrival::Max | Arrival::Poisson { .. }, Length::Records(_)) => None,
+            (_, Length::Time(window_ns)) => Some(self.warmup_ns + window_ns),
+            (Arrival::Constant { per_second }, Length::Records(records)) => {
+                Some(self.warmup_ns + records * 1_000_000_000 / (*per_second).max(1))
+            }
+        }
+    }
+
+    /// How many one-second series the load needs; what comes later is kept in an overflow second.
+    pub fn seconds(&self) -> usize {
+        const UNKNOWN_S: u64 = 600;
+        let end_ns = match &self.arrival {
+            Arrival::Bursts(bursts) => bursts.iter().map(|burst| burst.at_ns + 1).max(),
+            _ => self.window_end_ns(),
+        };
+        usize::try_from(end_ns.map_or(UNKNOWN_S, |end_ns| end_ns.div_ceil(1_000_000_000)))
+            .unwrap_or(usize::MAX)
+    }
+}

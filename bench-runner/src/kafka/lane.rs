@@ -6,6 +6,7 @@
 
 use super::wake::Wake;
 use super::{KafkaError, client_config, effective};
+use crate::clock;
 use rdkafka::bindings as rd;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaRespErr;
@@ -158,9 +159,9 @@ impl Lane {
         }
     }
 
-    /// Hands everything that waits to the callbacks; never blocks.
+    /// Hands everything that waits to the callbacks, reports with slot, fate and instant; never blocks.
     #[inline]
-    pub fn poll(&mut self, mut report: impl FnMut(u32, Fate), mut notice: impl FnMut(Notice)) {
+    pub fn poll(&mut self, mut report: impl FnMut(u32, Fate, u64), mut notice: impl FnMut(Notice)) {
         loop {
             // SAFETY: the queue is live; a null event means that there is none.
             let event = unsafe { rd::rd_kafka_queue_poll(self.queue, 0) };
@@ -171,6 +172,7 @@ impl Lane {
             unsafe {
                 match rd::rd_kafka_event_type(event) {
                     rd::RD_KAFKA_EVENT_DR => loop {
+                        let now_ns = clock::now_ns();
                         let count = rd::rd_kafka_event_message_array(
                             event,
                             self.reports.as_mut_ptr(),
@@ -180,7 +182,7 @@ impl Lane {
                             break;
                         }
                         for message in &self.reports[..count] {
-                            report((**message)._private as usize as u32, fate(*message));
+                            report((**message)._private as usize as u32, fate(*message), now_ns);
                         }
                     },
                     rd::RD_KAFKA_EVENT_STATS => {

@@ -5,6 +5,8 @@ pub mod reader;
 pub mod admin;
 pub mod mock;
 pub mod probe;
+pub mod offsets;
+pub mod properties;
 mod wake;
 
 use rdkafka::bindings as rd;

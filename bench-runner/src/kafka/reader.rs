@@ -26,6 +26,13 @@ pub enum Item<'a> {
         /// Its value (empty if it has none).
         payload: &'a [u8],
     },
+    /// The end of the partition was reached for now.
+    End {
+        /// Which partition.
+        partition: u16,
+        /// The offset that the next record will have or exceed.
+        offset: i64,
+    },
     /// An error in place of a record.
     Error {
         /// Partition, -1 if none.
@@ -37,12 +44,11 @@ pub enum Item<'a> {
 
 /// A consumer with fixed partitions.
 pub struct Reader {
-    consumer: BaseConsumer,
+    _consumer: BaseConsumer,
     queue: *mut rd::rd_kafka_queue_t,
     wake: Wake,
     messages: Vec<*mut rd::rd_kafka_message_t>,
     settings: BTreeMap<String, String>,
-    topic: String,
 }
 
 // SAFETY: librdkafka handles may be used from any thread; `Reader` is used by one at a time.
@@ -78,25 +84,17 @@ impl Reader {
         let wake = unsafe { Wake::attach(queue) }
             .map_err(|error| KafkaError::new("could not open an event descriptor", error))?;
         Ok(Reader {
-            consumer,
+            _consumer: consumer,
             queue,
             wake,
             messages: vec![std::ptr::null_mut(); BATCH],
             settings,
-            topic: topic.to_owned(),
         })
     }
 
     /// The client's effective settings.
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings
-    }
-
-    /// Low and high watermark, as the leader says (`read_committed` readers get the last stable offset as the high one).
-    pub fn watermarks(&self, partition: u16, timeout: Duration) -> Result<(i64, i64), KafkaError> {
-        self.consumer.fetch_watermarks(&self.topic, i32::from(partition), timeout).map_err(|error| {
-            KafkaError::new(format!("could not read the watermarks of partition {partition}"), error)
-        })
     }
 
     /// Hands what has arrived to the callback and says how many items that was; waits until the instant if there is nothing.
@@ -122,6 +120,8 @@ impl Reader {
                         offset: message_ref.offset,
                         payload,
                     });
+                } else if message_ref.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
+                    item(Item::End { partition: message_ref.partition as u16, offset: message_ref.offset });
                 } else {
                     let error = rdkafka::types::RDKafkaErrorCode::from(message_ref.err);
                     item(Item::Error { partition: message_ref.partition, text: error.to_string() });

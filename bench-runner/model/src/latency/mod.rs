@@ -128,6 +128,26 @@ impl Series {
         failed.get_or_insert_with(|| Box::new(Tallied::new())).record(cut_ns);
     }
 
+    /// The same for many values of one age (records of a second that never arrived).
+    pub fn censor_many(&mut self, second: usize, cut_ns: u64, count: u64) {
+        for _ in 0..count {
+            self.censor(second, cut_ns);
+        }
+    }
+
+    /// Values of one second: ended, cut off and failed.
+    pub fn count(&self, second: usize) -> u64 {
+        self.bins.get(second).map_or(0, |bin| {
+            let beside = [&bin.censored, &bin.failed].into_iter().flatten();
+            bin.ended.count + beside.map(|tallied| tallied.count).sum::<u64>()
+        })
+    }
+
+    /// Values of one second that ended.
+    pub fn ended(&self, second: usize) -> u64 {
+        self.bins.get(second).map_or(0, |bin| bin.ended.count)
+    }
+
     /// Adds another series; the longer one's seconds remain, overflow goes to overflow.
     pub fn merge(&mut self, other: &Series) {
         let seconds = self.seconds().max(other.seconds());
@@ -193,6 +213,11 @@ impl Set {
     /// The series of that name.
     pub fn get(&self, name: &str) -> Option<&Series> {
         self.series.get(name)
+    }
+
+    /// The series of that name, to add to it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Series> {
+        self.series.get_mut(name)
     }
 
     /// Names and series, in order.

@@ -1,0 +1,158 @@
+//! Records in flight: fixed slots and a free list, so that reports find their record without allocation.
+
+use crate::kafka::lane::Fate;
+use bench_model::ids::PartitionId;
+use bench_model::latency::Series;
+use bench_model::ledger::{LedgerMut, State};
+use bench_model::settings::Acks;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    sequence: u64,
+    intended_ns: u64,
+    actual_ns: u64,
+    partition: PartitionId,
+    used: bool,
+}
+
+/// The three latencies of a producer, by second of the intended instant.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    pub(super) publish: Series,
+    pub(super) service: Series,
+    pub(super) lateness: Series,
+}
+
+/// Everything that a delivery report touches.
+pub(super) struct Flight<'a> {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    pub(super) ledger: LedgerMut<'a>,
+    pub(super) latencies: Latencies,
+    t0_ns: u64,
+    success: State,
+    pub(super) sent: u64,
+    pub(super) acked: u64,
+    pub(super) failed: u64,
+}
+
+impl<'a> Flight<'a> {
+    /// Room for `slots` records in flight.
+    pub(super) fn new(slots: usize, ledger: LedgerMut<'a>, seconds: usize, acks: Acks) -> Self {
+        let series = || Series::new(seconds);
+        Flight {
+            slots: vec![Slot::default(); slots],
+            free: (0..slots as u32).rev().collect(),
+            ledger,
+            latencies: Latencies { publish: series(), service: series(), lateness: series() },
+            t0_ns: 0,
+            success: if acks == Acks::Zero { State::Sent } else { State::Acked },
+            sent: 0,
+            acked: 0,
+            failed: 0,
+        }
+    }
+
+    /// Says when T0 is; before that, nothing may be taken.
+    pub(super) fn start(&mut self, t0_ns: u64) {
+        self.t0_ns = t0_ns;
+    }
+
+    /// Free slots.
+    #[inline]
+    pub(super) fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Records handed over and not yet answered.
+    #[inline]
+    pub(super) fn in_flight(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Takes a slot for a record; there must be a free one.
+    #[inline]
+    pub(super) fn take(&mut self, partition: PartitionId, sequence: u64, intended_ns: u64, actual_ns: u64) -> u32 {
+        let index = self.free.pop().expect("the caller looked at `free`");
+        self.slots[index as usize] =
+            Slot { sequence, intended_ns, actual_ns, partition, used: true };
+        let second = self.second(intended_ns);
+        self.latencies.lateness.record(second, actual_ns - intended_ns);
+        index
+    }
+
+    /// Gives a slot back without a report and says which partition and sequence it held.
+    pub(super) fn give_back(&mut self, index: u32) -> (PartitionId, u64) {
+        let slot = &mut self.slots[index as usize];
+        slot.used = false;
+        self.free.push(index);
+        (slot.partition, slot.sequence)
+    }
+
+    #[inline]
+    fn second(&self, intended_ns: u64) -> usize {
+        ((intended_ns - self.t0_ns) / SECOND_NS) as usize
+    }
+
+    /// A delivery report.
+    #[inline]
+    pub(super) fn report(&mut self, index: u32, fate: Fate, now_ns: u64) {
+        let slot = &mut self.slots[index as usize];
+        slot.used = false;
+        let Slot { sequence, intended_ns, actual_ns, partition, .. } = *slot;
+        self.free.push(index);
+        let second = self.second(intended_ns);
+        let (publish, service) = (now_ns.saturating_sub(intended_ns), now_ns.saturating_sub(actual_ns));
+        let state = match fate {
+            Fate::Delivered => {
+                self.acked += 1;
+                self.latencies.publish.record(second, publish);
+                self.latencies.service.record(second, service);
+                self.success
+            }
+            Fate::NotPersisted => {
+                self.failed += 1;
+                self.latencies.publish.fail(second, publish);
+                self.latencies.service.fail(second, service);
+                State::NotPersisted
+            }
+            Fate::Unknown => {
+                self.failed += 1;
+                self.latencies.publish.censor(second, publish);
+                self.latencies.service.censor(second, service);
+                State::Unknown
+            }
+        };
+        self.ledger.settle(partition, sequence, state);
+    }
+
+    /// The client refused this record for good.
+    pub(super) fn refuse(&mut self, index: u32, now_ns: u64) {
+        let slot = self.slots[index as usize];
+        let second = self.second(slot.intended_ns);
+        self.give_back(index);
+        self.failed += 1;
+        self.latencies.publish.fail(second, now_ns - slot.intended_ns);
+        self.ledger.settle(slot.partition, slot.sequence, State::Rejected);
+    }
+
+    /// Cuts off everything that was never answered; the ledger keeps it as unreported.
+    pub(super) fn cut_off(&mut self, now_ns: u64) {
+        for index in 0..self.slots.len() {
+            let slot = self.slots[index];
+            if slot.used {
+                let second = self.second(slot.intended_ns);
+                self.latencies.publish.censor(second, now_ns.saturating_sub(slot.intended_ns));
+                self.latencies.service.censor(second, now_ns.saturating_sub(slot.actual_ns));
+            }
+        }
+    }
+
+    /// Cuts off a record that was due and never handed over.
+    pub(super) fn never_sent(&mut self, intended_ns: u64, now_ns: u64) {
+        let second = self.second(intended_ns);
+        self.latencies.publish.censor(second, now_ns.saturating_sub(intended_ns));
+    }
+}

@@ -1,0 +1,398 @@
+//! The role `produce`: one thread that sends what is due and takes the reports. No allocation, lock, log line or
+//! float per record.
+
+use super::control::Control;
+use super::flight::{Flight, Latencies};
+use super::notices::Notices;
+use super::{WorkerError, emit, write_file};
+use crate::clock;
+use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken};
+use crate::kafka::{client_version, properties};
+use bench_model::ids::{Attempt, PartitionId};
+use bench_model::latency::{Series, Set};
+use bench_model::ledger::{LedgerMut, file_bytes};
+use bench_model::message::{Bodies, Header};
+use bench_model::schedule::{Placement, Schedule};
+use bench_model::settings::Arrival;
+use bench_model::wire::{Done, Event, ProduceSpec, Progress, WorkerSpec};
+use std::time::Duration;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Bytes of one call to the client at most.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Above 10,000 records a second, due records are gathered for so long: lateness that is within the latencies.
+const GATHER_NS: u64 = 100_000;
+/// A generator that is no later than this has caught up.
+const CAUGHT_UP_NS: u64 = 1_000_000;
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// Plays the role; ends when everything due is sent and answered, or the drain is over.
+pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) -> Result<(), WorkerError> {
+    let path = std::path::Path::new(&spec.directory).join("ledger.bin");
+    let file_error = |error| WorkerError::File(path.display().to_string(), error);
+    let mut mapping = map_ledger(&path, spec, role).map_err(file_error)?;
+    let ledger = LedgerMut::create(
+        &mut mapping,
+        role.producer,
+        role.incarnation,
+        spec.book,
+        spec.partitions,
+        role.ledger_capacity,
+    );
+    let client = format!("bench-runner-producer-{}", role.producer);
+    let lane =
+        Lane::open(&properties::producer(&spec.bootstrap, &client, &role.settings), &spec.topic, CONNECT)?;
+    let mut sender = Sender::new(spec, role, lane, ledger);
+    clock::tighten_timers();
+    emit(&Event::Ready { client: client_version(), settings: sender.lane.settings().clone() });
+    let t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
+    sender.start(t0_ns);
+    let done = sender.run(control);
+    let Sender { flight, .. } = sender;
+    let Latencies { publish, service, lateness } = flight.latencies;
+    flight.ledger.close();
+    mapping.flush().map_err(file_error)?;
+    let mut set = Set::default();
+    set.insert("publish", publish);
+    set.insert("service", service);
+    set.insert("lateness", lateness);
+    write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
+    emit(&Event::Done(done));
+    Ok(())
+}
+
+/// The ledger's file, as large as it will ever be and resident, so that no store waits for a page.
+fn map_ledger(
+    path: &std::path::Path,
+    spec: &WorkerSpec,
+    role: &ProduceSpec,
+) -> Result<memmap2::MmapMut, std::io::Error> {
+    let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.set_len(file_bytes(spec.partitions, role.ledger_capacity) as u64)?;
+    // SAFETY: the file lies in this worker's own directory; nobody else writes to it or truncates it.
+    unsafe { memmap2::MmapOptions::new().populate().map_mut(&file) }
+}
+
+struct Sender<'a> {
+    lane: Lane,
+    flight: Flight<'a>,
+    schedule: Schedule,
+    placement: Placement,
+    bodies: Bodies,
+    header: Header,
+    records: Vec<u8>,
+    record_bytes: usize,
+    chunk: Vec<u32>,
+    /// Records of `chunk` that the client has taken.
+    taken: usize,
+    chunk_partition: usize,
+    capacity: u64,
+    t0_ns: u64,
+    closed_loop: bool,
+    gather_ns: u64,
+    blocked_since_ns: Option<u64>,
+    blocked_ns: u64,
+    /// The queue was full, and the schedule has not been caught up with since.
+    behind: bool,
+    /// Lateness while not behind: the generator's own fault.
+    own_lateness: Series,
+    stopped_early: Option<String>,
+    notices: Notices,
+    window: [Option<Progress>; 2],
+    window_ns: [u64; 2],
+    drain_ns: u64,
+    next_progress_ns: u64,
+}
+
+impl<'a> Sender<'a> {
+    fn new(spec: &WorkerSpec, role: &ProduceSpec, lane: Lane, ledger: LedgerMut<'a>) -> Self {
+        let record_bytes = role.load.record_bytes as usize;
+        let by_bytes = role.settings.queue_bytes / u64::from(role.load.record_bytes);
+        let slots = by_bytes.min(u64::from(role.settings.queue_records)).max(1) as usize;
+        let chunk = CHUNK_RECORDS.min(CHUNK_BYTES / record_bytes).max(1);
+        let rate = match role.load.arrival {
+            Arrival::Constant { per_second } | Arrival::Poisson { per_second } => per_second,
+            Arrival::Max | Arrival::Bursts(_) => 0,
+        };
+        Sender {
+            lane,
+            flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks),
+            schedule: Schedule::new(&role.load, role.seed, role.producer),
+            placement: Placement::new(
+                spec.partitions,
+                role.producer,
+                role.settings.batch_bytes,
+                role.load.record_bytes,
+            ),
+            bodies: Bodies::new(role.seed, role.load.record_bytes, role.load.compressible_percent),
+            header: Header {
+                book: spec.book,
+                producer: role.producer,
+                attempt: Attempt(0),
+                incarnation: role.incarnation,
+                ..Header::default()
+            },
+            records: vec![0; chunk * record_bytes],
+            record_bytes,
+            chunk: Vec::with_capacity(chunk),
+            taken: 0,
+            chunk_partition: 0,
+            capacity: role.ledger_capacity,
+            t0_ns: 0,
+            closed_loop: matches!(role.load.arrival, Arrival::Max),
+            gather_ns: if rate / u64::from(role.load.producers.max(1)) > 10_000 { GATHER_NS } else { 0 },
+            blocked_since_ns: None,
+            blocked_ns: 0,
+            behind: false,
+            own_lateness: Series::new(0),
+            stopped_early: None,
+            notices: Notices::default(),
+            window: [None; 2],
+            window_ns: [role.load.warmup_ns, role.load.window_end_ns().unwrap_or(u64::MAX)],
+            drain_ns: role.load.drain_ns,
+            next_progress_ns: 0,
+        }
+    }
+
+    fn start(&mut self, t0_ns: u64) {
+        self.t0_ns = t0_ns;
+        self.flight.start(t0_ns);
+        self.window_ns = self.window_ns.map(|instant_ns| instant_ns.saturating_add(t0_ns));
+        self.next_progress_ns = t0_ns + SECOND_NS;
+    }
+
+    fn run(&mut self, control: &Control) -> Done {
+        let mut deadline_ns = u64::MAX;
+        loop {
+            let now_ns = clock::now_ns();
+            self.tick(now_ns);
+            if deadline_ns == u64::MAX
+                && let Some(by_ns) = control.finish_by_ns()
+            {
+                self.stopped_early.get_or_insert_with(|| "asked to finish".to_owned());
+                deadline_ns = by_ns;
+            }
+            let more = self.stopped_early.is_none() && self.send_due(now_ns);
+            if !more && deadline_ns == u64::MAX {
+                deadline_ns = now_ns.saturating_add(self.drain_ns);
+            }
+            let idle = self.chunk.is_empty() && self.flight.in_flight() == 0;
+            if (!more && idle && !self.due_now(now_ns)) || now_ns >= deadline_ns {
+                break;
+            }
+            self.lane.wait_until(self.next_wake_ns(now_ns).min(deadline_ns));
+            self.poll();
+        }
+        self.finish()
+    }
+
+    /// Something of the schedule is still unsent (only possible when the drain is over or sending stopped early).
+    fn due_now(&self, now_ns: u64) -> bool {
+        self.stopped_early.is_none()
+            && self.schedule.peek().is_some_and(|due_ns| self.t0_ns + due_ns <= now_ns)
+    }
+
+    fn poll(&mut self) {
+        let Sender { lane, flight, notices, .. } = self;
+        lane.poll(|slot, fate, now_ns| flight.report(slot, fate, now_ns), |notice| notices.take(notice));
+    }
+
+    /// When to look again: the next due instant (gathered), the next second, or earlier if a report comes.
+    fn next_wake_ns(&self, now_ns: u64) -> u64 {
+        let due_ns = if self.flight.free() == 0 || !self.chunk.is_empty() || self.stopped_early.is_some() {
+            u64::MAX
+        } else {
+            match self.schedule.peek() {
+                Some(_) if self.closed_loop => now_ns,
+                Some(due_ns) => (self.t0_ns + due_ns).max(now_ns + self.gather_ns),
+                None => u64::MAX,
+            }
+        };
+        let retry_ns = if self.chunk.is_empty() { u64::MAX } else { now_ns + SECOND_NS / 1000 };
+        due_ns.min(retry_ns).min(self.next_progress_ns)
+    }
+
+    /// Sends everything that is due and fits; `false` once the schedule is exhausted.
+    fn send_due(&mut self, mut now_ns: u64) -> bool {
+        loop {
+            if !self.chunk.is_empty() {
+                if !self.hand_over(now_ns) {
+                    return true;
+                }
+                now_ns = clock::now_ns();
+            }
+            let since_t0_ns = now_ns.saturating_sub(self.t0_ns);
+            self.schedule.at(since_t0_ns);
+            match self.schedule.peek() {
+                None => return false,
+                Some(due_ns) if due_ns > since_t0_ns || now_ns < self.t0_ns => {
+                    self.unblock(now_ns);
+                    return true;
+                }
+                Some(_) if self.flight.free() == 0 => {
+                    self.behind = true;
+                    self.blocked_since_ns.get_or_insert(now_ns);
+                    return true;
+                }
+                Some(_) => self.unblock(now_ns),
+            }
+            if !self.fill(now_ns) {
+                return false;
+            }
+            // At full speed the reports must not wait for the queue to be full.
+            if self.closed_loop && !self.hand_over(now_ns) {
+                return true;
+            }
+            if self.closed_loop {
+                self.poll();
+                now_ns = clock::now_ns();
+                self.tick(now_ns);
+            }
+        }
+    }
+
+    fn unblock(&mut self, now_ns: u64) {
+        if let Some(since_ns) = self.blocked_since_ns.take() {
+            self.blocked_ns += now_ns - since_ns;
+        }
+    }
+
+    /// Builds the next chunk: due records in a row for one partition, noted in the ledger before the client sees them.
+    fn fill(&mut self, now_ns: u64) -> bool {
+        let (partition, first_sequence, left) = self.placement.peek();
+        let room = self.capacity.saturating_sub(first_sequence);
+        if room == 0 {
+            self.stopped_early = Some(format!(
+                "the ledger is full: {} records in partition {partition}; shorten the cell or give it a record count",
+                self.capacity
+            ));
+            return false;
+        }
+        let most = left.min(room).min(self.flight.free() as u64).min(self.chunk.capacity() as u64);
+        let id = PartitionId(partition as u16);
+        self.header.partition = id;
+        self.header.actual_ns = now_ns;
+        let since_t0_ns = now_ns - self.t0_ns;
+        let mut sequence = first_sequence;
+        while sequence - first_sequence < most
+            && let Some(due_ns) = self.schedule.peek()
+            && due_ns <= since_t0_ns
+        {
+            let intended_ns = self.t0_ns + due_ns;
+            self.judge_lateness(now_ns - intended_ns);
+            self.header.sequence = sequence;
+            self.header.intended_ns = intended_ns;
+            let at = self.chunk.len() * self.record_bytes;
+            self.bodies.write(&mut self.records[at..at + self.record_bytes], &self.header);
+            self.chunk.push(self.flight.take(id, sequence, intended_ns, now_ns));
+            self.schedule.advance();
+            sequence += 1;
+        }
+        let count = sequence - first_sequence;
+        self.flight.ledger.begin(id, first_sequence, count);
+        self.placement.advance(count);
+        self.chunk_partition = partition;
+        true
+    }
+
+    #[inline]
+    fn judge_lateness(&mut self, lateness_ns: u64) {
+        if self.closed_loop {
+            return;
+        }
+        if self.behind {
+            self.behind = lateness_ns > CAUGHT_UP_NS;
+        } else {
+            self.own_lateness.record(0, lateness_ns);
+        }
+    }
+
+    /// Gives the chunk to the client; `false` while its queue is full.
+    fn hand_over(&mut self, now_ns: u64) -> bool {
+        while self.taken < self.chunk.len() {
+            let records = &mut self.records[self.taken * self.record_bytes..];
+            let slots = &self.chunk[self.taken..];
+            match self.lane.send(self.chunk_partition, records, self.record_bytes, slots) {
+                Taken::All => {
+                    self.flight.sent += slots.len() as u64;
+                    self.taken = self.chunk.len();
+                }
+                Taken::QueueFull(count) => {
+                    self.flight.sent += count as u64;
+                    self.taken += count;
+                    self.behind = true;
+                    self.blocked_since_ns.get_or_insert(now_ns);
+                    return false;
+                }
+                Taken::Refused(count) => {
+                    self.flight.sent += count as u64;
+                    self.flight.refuse(slots[count], now_ns);
+                    self.taken += count + 1;
+                }
+            }
+        }
+        self.chunk.clear();
+        self.taken = 0;
+        true
+    }
+
+    /// Once a second: progress. Once each: the snapshots at both ends of the measured window.
+    fn tick(&mut self, now_ns: u64) {
+        for (instant_ns, snapshot) in self.window_ns.iter().zip(&mut self.window) {
+            if now_ns >= *instant_ns && snapshot.is_none() {
+                *snapshot = Some(progress(&self.flight, self.blocked_ns, now_ns));
+            }
+        }
+        if now_ns >= self.next_progress_ns {
+            self.next_progress_ns += SECOND_NS;
+            emit(&Event::Progress(progress(&self.flight, self.blocked_ns, now_ns)));
+        }
+    }
+
+    fn finish(&mut self) -> Done {
+        let now_ns = clock::now_ns();
+        self.unblock(now_ns);
+        let drained = self.chunk.is_empty() && self.flight.in_flight() == 0;
+        for slot in self.chunk.drain(self.taken..) {
+            let (partition, sequence) = self.flight.give_back(slot);
+            self.flight.ledger.retract(partition, sequence, 1);
+        }
+        self.flight.cut_off(now_ns);
+        let mut never_sent = 0_u64;
+        while let Some(due_ns) = self.schedule.peek()
+            && !self.closed_loop
+            && self.t0_ns + due_ns <= now_ns
+        {
+            self.flight.never_sent(self.t0_ns + due_ns, now_ns);
+            self.schedule.advance();
+            never_sent += 1;
+        }
+        if never_sent > 0 {
+            self.stopped_early.get_or_insert_with(|| format!("{never_sent} records were due and never sent"));
+        }
+        let total = progress(&self.flight, self.blocked_ns, now_ns);
+        let [begin, end] = self.window;
+        Done {
+            total,
+            window: begin.map(|begin| (begin, end.unwrap_or(total))),
+            drained,
+            ended_ns: now_ns,
+            stopped_early: self.stopped_early.take(),
+            lateness_p99_ns: self.own_lateness.quantile_ns(0.99),
+            wakeups_per_request: self.notices.wakeups_per_request(),
+            client_bytes: self.notices.client_bytes(),
+            ..Done::default()
+        }
+    }
+}
+
+fn progress(flight: &Flight<'_>, blocked_ns: u64, now_ns: u64) -> Progress {
+    Progress {
+        at_ns: now_ns,
+        records: flight.sent,
+        acked: flight.acked,
+        failed: flight.failed,
+        cpu_ns: clock::process_cpu_ns(),
+        blocked_ns,
+    }
+}
