@@ -72,7 +72,8 @@ impl Crew {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(fail(std::io::ErrorKind::BrokenPipe.into()));
         };
-        let listener = tokio::spawn(listen(self.workers.len(), name.to_owned(), child, stdout, log, self.tell.clone()));
+        let listener =
+            tokio::spawn(listen(self.workers.len(), name.to_owned(), child, stdout, log, self.tell.clone()));
         self.workers.push(Worker { name: name.to_owned(), stdin, listener });
         self.write(self.workers.len() - 1, spec).await
     }
@@ -92,7 +93,11 @@ impl Crew {
         self.heard.recv().await
     }
 
-    async fn write(&mut self, worker: usize, document: &impl serde::Serialize) -> Result<(), SupervisorError> {
+    async fn write(
+        &mut self,
+        worker: usize,
+        document: &impl serde::Serialize,
+    ) -> Result<(), SupervisorError> {
         let worker = &mut self.workers[worker];
         let fail = |error| SupervisorError::Pipe(worker.name.clone(), error);
         let mut line = serde_json::to_vec(document).map_err(|error| fail(error.into()))?;

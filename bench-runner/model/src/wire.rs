@@ -3,7 +3,7 @@
 //! Standard input of a worker: line 1 a [`WorkerSpec`], then [`Command`]s. Standard output: [`Event`]s.
 //! Instants are nanoseconds of the host's CLOCK_MONOTONIC.
 
-use crate::ids::{BookKey, Incarnation, PartitionId, ProducerId};
+use crate::ids::{BookKey, Incarnation, ProducerId};
 use crate::settings::{Load, ProducerSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,8 +79,8 @@ pub enum Command {
     Finish {
         /// Give up at this instant.
         deadline_ns: u64,
-        /// Per partition, the offset at which reading ends (empty for producers).
-        end_offsets: BTreeMap<PartitionId, i64>,
+        /// By partition, the offset at which reading ends (empty for producers).
+        end_offsets: Vec<i64>,
     },
 }
 
@@ -150,4 +150,19 @@ pub struct Done {
     pub duplicates: u64,
     /// End-to-end latencies below zero (counted, never hidden).
     pub negative: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_survives_the_wire() {
+        for command in
+            [Command::Start { t0_ns: 7 }, Command::Finish { deadline_ns: 8, end_offsets: vec![3, 4] }]
+        {
+            let line = serde_json::to_string(&command).expect("plain data");
+            assert_eq!(serde_json::from_str::<Command>(&line).expect(&line), command);
+        }
+    }
 }

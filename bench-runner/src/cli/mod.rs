@@ -7,7 +7,7 @@ mod topic;
 mod worker;
 
 use clap::{Parser, Subcommand};
-use exit::{Exit, Failure};
+use exit::Failure;
 use std::process::ExitCode;
 
 /// What does durability cost, and what does it buy? A load and fault harness for Kafka.

@@ -40,7 +40,10 @@ impl Offsets {
     pub fn read(&self, topic: &str, partitions: u16) -> Result<Vec<Ends>, KafkaError> {
         let watermarks = |consumer: &BaseConsumer, partition: u16| {
             consumer.fetch_watermarks(topic, i32::from(partition), TIMEOUT).map_err(|error| {
-                KafkaError::new(format!("could not read the offsets of partition {partition} of {topic}"), error)
+                KafkaError::new(
+                    format!("could not read the offsets of partition {partition} of {topic}"),
+                    error,
+                )
             })
         };
         (0..partitions)

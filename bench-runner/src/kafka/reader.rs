@@ -83,13 +83,7 @@ impl Reader {
         // SAFETY: the queue is live, and `Drop` releases it before the field `wake` is dropped.
         let wake = unsafe { Wake::attach(queue) }
             .map_err(|error| KafkaError::new("could not open an event descriptor", error))?;
-        Ok(Reader {
-            _consumer: consumer,
-            queue,
-            wake,
-            messages: vec![std::ptr::null_mut(); BATCH],
-            settings,
-        })
+        Ok(Reader { _consumer: consumer, queue, wake, messages: vec![std::ptr::null_mut(); BATCH], settings })
     }
 
     /// The client's effective settings.

@@ -1,8 +1,6 @@
 //! The runner's commands, read by a thread of their own so that the hot path only looks at two atomics.
 
-use bench_model::ids::PartitionId;
 use bench_model::wire::Command;
-use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 struct Shared {
     /// 0: not yet asked to finish.
     finish_by_ns: AtomicU64,
-    end_offsets: Mutex<BTreeMap<PartitionId, i64>>,
+    end_offsets: Mutex<Vec<i64>>,
 }
 
 /// What the runner has said so far.
@@ -59,7 +57,7 @@ impl Control {
     }
 
     /// The offsets at which reading ends; read after `finish_by_ns` has said something.
-    pub(super) fn end_offsets(&self) -> BTreeMap<PartitionId, i64> {
+    pub(super) fn end_offsets(&self) -> Vec<i64> {
         self.shared.end_offsets.lock().map(|offsets| offsets.clone()).unwrap_or_default()
     }
 }

@@ -74,10 +74,15 @@ impl<'a> Flight<'a> {
 
     /// Takes a slot for a record; there must be a free one.
     #[inline]
-    pub(super) fn take(&mut self, partition: PartitionId, sequence: u64, intended_ns: u64, actual_ns: u64) -> u32 {
+    pub(super) fn take(
+        &mut self,
+        partition: PartitionId,
+        sequence: u64,
+        intended_ns: u64,
+        actual_ns: u64,
+    ) -> u32 {
         let index = self.free.pop().expect("the caller looked at `free`");
-        self.slots[index as usize] =
-            Slot { sequence, intended_ns, actual_ns, partition, used: true };
+        self.slots[index as usize] = Slot { sequence, intended_ns, actual_ns, partition, used: true };
         let second = self.second(intended_ns);
         self.latencies.lateness.record(second, actual_ns - intended_ns);
         index

@@ -5,7 +5,6 @@ use super::{WorkerError, emit, write_file};
 use crate::clock;
 use crate::kafka::client_version;
 use crate::kafka::reader::{Item, Reader};
-use bench_model::ids::PartitionId;
 use bench_model::latency::{Series, Set};
 use bench_model::message;
 use bench_model::wire::{Done, Event, Progress, ReadSpec, WorkerSpec};
@@ -76,7 +75,7 @@ struct Deliveries {
 impl Deliveries {
     fn follow(&mut self, reader: &mut Reader, control: &Control) -> bool {
         let mut next_progress_ns = self.t0_ns + SECOND_NS;
-        let mut ends: Option<BTreeMap<PartitionId, i64>> = None;
+        let mut ends: Option<Vec<i64>> = None;
         loop {
             let mut now_ns = clock::now_ns();
             if now_ns >= next_progress_ns {
@@ -85,10 +84,7 @@ impl Deliveries {
             }
             if let Some(deadline_ns) = control.finish_by_ns() {
                 let ends = ends.get_or_insert_with(|| control.end_offsets());
-                let reached = |(partition, end): (&PartitionId, &i64)| {
-                    self.next_offset.get(usize::from(partition.0)).is_some_and(|next| next >= end)
-                };
-                if ends.iter().all(reached) {
+                if self.next_offset.iter().zip(ends.iter()).all(|(next, end)| next >= end) {
                     return true;
                 }
                 if now_ns >= deadline_ns {
