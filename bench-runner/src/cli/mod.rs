@@ -3,6 +3,8 @@
 mod cluster;
 mod exit;
 mod mock_cluster;
+mod profiles;
+mod run;
 mod topic;
 mod worker;
 
@@ -20,6 +22,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Carries out the plan of one or more profiles and renders the report.
+    Run(run::Args),
     /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
     #[command(hide = true)]
     Worker,
@@ -37,6 +41,7 @@ enum Verb {
 /// Runs the verb that was asked for.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Worker => worker::worker(),
         Verb::Topic(act) => topic::topic(act),
         Verb::Cluster(args) => cluster::cluster(args),

@@ -1,1 +1,254 @@
-//! run
+//! A run: cluster up, warm, every cell of the plan in order, results stored as they are finished.
+
+mod caveats;
+mod cell;
+mod crew;
+mod evidence;
+mod host;
+mod interrupt;
+mod measure;
+mod progress;
+mod quiet;
+mod readlog;
+mod segments;
+mod topic;
+mod warm;
+
+use crate::cluster::{self, Ask, Cluster, ClusterError, Provider};
+use crate::kafka::KafkaError;
+use crate::kafka::admin::Admin;
+use crate::store::{RunDir, StoreError};
+use bench_model::plan::Plan;
+use bench_model::profile::Profile;
+use bench_model::result::{Caveat, CellResult, Manifest, Outcome, ProfileSource, SCHEMA_VERSION};
+use interrupt::Interrupt;
+use progress::Bar;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Everything that `run` was asked to do.
+pub struct Orders {
+    /// Validated profiles.
+    pub profiles: Vec<Profile>,
+    /// Their cells.
+    pub plan: Plan,
+    /// Where the cluster comes from.
+    pub provider: Provider,
+    /// Directory of all runs.
+    pub results: PathBuf,
+    /// Leave topics behind.
+    pub keep_topics: bool,
+    /// Leave the local cluster's data behind.
+    pub keep_cluster_data: bool,
+    /// The exact command line.
+    pub command: Vec<String>,
+}
+
+/// Why a run ended without results.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// No cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No administration.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// No room for results.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No runtime, or no signals.
+    #[error("{0}: {1}")]
+    System(&'static str, std::io::Error),
+}
+
+/// What a run leaves to its caller.
+pub struct Outcomes {
+    /// `results/<run-id>`.
+    pub directory: PathBuf,
+    /// One for each cell that was begun.
+    pub cells: Vec<CellResult>,
+    /// The user wanted to stop.
+    pub interrupted: bool,
+}
+
+/// Carries out a plan on a runtime of its own: one thread, the main one, which spawns every child.
+pub fn run(orders: &Orders) -> Result<Outcomes, RunError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::System("could not start the runtime", error))?
+        .block_on(carry_out(orders))
+}
+
+async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
+    let interrupt =
+        Interrupt::listen().map_err(|error| RunError::System("could not listen to signals", error))?;
+    let mut bar = Bar::new(&orders.plan);
+    let ask = Ask {
+        cluster: orders.plan.cluster.clone(),
+        replication_factor: replication_factor(&orders.plan),
+        keep: orders.keep_cluster_data,
+    };
+    let names: Vec<&str> = orders.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let run = host::run_id(&names);
+    let mut say = |line: &str| bar.say(line);
+    let mut cluster = tokio::select! {
+        cluster = cluster::open(orders.provider.clone(), &ask, &mut say) => cluster?,
+        () = interrupt.raised() => {
+            return Ok(Outcomes { directory: orders.results.clone(), cells: Vec::new(), interrupted: true });
+        }
+    };
+    let outcome = on_cluster(orders, &mut cluster, &run, &interrupt, &mut bar).await;
+    bar.say("stopping the cluster");
+    cluster.stop(&mut |line| bar.say(line)).await;
+    outcome
+}
+
+async fn on_cluster(
+    orders: &Orders,
+    cluster: &mut Cluster,
+    run: &str,
+    interrupt: &Interrupt,
+    bar: &mut Bar,
+) -> Result<Outcomes, RunError> {
+    let directory = RunDir::create(&orders.results, run)?;
+    let admin = Admin::open(&cluster.bootstrap())?;
+    let mut manifest = manifest(orders, cluster, run);
+    directory.write_manifest(&manifest)?;
+    warm_up(orders, cluster, &admin, &mut manifest, interrupt, bar).await;
+    directory.write_manifest(&manifest)?;
+    let mut cells = Vec::new();
+    for (index, planned) in orders.plan.cells.iter().enumerate() {
+        if interrupt.is_raised() {
+            break;
+        }
+        bar.begin(index, planned);
+        let aside = directory.cell_aside(&planned.id)?;
+        let mut stage =
+            cell::Stage { cluster, admin: &admin, run, keep_topics: orders.keep_topics, interrupt };
+        let mut result =
+            cell::carry_out(&mut stage, planned, aside.path(), &mut |progress| bar.tick(progress)).await;
+        note_sharers(cluster, &mut manifest, &mut result);
+        bar.end(&result);
+        if result.outcome == Outcome::Interrupted {
+            break;
+        }
+        aside.commit(&mut result)?;
+        cells.push(result);
+    }
+    manifest.ended = host::utc_now();
+    manifest.interrupted = interrupt.is_raised();
+    directory.write_manifest(&manifest)?;
+    Ok(Outcomes { directory: directory.path().to_owned(), cells, interrupted: manifest.interrupted })
+}
+
+fn source(profile: &Profile) -> ProfileSource {
+    ProfileSource {
+        name: profile.name.clone(),
+        why: profile.why.clone(),
+        text: profile.text.clone(),
+        overrides: profile.overrides.clone(),
+    }
+}
+
+fn replication_factor(plan: &Plan) -> u16 {
+    plan.cells.iter().map(|cell| cell.settings.topic.replication_factor).max().unwrap_or(1)
+}
+
+fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
+    let mut caveats = Vec::new();
+    let facts = cluster.facts();
+    if cluster.is_mock() {
+        caveats.push(Caveat {
+            kind: "mock".into(),
+            what: facts.version.clone(),
+            advice: "use the local cluster for anything but a smoke test".into(),
+        });
+    }
+    for leftover in cluster.leftovers() {
+        caveats.push(Caveat {
+            kind: "leftovers".into(),
+            what: leftover.clone(),
+            advice: "a run before this one was killed; its processes were stopped before this one began"
+                .into(),
+        });
+    }
+    Manifest {
+        schema: SCHEMA_VERSION.into(),
+        run: run.into(),
+        started: host::utc_now(),
+        ended: String::new(),
+        command: orders.command.clone(),
+        revision: host::revision(),
+        client: crate::kafka::client_version(),
+        profiles: orders.profiles.iter().map(source).collect(),
+        plan: orders.plan.cells.clone(),
+        skipped: orders.plan.skipped.clone(),
+        cluster: facts,
+        host: host::facts(&orders.results),
+        caveats,
+        interrupted: false,
+    }
+}
+
+async fn warm_up(
+    orders: &Orders,
+    cluster: &Cluster,
+    admin: &Admin,
+    manifest: &mut Manifest,
+    interrupt: &Interrupt,
+    bar: &mut Bar,
+) {
+    let limit_ns = orders.plan.cluster.warm_limit_ns;
+    if cluster.is_mock() || limit_ns == 0 {
+        return;
+    }
+    let scratch = Path::new(&std::env::temp_dir()).join(format!("bench-runner-warm-{}", std::process::id()));
+    let job = warm::Job {
+        cluster,
+        admin,
+        cells: &orders.plan.cells,
+        limit_ns,
+        run: &manifest.run,
+        scratch: &scratch,
+    };
+    let warmed = warm::warm(&job, interrupt, &mut |line| bar.say(line)).await;
+    let _ = std::fs::remove_dir_all(&scratch);
+    let doubt = match warmed {
+        Ok(warm) => {
+            let doubt = (!warm.stable).then(|| match warm.cpu_ns_per_record.last() {
+                Some(last) => format!(
+                    "the brokers' CPU per record was not stable after {:.0} s (last {:.1} µs)",
+                    warm.took_s,
+                    last / 1000.0
+                ),
+                None => "the brokers' CPU per record cannot be seen from here".to_owned(),
+            });
+            manifest.cluster.warm = Some(warm);
+            doubt
+        }
+        Err(reason) => Some(format!("the brokers were not warmed: {reason}")),
+    };
+    if let Some(what) = doubt {
+        bar.say(&what);
+        let advice = "raise `warm` in the profile's [cluster], or compare only cells that ran late".into();
+        manifest.caveats.push(Caveat { kind: "cold-brokers".into(), what, advice });
+    }
+}
+
+fn note_sharers(cluster: &Cluster, manifest: &mut Manifest, result: &mut CellResult) {
+    let sharers = cluster.sharers();
+    if sharers.is_empty() {
+        return;
+    }
+    let caveat = Caveat {
+        kind: "shared-machine".into(),
+        what: format!("another run was active on this machine ({})", sharers.join(", ")),
+        advice: "repeat on a machine of its own before comparing latencies; the books are not affected"
+            .into(),
+    };
+    if !manifest.caveats.iter().any(|known| known.kind == caveat.kind) {
+        manifest.caveats.push(caveat.clone());
+    }
+    result.caveats.push(caveat);
+}

@@ -1,0 +1,115 @@
+//! `run FILE…`: check, plan, measure, report. The exit code is decided here from what is stored.
+
+use super::exit::{Exit, Failure};
+use crate::cluster::{ClusterError, Provider};
+use crate::run::{self, Orders, RunError};
+use crate::{report, store};
+use bench_model::result::{CellResult, Expectation, Outcome};
+use bench_model::verdict::Promise;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    profiles: super::profiles::Args,
+    /// Measure an existing cluster (plaintext) instead of starting a local one
+    #[arg(long, value_name = "HOST:PORT,…", conflicts_with_all = ["mock", "kafka_home"])]
+    bootstrap_server: Option<String>,
+    /// Use librdkafka's mock cluster: a smoke test, not Kafka, no durability claim
+    #[arg(long)]
+    mock: bool,
+    /// Unpacked Kafka distribution for the local cluster (default: the pinned version from Maven, cached)
+    #[arg(long, value_name = "DIR", conflicts_with = "mock")]
+    kafka_home: Option<PathBuf>,
+    /// Where results go
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// Write the outcome as one JSON document (`-`: standard output)
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Keep the topics of the run
+    #[arg(long)]
+    keep_topics: bool,
+    /// Keep the data directory of the local cluster
+    #[arg(long)]
+    keep_cluster_data: bool,
+}
+
+/// Runs the plan and renders its report.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let (profiles, plan) = super::profiles::load(&args.profiles)?;
+    let provider = match &args.bootstrap_server {
+        Some(bootstrap) => Provider::External { bootstrap: bootstrap.clone() },
+        None if args.mock => Provider::Mock,
+        None => Provider::Local { kafka_home: args.kafka_home.clone() },
+    };
+    let orders = Orders {
+        profiles,
+        plan,
+        provider,
+        results: args.results.clone(),
+        keep_topics: args.keep_topics,
+        keep_cluster_data: args.keep_cluster_data,
+        command: std::env::args().collect(),
+    };
+    let outcomes = run::run(&orders).map_err(failure)?;
+    if outcomes.cells.is_empty() {
+        eprintln!("interrupted before the first cell was finished; nothing to report");
+        return Ok(exit_of(&outcomes.cells, outcomes.interrupted));
+    }
+    let stored = store::load(&outcomes.directory).map_err(|error| Failure::new(Exit::Failure, error))?;
+    report::render(&stored, &outcomes.directory).map_err(|error| Failure::new(Exit::Failure, error))?;
+    let to_stdout = args.summary.as_deref() == Some(Path::new("-"));
+    let view = report::terminal(&stored);
+    if to_stdout {
+        eprintln!("{view}");
+    } else {
+        println!("{view}");
+    }
+    if let Some(path) = &args.summary {
+        write_summary(path, &stored)?;
+    }
+    eprintln!("report: {}", outcomes.directory.join("report.html").display());
+    Ok(exit_of(&outcomes.cells, outcomes.interrupted))
+}
+
+fn write_summary(path: &Path, stored: &store::StoredRun) -> Result<(), Failure> {
+    let text = format!("{:#}\n", report::summary(stored));
+    if path == Path::new("-") {
+        print!("{text}");
+        return Ok(());
+    }
+    std::fs::write(path, text)
+        .map_err(|error| Failure::new(Exit::Failure, miette::miette!("{}: {error}", path.display())))
+}
+
+fn failure(error: RunError) -> Failure {
+    match error {
+        RunError::Cluster(error @ ClusterError::Unfit { .. }) => Failure::new(Exit::Cluster, error),
+        other => Failure::new(Exit::Failure, miette::miette!("{other}")),
+    }
+}
+
+/// What stored results say about the exit code, by the table in `docs/method.md`.
+pub fn exit_of(results: &[CellResult], interrupted: bool) -> Exit {
+    let of_cell = |result: &CellResult| match result.outcome {
+        Outcome::Void | Outcome::CouldNotStart => Exit::Failure,
+        Outcome::Inconclusive | Outcome::NotInjected => Exit::Inconclusive,
+        Outcome::Interrupted => Exit::Interrupted,
+        Outcome::Finished => {
+            let violated =
+                result.verdict.as_ref().is_some_and(|verdict| verdict.promise == Promise::Violated);
+            let generator_bound = result.caveats.iter().any(|caveat| caveat.kind == "generator-bound");
+            match result.expectation {
+                Expectation::Unmet => Exit::Violation,
+                // A violation that the profile expects is what the profile is for.
+                Expectation::None if violated => Exit::Violation,
+                _ if generator_bound => Exit::GeneratorBound,
+                _ => Exit::Ok,
+            }
+        }
+    };
+    let start = if interrupted { Exit::Interrupted } else { Exit::Ok };
+    results.iter().map(of_cell).fold(start, Exit::and)
+}

@@ -1,0 +1,146 @@
+//! Doubts about a cell's numbers, each with what was seen and what to do about it.
+
+use super::cell::Observed;
+use bench_model::latency::Percentile;
+use bench_model::plan::Cell;
+use bench_model::result::{Caveat, CellResult};
+use bench_model::verdict::Verdict;
+
+/// Own lateness above this makes a cell generator-bound.
+const LATENESS_NS: u64 = 1_000_000;
+/// Share of the window during which the client's queue was full, above which the cell is called backpressured.
+const BLOCKED_SHARE: f64 = 0.001;
+/// Wake-ups per request above which an idempotent client is spinning (docs/bias.md).
+const WAKEUPS: f64 = 20.0;
+/// First and last third of the window may differ by this factor in their median latency.
+const DRIFT: f64 = 1.5;
+
+fn caveat(kind: &str, what: String, advice: &str) -> Caveat {
+    Caveat { kind: kind.into(), what, advice: advice.into() }
+}
+
+/// All doubts about a cell.
+pub fn of_cell(cell: &Cell, observed: &Observed, result: &CellResult, verdict: &Verdict) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    caveats.extend(generator(observed));
+    caveats.extend(backpressure(observed, result));
+    caveats.extend(spinning(cell, observed));
+    caveats.extend(few_samples(cell, result));
+    caveats.extend(drift(cell, result));
+    caveats.extend(early(observed));
+    if observed.reader.negative > 0 {
+        let what = format!("{} end-to-end latencies were below zero", observed.reader.negative);
+        caveats.push(caveat(
+            "clock",
+            what,
+            "producers and reader do not share a clock: do not use end-to-end latency",
+        ));
+    }
+    let unknown = verdict.classes.get(&bench_model::verdict::Class::Unknown).map_or(0, |class| class.records);
+    if unknown > 0 && cell.faults.is_empty() {
+        let what = format!("the fate of {unknown} records is unknown although no fault was injected");
+        caveats.push(caveat(
+            "unknown-fates",
+            what,
+            "look at the errors of the cell; lower the rate or raise the time-outs",
+        ));
+    }
+    caveats
+}
+
+fn generator(observed: &Observed) -> Option<Caveat> {
+    let lateness_ns = observed.producers.iter().filter_map(|done| done.lateness_p99_ns).max()?;
+    (lateness_ns > LATENESS_NS).then(|| {
+        caveat(
+            "generator-bound",
+            format!(
+                "records left {:.1} ms late (p99) while the client's queue had room",
+                lateness_ns as f64 / 1e6
+            ),
+            "lower the rate, add producers, or give the machine more cores; do not compare this cell",
+        )
+    })
+}
+
+fn backpressure(observed: &Observed, result: &CellResult) -> Option<Caveat> {
+    let blocked_ns = observed.producers.iter().map(|done| done.total.blocked_ns).max()?;
+    result.asked_per_s?;
+    (blocked_ns as f64 > result.window_ns as f64 * BLOCKED_SHARE).then(|| {
+        caveat(
+            "backpressured",
+            format!(
+                "the client's queue was full for {:.0} ms; the wait is in the latencies",
+                blocked_ns as f64 / 1e6
+            ),
+            "the cluster could not take the asked rate all the time; this is a finding, not an error",
+        )
+    })
+}
+
+fn spinning(cell: &Cell, observed: &Observed) -> Option<Caveat> {
+    if !cell.settings.producer.idempotence {
+        return None;
+    }
+    let wakeups = observed.producers.iter().filter_map(|done| done.wakeups_per_request).fold(0.0, f64::max);
+    (wakeups > WAKEUPS).then(|| {
+        caveat(
+            "client-spinning",
+            format!(
+                "the client woke {wakeups:.0} times for each request (librdkafka's idempotent busy wait)"
+            ),
+            "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md",
+        )
+    })
+}
+
+fn few_samples(cell: &Cell, result: &CellResult) -> Option<Caveat> {
+    let summary = result.latencies.get("publish")?;
+    (cell.faults.is_empty() && summary.percentiles.get("99") == Some(&Percentile::TooFew)).then(|| {
+        caveat(
+            "few-samples",
+            format!("{} records in the window are too few for a p99", summary.count),
+            "measure longer or at a higher rate",
+        )
+    })
+}
+
+fn drift(cell: &Cell, result: &CellResult) -> Option<Caveat> {
+    let first = (cell.settings.load.warmup_ns / 1_000_000_000) as usize;
+    let medians: Vec<u64> = result
+        .seconds
+        .iter()
+        .skip(first)
+        .filter_map(|second| second.end_to_end_ns)
+        .map(|[p50, ..]| p50)
+        .collect();
+    let third = medians.len() / 3;
+    if !cell.faults.is_empty() || third < 3 {
+        return None;
+    }
+    let middle = |part: &[u64]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part[part.len() / 2] as f64
+    };
+    let (early, late) = (middle(&medians[..third]), middle(&medians[medians.len() - third..]));
+    (early.max(late) > early.min(late) * DRIFT).then(|| {
+        caveat(
+            "drift",
+            format!(
+                "the median end-to-end latency went from {:.2} ms in the first third of the window to {:.2} ms in the last",
+                early / 1e6,
+                late / 1e6
+            ),
+            "warm longer, measure longer, or lower the rate: the cell had not settled",
+        )
+    })
+}
+
+fn early(observed: &Observed) -> Option<Caveat> {
+    let why = observed.producers.iter().find_map(|done| done.stopped_early.clone())?;
+    Some(caveat(
+        "stopped-early",
+        why,
+        "the plan asked for more than could be sent; the latencies hold what was due, cut off",
+    ))
+}

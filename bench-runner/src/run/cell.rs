@@ -1,0 +1,258 @@
+//! One cell: topic, workers, faults, drain, quiet, reading, verdict. Every way that this can end is a stored result.
+
+use super::crew::{CrewError, Gang, Task};
+use super::evidence;
+use super::interrupt::Interrupt;
+use super::measure;
+use super::quiet::quiet;
+use super::topic::Topic;
+use crate::clock;
+use crate::cluster::{Cluster, Usage};
+use crate::injector;
+use crate::kafka::admin::Admin;
+use bench_model::fault::FaultRecord;
+use bench_model::ids::BookKey;
+use bench_model::plan::Cell;
+use bench_model::result::{CellResult, Outcome};
+use bench_model::wire::{Done, Progress};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// After the producers are done: how long faults may take to heal and offsets to come to rest.
+const QUIET_NS: u64 = 60 * SECOND_NS;
+/// After that: how long the end-to-end reader may take to reach the ends.
+const READ_NS: u64 = 20 * SECOND_NS;
+
+/// Where cells take place.
+pub struct Stage<'a> {
+    /// The cluster.
+    pub cluster: &'a mut Cluster,
+    /// Its administration.
+    pub admin: &'a Admin,
+    /// The run's id.
+    pub run: &'a str,
+    /// Leave topics behind.
+    pub keep_topics: bool,
+    /// The user's wish to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Why a cell has no verdict, as far as it got.
+#[derive(Debug)]
+pub struct Trouble {
+    /// As an experiment.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+impl Trouble {
+    fn new(outcome: Outcome, reason: impl ToString) -> Self {
+        Trouble { outcome, reason: reason.to_string() }
+    }
+}
+
+impl From<CrewError> for Trouble {
+    fn from(error: CrewError) -> Self {
+        match error {
+            CrewError::Interrupted => Trouble::new(Outcome::Interrupted, error),
+            CrewError::NotReady(..) | CrewError::Directory(..) | CrewError::Worker(_) => {
+                Trouble::new(Outcome::CouldNotStart, error)
+            }
+        }
+    }
+}
+
+/// What was seen while the load ran.
+pub struct Observed {
+    /// T0, nanoseconds of the monotonic clock.
+    pub t0_ns: u64,
+    /// Closing statements of the producers.
+    pub producers: Vec<Done>,
+    /// Closing statement of the reader.
+    pub reader: Done,
+    /// Fault steps as carried out.
+    pub faults: Vec<FaultRecord>,
+    /// What the cluster used up to both ends of the measured window.
+    pub usage: [Option<Usage>; 2],
+    /// Effective client settings by role.
+    pub client_settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// Client errors.
+    pub errors: Vec<String>,
+}
+
+/// Times the stages of a cell.
+struct Stages {
+    since_ns: u64,
+    spent_ns: BTreeMap<String, u64>,
+}
+
+impl Stages {
+    fn end(&mut self, name: &str) {
+        let now_ns = clock::now_ns();
+        self.spent_ns.insert(name.to_owned(), now_ns - self.since_ns);
+        self.since_ns = now_ns;
+    }
+}
+
+/// Carries out one cell in `directory`, where evidence and latencies are left; hears progress through `tell`.
+pub async fn carry_out(
+    stage: &mut Stage<'_>,
+    cell: &Cell,
+    directory: &Path,
+    tell: &mut dyn FnMut(&Progress),
+) -> CellResult {
+    let mut result = measure::blank(stage.run, cell);
+    let mut stages = Stages { since_ns: clock::now_ns(), spent_ns: BTreeMap::new() };
+    let name = format!("bench-runner-{}-{}", stage.run, cell.id);
+    let trouble = match Topic::create(stage.cluster, stage.admin, &name, &cell.settings.topic).await {
+        Err(reason) => Some(Trouble::new(Outcome::CouldNotStart, reason)),
+        Ok(topic) => {
+            stages.end("topic");
+            result.topic_settings = topic.settings().clone();
+            let trouble =
+                with_topic(stage, cell, &topic, directory, &mut result, &mut stages, tell).await.err();
+            if let Some(error) = undo(stage).await {
+                result.errors.push(error);
+            }
+            if !stage.keep_topics
+                && let Err(error) = topic.delete(stage.admin).await
+            {
+                result.errors.push(error);
+            }
+            stages.end("clean-up");
+            trouble
+        }
+    };
+    if let Some(Trouble { outcome, reason }) = trouble {
+        result.outcome = outcome;
+        result.reason = Some(reason);
+        if let Err(error) = stage.cluster.collect_logs(&directory.join("logs")) {
+            result.errors.push(format!("could not copy the brokers' logs: {error}"));
+        }
+    }
+    result.stages_ns = stages.spent_ns;
+    result
+}
+
+/// A cell that ended early must not leave a broken cluster to the next one.
+async fn undo(stage: &mut Stage<'_>) -> Option<String> {
+    stage.cluster.heal().await.err().map(|error| error.to_string())
+}
+
+async fn with_topic(
+    stage: &mut Stage<'_>,
+    cell: &Cell,
+    topic: &Topic,
+    directory: &Path,
+    result: &mut CellResult,
+    stages: &mut Stages,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<(), Trouble> {
+    let workers = directory.join("workers");
+    let book = BookKey::of(stage.run, &cell.id);
+    let load = &cell.settings.load;
+    let bootstrap = stage.cluster.bootstrap();
+    let task = Task {
+        bootstrap: &bootstrap,
+        topic: topic.name(),
+        partitions: cell.settings.topic.partitions,
+        book,
+        seed: cell.seed,
+        load,
+        producers: vec![&cell.settings.producer; usize::from(load.producers)],
+        ledger_capacity: cell.ledger_capacity(),
+        directory: &workers,
+    };
+    let mut gang = Gang::start(&task, stage.interrupt).await?;
+    stages.end("workers");
+    let (faults, usage) = under_load(stage, cell, topic.name(), &mut gang, tell).await?;
+    stages.end("load");
+    let healed = stage.cluster.heal().await.map_err(|error| error.to_string());
+    let deadline_ns = clock::now_ns() + QUIET_NS;
+    let ends = match healed {
+        Ok(_) => quiet(stage.cluster, stage.admin, topic.name(), &cell.settings.topic, deadline_ns).await,
+        Err(reason) => Err(reason),
+    };
+    stages.end("quiet");
+    let end_offsets = ends.iter().flatten().map(|end| end.high).collect();
+    let reader = gang.finish_reader(end_offsets, clock::now_ns() + READ_NS).await?;
+    let observed = Observed {
+        t0_ns: gang.t0_ns,
+        producers: gang.done.iter().take(usize::from(load.producers)).flatten().cloned().collect(),
+        reader,
+        faults,
+        usage,
+        client_settings: std::mem::take(&mut gang.settings),
+        errors: std::mem::take(&mut gang.errors),
+    };
+    drop(gang);
+    stages.end("end-to-end drain");
+    let gathered = evidence::gather(stage.cluster, &task, &ends)
+        .await
+        .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    stages.end("reading");
+    evidence::store(&gathered, directory).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    measure::fill(result, cell, &observed, &gathered, ends.map(|_| ()), directory)
+        .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    stages.end("verdict");
+    Ok(())
+}
+
+/// From T0 until all producers are done: faults on the run clock, or usage at both ends of the window.
+async fn under_load(
+    stage: &mut Stage<'_>,
+    cell: &Cell,
+    topic: &str,
+    gang: &mut Gang,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<(Vec<FaultRecord>, [Option<Usage>; 2]), Trouble> {
+    let mut faults = Vec::new();
+    if !cell.faults.is_empty() {
+        let injection = injector::run(&cell.faults, gang.t0_ns, topic, stage.cluster);
+        tokio::pin!(injection);
+        faults = loop {
+            tokio::select! {
+                faults = &mut injection => break faults,
+                heard = gang.hear() => heard?,
+                () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),
+            }
+            tell(&gang.produced());
+        };
+    }
+    let mut usage = [None, None];
+    let window_ns = [Some(cell.settings.load.warmup_ns), cell.settings.load.window_end_ns()];
+    let mut ends = (0..2).filter(|_| cell.faults.is_empty());
+    let mut next = ends.next();
+    while !gang.producers_done() {
+        let wake_ns = next.and_then(|end: usize| window_ns[end]).map(|offset_ns| gang.t0_ns + offset_ns);
+        tokio::select! {
+            () = sleep_until(wake_ns) => {
+                if let Some(end) = next {
+                    usage[end] = stage.cluster.usage();
+                }
+                next = ends.next();
+            }
+            heard = gang.hear() => {
+                heard?;
+                tell(&gang.produced());
+            }
+            () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),
+        }
+    }
+    if next == Some(1) {
+        usage[1] = stage.cluster.usage();
+    }
+    Ok((faults, usage))
+}
+
+async fn sleep_until(instant_ns: Option<u64>) {
+    match instant_ns {
+        Some(instant_ns) => {
+            let left_ns = instant_ns.saturating_sub(clock::now_ns());
+            tokio::time::sleep(std::time::Duration::from_nanos(left_ns)).await;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,225 @@
+//! The workers of one cell: specifications, barrier start, and what they say until they are done.
+
+use super::interrupt::Interrupt;
+use crate::clock;
+use crate::kafka::properties;
+use crate::supervisor::{Crew, SupervisorError};
+use bench_model::ids::{BookKey, Incarnation, ProducerId};
+use bench_model::settings::{Load, ProducerSettings};
+use bench_model::wire::{
+    Command, Done, Event, ProduceSpec, Progress, ReadSpec, Role, WIRE_VERSION, WorkerSpec,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use thiserror::Error;
+
+/// As in [`CrewError::NotReady`].
+const READY: Duration = Duration::from_secs(45);
+/// Between the last worker's `ready` and T0: time for the start command to reach everybody.
+const BARRIER_NS: u64 = 150_000_000;
+const ERRORS: usize = 32;
+
+/// Why a crew did not do its work.
+#[derive(Debug, Error)]
+pub enum CrewError {
+    /// A worker failed.
+    #[error(transparent)]
+    Worker(#[from] SupervisorError),
+    /// A directory could not be made.
+    #[error("{0}: {1}")]
+    Directory(String, std::io::Error),
+    /// Not all workers were ready in time.
+    #[error("{0} of {1} workers were ready within 45 s")]
+    NotReady(usize, usize),
+    /// The user wants to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What a crew works on.
+#[derive(Debug, Clone)]
+pub struct Task<'a> {
+    /// Bootstrap servers.
+    pub bootstrap: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// Its partitions.
+    pub partitions: u16,
+    /// Key of the records.
+    pub book: BookKey,
+    /// Seed of payload and arrivals.
+    pub seed: u64,
+    /// The load of the cell.
+    pub load: &'a Load,
+    /// Producer settings, one set for each producer process.
+    pub producers: Vec<&'a ProducerSettings>,
+    /// Ledger capacity per producer and partition.
+    pub ledger_capacity: u64,
+    /// Where each worker gets a directory of its own.
+    pub directory: &'a Path,
+}
+
+/// A crew at work, and everything it has said.
+pub struct Gang {
+    crew: Crew,
+    producers: usize,
+    /// Nanoseconds of the monotonic clock.
+    pub t0_ns: u64,
+    /// The latest progress of each worker; the reader is the last.
+    pub progress: Vec<Progress>,
+    /// Closing statements so far.
+    pub done: Vec<Option<Done>>,
+    /// Effective client settings by role.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// The client library's name.
+    pub client: String,
+    /// Client errors, the first 32.
+    pub errors: Vec<String>,
+}
+
+impl Gang {
+    /// Spawns producers and one reader, waits until all are ready, and starts them on one T0.
+    pub async fn start(task: &Task<'_>, interrupt: &Interrupt) -> Result<Self, CrewError> {
+        let mut crew = Crew::default();
+        for (index, settings) in (0_u16..).zip(&task.producers) {
+            let role = Role::Produce(ProduceSpec {
+                producer: ProducerId(index),
+                incarnation: Incarnation(0),
+                seed: task.seed,
+                settings: (*settings).clone(),
+                load: task.load.clone(),
+                ledger_capacity: task.ledger_capacity,
+            });
+            spawn(&mut crew, task, &format!("producer-{index}"), role).await?;
+        }
+        let properties = properties::reader(task.bootstrap, "bench-runner-end-to-end");
+        spawn(&mut crew, task, "reader", Role::Read(ReadSpec { properties, load: task.load.clone() }))
+            .await?;
+        let workers = crew.len();
+        let mut gang = Gang {
+            crew,
+            producers: task.producers.len(),
+            t0_ns: 0,
+            progress: vec![Progress::default(); workers],
+            done: vec![None; workers],
+            settings: BTreeMap::new(),
+            client: String::new(),
+            errors: Vec::new(),
+        };
+        gang.barrier(interrupt).await?;
+        Ok(gang)
+    }
+
+    async fn barrier(&mut self, interrupt: &Interrupt) -> Result<(), CrewError> {
+        let workers = self.crew.len();
+        let mut ready = 0;
+        let deadline = tokio::time::Instant::now() + READY;
+        while ready < workers {
+            let said = tokio::select! {
+                said = self.crew.hear() => said,
+                () = tokio::time::sleep_until(deadline) => return Err(CrewError::NotReady(ready, workers)),
+                () = interrupt.raised() => return Err(CrewError::Interrupted),
+            };
+            let Some((index, event)) = said else { return Err(CrewError::NotReady(ready, workers)) };
+            match event? {
+                Event::Ready { client, settings } => {
+                    ready += 1;
+                    self.client = client;
+                    self.settings.insert(
+                        if index < self.producers { "producer" } else { "reader" }.to_owned(),
+                        settings,
+                    );
+                }
+                other => self.note(index, other),
+            }
+        }
+        self.t0_ns = clock::now_ns() + BARRIER_NS;
+        for worker in 0..workers {
+            self.crew.command(worker, &Command::Start { t0_ns: self.t0_ns }).await?;
+        }
+        Ok(())
+    }
+
+    /// Hears one event; cancelling loses nothing.
+    pub async fn hear(&mut self) -> Result<(), CrewError> {
+        if let Some((index, event)) = self.crew.hear().await {
+            self.note(index, event?);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, index: usize, event: Event) {
+        match event {
+            Event::Progress(progress) => self.progress[index] = progress,
+            Event::ClientError { at_ns, text, fatal } => {
+                if self.errors.len() < ERRORS {
+                    let at_s = at_ns.saturating_sub(self.t0_ns) as f64 / 1e9;
+                    let fatal = if fatal { " (fatal)" } else { "" };
+                    self.errors.push(format!("worker {index} at {at_s:.3} s: {text}{fatal}"));
+                }
+            }
+            Event::Done(done) => {
+                self.progress[index] = done.total;
+                self.done[index] = Some(done);
+            }
+            Event::Ready { .. } => {}
+        }
+    }
+
+    /// All producers have said `done`.
+    pub fn producers_done(&self) -> bool {
+        self.done[..self.producers].iter().all(Option::is_some)
+    }
+
+    /// Progress of the producers, added up.
+    pub fn produced(&self) -> Progress {
+        self.progress[..self.producers].iter().fold(Progress::default(), |sum, progress| Progress {
+            at_ns: sum.at_ns.max(progress.at_ns),
+            records: sum.records + progress.records,
+            acked: sum.acked + progress.acked,
+            failed: sum.failed + progress.failed,
+            cpu_ns: sum.cpu_ns + progress.cpu_ns,
+            blocked_ns: sum.blocked_ns + progress.blocked_ns,
+        })
+    }
+
+    /// Tells the reader where to end and waits for its closing statement.
+    pub async fn finish_reader(
+        &mut self,
+        end_offsets: Vec<i64>,
+        deadline_ns: u64,
+    ) -> Result<Done, CrewError> {
+        self.crew.command(self.producers, &Command::Finish { deadline_ns, end_offsets }).await?;
+        loop {
+            if let Some(done) = &self.done[self.producers] {
+                return Ok(done.clone());
+            }
+            self.hear().await?;
+        }
+    }
+
+    /// Tells the producers to send nothing more and to wait for reports no longer than that.
+    pub async fn stop_producers(&mut self, deadline_ns: u64) -> Result<(), CrewError> {
+        for worker in 0..self.producers {
+            self.crew.command(worker, &Command::Finish { deadline_ns, end_offsets: Vec::new() }).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Role) -> Result<(), CrewError> {
+    let directory = task.directory.join(name);
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| CrewError::Directory(directory.display().to_string(), error))?;
+    let spec = WorkerSpec {
+        version: WIRE_VERSION,
+        bootstrap: task.bootstrap.to_owned(),
+        topic: task.topic.to_owned(),
+        partitions: task.partitions,
+        book: task.book,
+        directory: directory.display().to_string(),
+        role,
+    };
+    Ok(crew.spawn(name, &spec).await?)
+}

@@ -1,0 +1,64 @@
+//! Gathers what a cell left behind: ledgers, the independent reading, and the brokers' segment files.
+
+use super::crew::Task;
+use super::{readlog, segments};
+use crate::cluster::Cluster;
+use crate::kafka::offsets::Ends;
+use bench_model::ledger::{self, Ledger};
+use bench_model::reading::{self, LogReading, Source};
+use std::path::Path;
+
+/// Evidence in memory, ready for the verdict.
+pub struct Evidence {
+    /// One for each producer.
+    pub ledgers: Vec<Ledger>,
+    /// The independent reader first, then every replica's segments (or a second reading).
+    pub readings: Vec<LogReading>,
+}
+
+/// Reads everything; without quiet ends there is no reading of the log, only ledgers.
+pub async fn gather(
+    cluster: &Cluster,
+    task: &Task<'_>,
+    ends: &Result<Vec<Ends>, String>,
+) -> Result<Evidence, String> {
+    let ledgers = (0..task.producers.len())
+        .map(|producer| {
+            let path = task.directory.join(format!("producer-{producer}")).join("ledger.bin");
+            let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            ledger::read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+        })
+        .collect::<Result<Vec<Ledger>, String>>()?;
+    let Ok(ends) = ends else { return Ok(Evidence { ledgers, readings: Vec::new() }) };
+    let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
+    let directories = cluster.log_directories();
+    let ends = ends.clone();
+    // Reading blocks for as long as the log is long; it has a thread of its own and spawns no process.
+    let readings = tokio::task::spawn_blocking(move || {
+        let read = |source| {
+            readlog::read(&bootstrap, &topic, book, &ends, source).map_err(|error| error.to_string())
+        };
+        let mut readings = vec![read(Source::Reader)?];
+        match directories {
+            Some(directories) => readings.extend(segments::read(&directories, &topic, book, &ends)?),
+            None => readings.push(read(Source::SecondReader)?),
+        }
+        Ok::<_, String>(readings)
+    })
+    .await
+    .map_err(|error| error.to_string())??;
+    Ok(Evidence { ledgers, readings })
+}
+
+/// Leaves the evidence in the cell's directory, in the form that `verify` reads.
+pub fn store(evidence: &Evidence, directory: &Path) -> Result<(), String> {
+    let files = [
+        ("ledger.jsonl", ledger::to_jsonl(&evidence.ledgers)),
+        ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
+    ];
+    for (name, text) in files {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}

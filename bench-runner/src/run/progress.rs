@@ -1,0 +1,97 @@
+//! What the user sees while a run goes on: bars with an ETA in a terminal, plain lines elsewhere. All on standard error.
+
+use bench_model::plan::{Cell, Plan};
+use bench_model::result::{CellResult, Outcome};
+use bench_model::settings::Load;
+use bench_model::wire::Progress;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// What a cell costs beyond warm-up and window, for the estimate of what is left.
+const OVERHEAD_S: u64 = 3;
+
+/// The progress of a run.
+pub struct Bar {
+    total: usize,
+    label: String,
+    bars: Option<(MultiProgress, ProgressBar, ProgressBar)>,
+    seconds: Vec<u64>,
+}
+
+fn expected_s(load: &Load) -> u64 {
+    load.seconds() as u64 + OVERHEAD_S
+}
+
+impl Bar {
+    /// Bars for a plan (nothing is drawn yet).
+    pub fn new(plan: &Plan) -> Self {
+        let seconds: Vec<u64> = plan.cells.iter().map(|cell| expected_s(&cell.settings.load)).collect();
+        let bars = std::io::stderr().is_terminal().then(|| {
+            let all = MultiProgress::new();
+            let style = |template: &str| {
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+            };
+            let run = all.add(ProgressBar::new(seconds.iter().sum()));
+            run.set_style(style("{msg:32!} [{wide_bar}] {percent:>3} %  {elapsed} gone, about {eta} left"));
+            run.enable_steady_tick(Duration::from_millis(500));
+            let cell = all.add(ProgressBar::new_spinner());
+            cell.set_style(style("  {msg}"));
+            (all, run, cell)
+        });
+        Bar { total: plan.cells.len(), label: String::new(), bars, seconds }
+    }
+
+    /// One line that stays.
+    pub fn say(&self, line: &str) {
+        match &self.bars {
+            Some((all, ..)) => drop(all.println(line)),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// A cell begins.
+    pub fn begin(&mut self, index: usize, cell: &Cell) {
+        self.label = format!("cell {}/{}: {}", index + 1, self.total, cell.id);
+        match &self.bars {
+            Some((_, run, inner)) => {
+                run.set_message(format!("cell {}/{}", index + 1, self.total));
+                run.set_position(self.seconds[..index].iter().sum());
+                inner.set_message(self.label.clone());
+            }
+            None => eprintln!("{} ({} s)", self.label, self.seconds[index]),
+        }
+    }
+
+    /// The producers' totals so far.
+    pub fn tick(&mut self, progress: &Progress) {
+        if let Some((_, _, inner)) = &self.bars {
+            let failed =
+                if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
+            inner.set_message(format!(
+                "{}: {} sent, {} answered{failed}",
+                self.label, progress.records, progress.acked
+            ));
+        }
+    }
+
+    /// A cell has ended.
+    pub fn end(&mut self, result: &CellResult) {
+        let state = match (result.outcome, &result.reason) {
+            (Outcome::Finished, _) => {
+                format!("finished, {:.0} records/s", result.throughput_per_s)
+            }
+            (outcome, reason) => format!("{outcome:?}: {}", reason.as_deref().unwrap_or("no reason given")),
+        };
+        self.say(&format!("{}: {state}", self.label));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some((_, run, inner)) = &self.bars {
+            inner.finish_and_clear();
+            run.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Warm brokers: real traffic of the plan's kind until their CPU per record is stable, within the profile's limit.
+//!
+//! Cold brokers are 2-6 times slower for minutes; a matrix on a cold cluster measures their compiler.
+
+use super::crew::{Gang, Task};
+use super::interrupt::Interrupt;
+use super::topic::Topic;
+use crate::clock;
+use crate::cluster::Cluster;
+use crate::kafka::admin::Admin;
+use bench_model::ids::BookKey;
+use bench_model::plan::Cell;
+use bench_model::result::Warm;
+use bench_model::settings::{Acks, Arrival, Length, Load, ProducerSettings};
+use std::path::Path;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Windows of two seconds ...
+const WINDOW_NS: u64 = 2 * SECOND_NS;
+/// ... of which three in a row must agree ...
+const WINDOWS: usize = 3;
+/// ... within so much of their largest.
+const TOLERANCE: f64 = 0.10;
+/// Warm-up traffic in bytes per second at most: enough requests to compile, not enough to fill the page cache.
+const BYTES_PER_S: u64 = 15_000_000;
+const RECORDS_PER_S: u64 = 30_000;
+
+/// Whether the last windows agree.
+fn is_stable(cpu_ns_per_record: &[f64]) -> bool {
+    let Some(last) = cpu_ns_per_record.len().checked_sub(WINDOWS).map(|from| &cpu_ns_per_record[from..])
+    else {
+        return false;
+    };
+    let (low, high) = last.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
+    high > 0.0 && low >= high * (1.0 - TOLERANCE)
+}
+
+/// What to warm, and for whom.
+pub struct Job<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Its administration.
+    pub admin: &'a Admin,
+    /// The plan.
+    pub cells: &'a [Cell],
+    /// How long it may take.
+    pub limit_ns: u64,
+    /// The run's id.
+    pub run: &'a str,
+    /// Directory for the workers' files.
+    pub scratch: &'a Path,
+}
+
+/// Traffic of the plan's kind: its record size, topic and producer settings, with acks=1 and acks=all side by side.
+fn traffic(kind: &Cell, limit_ns: u64) -> (Load, [ProducerSettings; 2]) {
+    let load = &kind.settings.load;
+    let per_second = (BYTES_PER_S / u64::from(load.record_bytes)).min(RECORDS_PER_S);
+    let load = Load {
+        arrival: Arrival::Constant { per_second },
+        warmup_ns: 0,
+        length: Length::Time(limit_ns),
+        producers: 2,
+        drain_ns: SECOND_NS,
+        ..load.clone()
+    };
+    let plain = ProducerSettings { acks: Acks::One, idempotence: false, ..kind.settings.producer.clone() };
+    let all = ProducerSettings { acks: Acks::All, ..plain.clone() };
+    (load, [plain, all])
+}
+
+/// Warms the brokers; `tell` hears each window.
+pub async fn warm(job: &Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str)) -> Result<Warm, String> {
+    let Some(kind) = job.cells.iter().find(|cell| cell.faults.is_empty()).or(job.cells.first()) else {
+        return Err("the plan has no cells".to_owned());
+    };
+    let started_ns = clock::now_ns();
+    let name = format!("bench-runner-{}-warm", job.run);
+    let topic = Topic::create(job.cluster, job.admin, &name, &kind.settings.topic).await?;
+    let (load, producers) = traffic(kind, job.limit_ns);
+    let task = Task {
+        bootstrap: &job.cluster.bootstrap(),
+        topic: topic.name(),
+        partitions: kind.settings.topic.partitions,
+        book: BookKey::of(job.run, "warm"),
+        seed: kind.seed,
+        load: &load,
+        producers: producers.iter().collect(),
+        ledger_capacity: (job.limit_ns / SECOND_NS + 1) * RECORDS_PER_S,
+        directory: job.scratch,
+    };
+    let windows = match Gang::start(&task, interrupt).await {
+        Ok(mut gang) => watch(job.cluster, &mut gang, job.limit_ns, interrupt, tell).await,
+        Err(error) => Err(error.to_string()),
+    };
+    topic.delete(job.admin).await?;
+    let cpu_ns_per_record = windows?;
+    let took_s = (clock::now_ns() - started_ns) as f64 / 1e9;
+    Ok(Warm { stable: is_stable(&cpu_ns_per_record), cpu_ns_per_record, took_s })
+}
+
+/// The brokers' CPU per record in each window, until stable or out of time.
+async fn watch(
+    cluster: &Cluster,
+    gang: &mut Gang,
+    limit_ns: u64,
+    interrupt: &Interrupt,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Vec<f64>, String> {
+    let mut windows = Vec::new();
+    let mut last = (gang.t0_ns, 0_u64, 0_u64);
+    let deadline_ns = gang.t0_ns + limit_ns;
+    loop {
+        tokio::select! {
+            heard = gang.hear() => heard.map_err(|error| error.to_string())?,
+            () = interrupt.raised() => return Err("interrupted".to_owned()),
+        }
+        let produced = gang.produced();
+        if produced.at_ns >= last.0 + WINDOW_NS - SECOND_NS / 10 {
+            let cpu_ns = cluster.usage().map_or(0, |usage| usage.cpu_ns);
+            if last.1 > 0 && produced.records > last.2 && cpu_ns > 0 {
+                let per_record = (cpu_ns - last.1) as f64 / (produced.records - last.2) as f64;
+                windows.push(per_record);
+                tell(&format!("warming the brokers: {:.1} µs of broker CPU per record", per_record / 1000.0));
+            }
+            last = (produced.at_ns, cpu_ns, produced.records);
+        }
+        if is_stable(&windows) || clock::now_ns() >= deadline_ns || gang.producers_done() {
+            return Ok(windows);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_stable;
+
+    #[test]
+    fn three_windows_in_a_row_within_a_tenth_are_stable() {
+        assert!(!is_stable(&[10.0, 10.0]));
+        assert!(!is_stable(&[20.0, 11.0, 10.0, 9.5]));
+        assert!(is_stable(&[20.0, 10.5, 10.0, 9.5]));
+        assert!(!is_stable(&[0.0, 0.0, 0.0]));
+    }
+}
