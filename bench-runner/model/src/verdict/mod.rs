@@ -1,4 +1,24 @@
 //! Evidence judged by the promise: the letter of the accounting contract (`docs/method.md`).
+//!
+//! Pure: ledgers, settings, faults and log readings in, a [`Verdict`] out; it never sees a live cluster. Works on runs,
+//! so that memory grows with runs and anomalies and not with records.
+
+mod books;
+mod findings;
+mod hash;
+mod identities;
+mod judge;
+mod log;
+mod promise;
+mod spans;
+mod tally;
+mod tracker;
+
+#[cfg(test)]
+mod reference;
+
+pub use judge::judge;
+pub use tally::{TallyKind, UnknownTally, bound_95};
 
 use crate::ids::{PartitionId, ProducerId};
 use serde::{Deserialize, Serialize};
@@ -29,40 +49,6 @@ pub struct ClassCount {
     pub present: u64,
     /// Those without.
     pub absent: u64,
-}
-
-/// A kind of finding; the names are those of the report and of `expect` in a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TallyKind {
-    /// Acked and absent.
-    LogLoss,
-    /// Sent with acks=0 and absent.
-    Acks0Drop,
-    /// Unknown and present.
-    UnknownPresent,
-    /// Unknown and absent.
-    UnknownAbsent,
-    /// A copy whose attempt is not_persisted.
-    Phantom,
-    /// Surplus copies of the same attempt.
-    DuplicateSameAttempt,
-    /// Surplus copies of a record by resends of the application.
-    DuplicateCrossAttempt,
-    /// Late records.
-    Reorder,
-    /// One (partition, offset) with two records.
-    RewrittenLog,
-    /// Offsets that are neither copy nor control record.
-    OffsetGap,
-    /// A copy in another partition than its header says.
-    Misplaced,
-    /// A log entry whose header does not decode.
-    Alien,
-    /// A log entry whose CRC is wrong.
-    Corrupt,
-    /// A copy without a ledger entry.
-    Unledgered,
 }
 
 /// What a finding weighs under the cell's settings and faults.
@@ -164,6 +150,12 @@ pub struct Verdict {
     pub inconclusive: Option<String>,
     /// What the settings promise; meaningless when void or inconclusive.
     pub promise: Promise,
+}
+
+impl Class {
+    /// Every class, the strongest claim first.
+    pub const ALL: [Class; 5] =
+        [Class::Acked, Class::Sent, Class::Unknown, Class::NotPersisted, Class::Rejected];
 }
 
 impl Verdict {

@@ -1,0 +1,239 @@
+//! All ledgers of a cell as one book per (producer, partition): entries, resends, classes. Looks at no log.
+
+use super::Class;
+use crate::ids::{Attempt, BookKey, Incarnation, PartitionId, ProducerId};
+use crate::ledger::{Ledger, STATES, State};
+use crate::reading::CopyRun;
+use std::collections::BTreeMap;
+
+/// One producer in one partition.
+pub(super) type LaneKey = (ProducerId, PartitionId);
+
+/// First attempts `start..end` of one incarnation that ended alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) incarnation: Incarnation,
+    pub(super) state: State,
+}
+
+/// Records `start..end` of one class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClassRun {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) class: Class,
+}
+
+/// The book of one producer in one partition.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// Disjoint, in sequence order.
+    pub(super) entries: Vec<Entry>,
+    resends: BTreeMap<(u64, Attempt), (Incarnation, State)>,
+    /// The same records as `entries`, by class.
+    pub(super) classes: Vec<ClassRun>,
+    /// Incarnation, first and next sequence, as its ledger counted them.
+    lives: Vec<(Incarnation, u64, u64)>,
+}
+
+/// The books of a cell, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) key: BookKey,
+    pub(super) lanes: BTreeMap<LaneKey, Lane>,
+    /// First attempts, summed over the ledgers as they are.
+    pub(super) records: u64,
+    /// Attempts, summed over the ledgers as they are.
+    pub(super) attempts: u64,
+    /// Attempts by state, over all ledgers.
+    pub(super) by_state: [u64; STATES],
+    /// What breaks identity I11.
+    pub(super) faults: Vec<String>,
+}
+
+fn claim(state: State) -> Class {
+    match state {
+        State::Acked => Class::Acked,
+        State::Sent => Class::Sent,
+        State::Empty | State::Unreported | State::Unknown => Class::Unknown,
+        State::NotPersisted => Class::NotPersisted,
+        State::Rejected => Class::Rejected,
+    }
+}
+
+impl Books {
+    pub(super) fn of(ledgers: &[Ledger]) -> Self {
+        let mut books = Books { key: ledgers.first().map_or(BookKey(0), |l| l.book), ..Books::default() };
+        for ledger in ledgers {
+            books.add(ledger);
+        }
+        for (key, lane) in &mut books.lanes {
+            lane.settle(*key, &mut books.faults);
+        }
+        books
+    }
+
+    fn add(&mut self, ledger: &Ledger) {
+        let who = format!("producer {}, incarnation {}", ledger.producer, ledger.incarnation);
+        if ledger.book != self.key {
+            self.faults.push(format!("{who}: ledger of another cell"));
+        }
+        let mut states = [0; STATES];
+        for part in &ledger.partitions {
+            let lane = self.lanes.entry((ledger.producer, part.partition)).or_default();
+            lane.lives.push((ledger.incarnation, part.first_sequence, part.next_sequence));
+            let mut next = part.first_sequence;
+            for run in &part.runs {
+                let (start, end) = (run.first_sequence, run.first_sequence + run.count);
+                if start != next {
+                    self.faults.push(format!("{who}, partition {}: entry {next} missing", part.partition));
+                }
+                next = end;
+                states[run.state as usize] += run.count;
+                self.records += run.count;
+                let incarnation = ledger.incarnation;
+                lane.entries.push(Entry { start, end, incarnation, state: run.state });
+            }
+            if next != part.next_sequence {
+                let counted = part.next_sequence;
+                self.faults.push(format!(
+                    "{who}, partition {}: entries to {next}, counter {counted}",
+                    part.partition
+                ));
+            }
+        }
+        for resend in &ledger.resends {
+            states[resend.state as usize] += 1;
+            let lane = self.lanes.entry((ledger.producer, resend.partition)).or_default();
+            let fate = (ledger.incarnation, resend.state);
+            if lane.resends.insert((resend.sequence, resend.attempt), fate).is_some() {
+                self.faults.push(format!("{who}: attempt {} of {} twice", resend.attempt, resend.sequence));
+            }
+        }
+        // A process may be killed between an entry and its counter.
+        let slack = u64::from(!ledger.closed);
+        let off: u64 = State::ALL
+            .iter()
+            .filter(|state| !matches!(state, State::Empty | State::Unreported))
+            .map(|state| states[*state as usize].abs_diff(ledger.settled[*state as usize]))
+            .sum();
+        if off > slack {
+            self.faults.push(format!("{who}: entries {states:?}, counters {:?}", ledger.settled));
+        }
+        self.attempts += states.iter().sum::<u64>();
+        for (sum, count) in self.by_state.iter_mut().zip(states) {
+            *sum += count;
+        }
+    }
+}
+
+impl Lane {
+    /// Orders the entries, checks that they are dense and single, and derives the classes.
+    fn settle(&mut self, (producer, partition): LaneKey, faults: &mut Vec<String>) {
+        let who = format!("producer {producer}, partition {partition}");
+        self.lives.sort_unstable();
+        let mut next = 0;
+        for &(incarnation, first, end) in &self.lives {
+            if first != next {
+                faults.push(format!("{who}: incarnation {incarnation} begins at {first}, not at {next}"));
+            }
+            next = end;
+        }
+        self.entries.sort_by_key(|entry| (entry.start, entry.incarnation));
+        let mut end = 0;
+        for entry in &mut self.entries {
+            if entry.start < end {
+                faults.push(format!("{who}: entry {} twice", entry.start));
+                entry.start = end.min(entry.end);
+            }
+            end = end.max(entry.end);
+        }
+        self.entries.retain(|entry| entry.start < entry.end);
+        for &(sequence, attempt) in self.resends.keys() {
+            let before = match attempt.0 {
+                0 => false,
+                1 => self.entry_of(sequence).is_some(),
+                more => self.resends.contains_key(&(sequence, Attempt(more - 1))),
+            };
+            if !before {
+                faults.push(format!("{who}: attempt {attempt} of {sequence} without the one before"));
+            }
+        }
+        self.classify();
+    }
+
+    fn classify(&mut self) {
+        let mut classes: Vec<ClassRun> = Vec::new();
+        let mut push = |start: u64, end: u64, class: Class| match classes.last_mut() {
+            _ if start == end => {}
+            Some(run) if run.class == class && run.end == start => run.end = end,
+            _ => classes.push(ClassRun { start, end, class }),
+        };
+        for entry in &self.entries {
+            let class = claim(entry.state);
+            let mut at = entry.start;
+            for (&(sequence, _), &(_, state)) in self.resends.range((entry.start, Attempt(0))..) {
+                if sequence >= entry.end {
+                    break;
+                }
+                // Attempts of one record follow each other; the first of them has already placed it.
+                if sequence < at {
+                    continue;
+                }
+                let attempts = self.resends.range((sequence, Attempt(0))..=(sequence, Attempt(u8::MAX)));
+                let strongest =
+                    attempts.map(|(_, fate)| claim(fate.1)).fold(claim(state).min(class), Class::min);
+                push(at, sequence, class);
+                push(sequence, sequence + 1, strongest);
+                at = sequence + 1;
+            }
+            push(at, entry.end, class);
+        }
+        self.classes = classes;
+    }
+
+    fn entry_of(&self, sequence: u64) -> Option<&Entry> {
+        let index = self.entries.partition_point(|entry| entry.end <= sequence);
+        self.entries.get(index).filter(|entry| entry.start <= sequence)
+    }
+
+    /// The class of one record.
+    pub(super) fn class_of(&self, sequence: u64) -> Option<Class> {
+        let index = self.classes.partition_point(|run| run.end <= sequence);
+        self.classes.get(index).filter(|run| run.start <= sequence).map(|run| run.class)
+    }
+
+    /// The parts of a run of copies in order, each with what its attempt became; `None`: not in the ledger.
+    pub(super) fn attempts_of(&self, run: &CopyRun, mut tell: impl FnMut(u64, u64, Option<State>)) {
+        let (start, end) = (run.sequence, run.sequence + run.count);
+        if run.attempt.0 > 0 {
+            for sequence in start..end {
+                let fate =
+                    self.resends.get(&(sequence, run.attempt)).filter(|_| self.entry_of(sequence).is_some());
+                tell(
+                    sequence,
+                    sequence + 1,
+                    fate.filter(|fate| fate.0 == run.incarnation).map(|fate| fate.1),
+                );
+            }
+            return;
+        }
+        let mut at = start;
+        for entry in &self.entries[self.entries.partition_point(|entry| entry.end <= start)..] {
+            let (a, b) = (entry.start.max(at), entry.end.min(end));
+            if a >= b {
+                break;
+            }
+            if at < a {
+                tell(at, a, None);
+            }
+            tell(a, b, (entry.incarnation == run.incarnation).then_some(entry.state));
+            at = b;
+        }
+        if at < end {
+            tell(at, end, None);
+        }
+    }
+}
