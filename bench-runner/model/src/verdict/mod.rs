@@ -164,32 +164,3 @@ impl Verdict {
         self.inconclusive.is_none() && self.identities.iter().any(|identity| !identity.holds)
     }
 }
-
-/// Judges a cell. Until the verdict is built every cell is inconclusive, and says so.
-pub fn judge(
-    _settings: &crate::settings::CellSettings,
-    _faults: &[crate::fault::FaultRecord],
-    _ledgers: &[crate::ledger::Ledger],
-    _readings: &[crate::reading::LogReading],
-    _drained: Result<(), String>,
-) -> Verdict {
-    Verdict {
-        records: 0,
-        attempts: 0,
-        copies: 0,
-        classes: BTreeMap::new(),
-        contingency: Vec::new(),
-        tallies: BTreeMap::new(),
-        identities: Vec::new(),
-        inconclusive: Some("the verdict is not built yet".into()),
-        promise: Promise::Kept,
-    }
-}
-
-impl std::str::FromStr for TallyKind {
-    type Err = serde_json::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        serde_json::from_value(serde_json::Value::from(text))
-    }
-}
