@@ -1,4 +1,4 @@
-//! `cluster`: the hidden verb that starts a local cluster and holds it, for scripts and tests.
+//! `cluster`: the hidden verb that opens a cluster and holds it, for scripts and tests.
 
 use super::exit::{Exit, Failure};
 use crate::cluster::{self, Ask, ClusterError, Provider};
@@ -19,6 +19,15 @@ pub struct Args {
     /// Heap of each broker in MiB
     #[arg(long, default_value_t = 512)]
     heap_mib: u64,
+    /// Replicas that must be possible (default: 3, or as many as there are brokers)
+    #[arg(long)]
+    replication_factor: Option<u16>,
+    /// Look at an existing cluster (plaintext) instead
+    #[arg(long, value_name = "HOST:PORT,…", conflicts_with_all = ["mock", "kafka_home"])]
+    bootstrap_server: Option<String>,
+    /// Librdkafka's mock cluster instead
+    #[arg(long, conflicts_with = "kafka_home")]
+    mock: bool,
     /// Unpacked Kafka distribution (default: the pinned version from Maven, cached)
     #[arg(long, value_name = "DIR")]
     kafka_home: Option<PathBuf>,
@@ -48,7 +57,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let ask = Ask {
-        replication_factor: args.brokers.min(3),
+        replication_factor: args.replication_factor.unwrap_or(args.brokers.min(3)),
         cluster: ClusterAsk {
             brokers: args.brokers,
             heap_bytes: args.heap_mib << 20,
@@ -57,9 +66,14 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
         },
         keep: false,
     };
+    let provider = match (args.bootstrap_server, args.mock) {
+        (Some(bootstrap), _) => Provider::External { bootstrap },
+        (None, true) => Provider::Mock,
+        (None, false) => Provider::Local { kafka_home: args.kafka_home },
+    };
     let mut tell = |line: &str| eprintln!("{line}");
     let opened = tokio::select! {
-        opened = cluster::open(Provider::Local { kafka_home: args.kafka_home }, &ask, &mut tell) => opened,
+        opened = cluster::open(provider, &ask, &mut tell) => opened,
         _ = interrupt.recv() => return Ok(Exit::Interrupted),
         _ = terminate.recv() => return Ok(Exit::Interrupted),
     };

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 const LOG_SETTINGS: &str = include_str!("../../cluster/log4j2.properties");
-const START_LIMIT: Duration = Duration::from_secs(90);
+const START_LIMIT: Duration = Duration::from_secs(120);
 const PROOF_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 const CONTROLLER_HEAP_BYTES: u64 = 256 << 20;

@@ -148,6 +148,7 @@ fn command_line(pid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broker_process::stat;
     use super::*;
 
     #[test]
@@ -173,5 +174,34 @@ mod tests {
         assert_eq!(clear(&foreign), Vec::<String>::new());
         assert_eq!(clear(&dead).len(), 1);
         assert!(living.exists() && foreign.exists() && !dead.exists());
+    }
+
+    #[test]
+    fn a_living_process_of_a_dead_owner_is_stopped_only_if_it_is_the_one_written_down() {
+        let place = tempfile::tempdir().expect("a directory");
+        let own = Identity::own().expect("own identity");
+        let outcome = |started_later: u64| {
+            let directory =
+                place.path().join(format!("{}-{}-{started_later}", own.pid, own.started_ticks + 1));
+            std::fs::create_dir(&directory).expect("created");
+            let mut sleeper = std::process::Command::new("sh")
+                .args(["-c", "sleep 30; true", &directory.to_string_lossy()])
+                .spawn()
+                .expect("a process whose command line names the directory");
+            let mut identity = Identity::of(sleeper.id()).expect("its identity");
+            identity.started_ticks += started_later;
+            let inhabitants =
+                Inhabitants { harness: own, processes: vec![("broker-1".to_owned(), identity)] };
+            let text = serde_json::to_vec(&inhabitants).expect("json");
+            std::fs::write(directory.join("cluster.json"), text).expect("written");
+            let lines = clear(&directory);
+            let mentioned = lines.iter().any(|line| line.starts_with("stopped broker-1"));
+            let spared = stat(sleeper.id()).is_ok_and(|stat| stat.state != 'Z') && !mentioned;
+            sleeper.kill().expect("killed");
+            sleeper.wait().expect("reaped");
+            spared
+        };
+        assert!(!outcome(0), "the process that was written down lives on");
+        assert!(outcome(1), "another process with a reused id was ended");
     }
 }
