@@ -75,11 +75,11 @@ pub enum Command {
         /// T0.
         t0_ns: u64,
     },
-    /// Reader: stop once these offsets are reached or the instant has passed. Producer: stop sending now, then drain.
+    /// To a reader: stop once these offsets are reached, or the instant has passed.
     Finish {
         /// Give up at this instant.
         deadline_ns: u64,
-        /// By partition, the offset at which reading ends (empty for producers).
+        /// By partition, the offset at which reading ends.
         end_offsets: Vec<i64>,
     },
 }

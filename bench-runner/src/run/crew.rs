@@ -198,14 +198,6 @@ impl Gang {
             self.hear().await?;
         }
     }
-
-    /// Tells the producers to send nothing more and to wait for reports no longer than that.
-    pub async fn stop_producers(&mut self, deadline_ns: u64) -> Result<(), CrewError> {
-        for worker in 0..self.producers {
-            self.crew.command(worker, &Command::Finish { deadline_ns, end_offsets: Vec::new() }).await?;
-        }
-        Ok(())
-    }
 }
 
 async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Role) -> Result<(), CrewError> {
