@@ -169,12 +169,6 @@ impl<'a> Sender<'a> {
         loop {
             let now_ns = clock::now_ns();
             self.tick(now_ns);
-            if deadline_ns == u64::MAX
-                && let Some(by_ns) = control.finish_by_ns()
-            {
-                self.stopped_early.get_or_insert_with(|| "asked to finish".to_owned());
-                deadline_ns = by_ns;
-            }
             let more = self.stopped_early.is_none() && self.send_due(now_ns);
             if !more && deadline_ns == u64::MAX {
                 deadline_ns = now_ns.saturating_add(self.drain_ns);
