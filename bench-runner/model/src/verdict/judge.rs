@@ -1,6 +1,6 @@
 //! Evidence in, verdict out: walks the runs of the log once and the books once. It sees no cluster and keeps no record.
 
-use super::books::{Books, Lane};
+use super::books::{Books, Lane, LaneKey};
 use super::findings::{Findings, Range};
 use super::identities::{Sums, identities};
 use super::log::Log;
@@ -8,12 +8,11 @@ use super::promise::{promise, weight};
 use super::tracker::{Seen, Tracker, by_class};
 use super::{Class, ClassCount, Contingency, Tally, TallyKind, Verdict, hash};
 use crate::fault::FaultRecord;
+use crate::ids::PartitionId;
 use crate::ledger::{Ledger, State};
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
 use crate::settings::CellSettings;
 use std::collections::BTreeMap;
-
-use super::books::LaneKey;
 
 struct Judge {
     books: Books,
@@ -51,7 +50,8 @@ pub fn judge(
     judge.close();
     let tallies = judge.tallies(settings, faults, &log);
     let mut inconclusive = log.inconclusive.clone();
-    inconclusive.extend(drained.err().map(|why| format!("not drained: {why}")));
+    let undrained = drained.err();
+    inconclusive.extend(undrained.as_ref().map(|why| format!("not drained: {why}")));
     Verdict {
         records: judge.books.records,
         attempts: judge.books.attempts,
@@ -62,10 +62,11 @@ pub fn judge(
         promise: promise(&tallies),
         tallies,
         inconclusive: (!inconclusive.is_empty()).then(|| inconclusive.join("; ")),
+        undrained,
     }
 }
 
-fn copies_from(run: &CopyRun, partition: crate::ids::PartitionId, sequence: u64, count: u64) -> Range {
+fn copies_from(run: &CopyRun, partition: PartitionId, sequence: u64, count: u64) -> Range {
     let offset = run.offset + (sequence - run.sequence) as i64;
     Range { producer: Some(run.producer), partition, sequence: Some(sequence), offset: Some(offset), count }
 }

@@ -15,6 +15,10 @@ mod tally;
 mod tracker;
 
 #[cfg(test)]
+mod history;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod reference;
 
 pub use judge::judge;
@@ -148,6 +152,9 @@ pub struct Verdict {
     pub identities: Vec<Identity>,
     /// Why no verdict is possible, if so (log start above 0, LSO < HW, end offsets not reached, drain timed out).
     pub inconclusive: Option<String>,
+    /// What did not drain in time, as the judge was told; part of `inconclusive`.
+    #[serde(default)]
+    pub undrained: Option<String>,
     /// What the settings promise; meaningless when void or inconclusive.
     pub promise: Promise,
 }

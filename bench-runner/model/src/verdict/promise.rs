@@ -46,7 +46,7 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
 mod tests {
     use super::*;
     use crate::fault::{FaultStep, Target, When};
-    use crate::verdict::reference::settings;
+    use crate::verdict::history::settings;
 
     fn fault(done_ns: Option<u64>, action: Action) -> Vec<FaultRecord> {
         let step = FaultStep { when: When::At(0), action, target: Target::Leader };
