@@ -1,8 +1,10 @@
 //! The command line: arguments, one file for each verb, and the exit codes.
 
+mod check;
 mod cluster;
 mod exit;
 mod mock_cluster;
+mod plan;
 mod profiles;
 mod run;
 mod topic;
@@ -24,6 +26,10 @@ struct Cli {
 enum Verb {
     /// Carries out the plan of one or more profiles and renders the report.
     Run(run::Args),
+    /// Validates profiles; every problem is shown with its place and what to write instead.
+    Check(check::Args),
+    /// Prints the cells in order with every effective setting, the topics, the estimated time and disk.
+    Plan(plan::Args),
     /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
     #[command(hide = true)]
     Worker,
@@ -42,6 +48,8 @@ enum Verb {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Check(args) => check::check(&args),
+        Verb::Plan(args) => plan::plan(&args),
         Verb::Worker => worker::worker(),
         Verb::Topic(act) => topic::topic(act),
         Verb::Cluster(args) => cluster::cluster(args),

@@ -28,7 +28,7 @@ impl Default for Limits {
             // Topics are deleted after the run, hence all lie on one disk together; common disks have this free.
             disk_bytes: 100_000_000_000,
             // Brokers' heaps, queues and populated ledgers are really resident.
-            memory_bytes: 16 << 30,
+            memory_bytes: 16_000_000_000,
         }
     }
 }

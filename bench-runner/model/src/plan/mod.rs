@@ -1,5 +1,6 @@
 //! Matrix to ordered cells: stable ids, skipped combinations with their reason, estimates, limits.
 
+mod effective;
 mod estimate;
 mod limits;
 mod order;

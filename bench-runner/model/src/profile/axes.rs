@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::section::Wrong;
 use super::tree::Node;
 use super::units;
-use super::values::{self, MOST_RETRIES};
+use super::values;
 use crate::settings::{Acks, Arrival};
 
 /// A setting that cells may differ in.
@@ -159,8 +159,8 @@ impl Choice {
     pub fn text(&self) -> String {
         match self {
             Choice::Acks(acks) => acks.as_str().into(),
-            Choice::Retries(MOST_RETRIES) => "max".into(),
-            Choice::Retries(number) | Choice::MaxInFlight(number) => number.to_string(),
+            Choice::Retries(number) => values::retries_text(*number),
+            Choice::MaxInFlight(number) => number.to_string(),
             Choice::Idempotence(value) => value.to_string(),
             Choice::MinInsyncReplicas(number) | Choice::ReplicationFactor(number) => number.to_string(),
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),

@@ -235,7 +235,7 @@ fn choices(axis: Axis, node: &Node, problems: &Problems) -> Vec<Choice> {
                 problems.add(&item.place, message, "remove one: repeats give more of the same cell");
             }
             Ok(choice) => choices.push(choice),
-            Err(Wrong { message, help }) => {
+            Err(Wrong { message, help, .. }) => {
                 problems.add(&item.place, format!("{}: {message}", axis.key()), help)
             }
         }
@@ -247,7 +247,11 @@ fn expectation(mut section: Section<'_>, problems: &Problems) -> Expect {
     let place = section.place().clone();
     let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
     let mut counts = BTreeMap::new();
-    for entry in section.others() {
+    let others = section.others();
+    if others.is_empty() {
+        problems.add(&place, "this expect expects nothing", EXPECT_HELP);
+    }
+    for entry in others {
         if !TALLIES.contains(&entry.key.as_str()) {
             let help = match nearest(&entry.key.replace('-', "_"), &TALLIES) {
                 Some(tally) => format!("did you mean {tally}?"),
@@ -264,9 +268,6 @@ fn expectation(mut section: Section<'_>, problems: &Problems) -> Expect {
                 problems.add(&entry.node.place, format!("{}: {}", entry.key, wrong.message), wrong.help)
             }
         }
-    }
-    if counts.is_empty() {
-        problems.add(&place, "this expect expects nothing", EXPECT_HELP);
     }
     Expect { place, cells, counts, used: false }
 }

@@ -290,21 +290,19 @@ fn bursts(node: &Node) -> Result<Vec<Burst>, Wrong> {
     let mut bursts: Vec<Burst> = Vec::new();
     for item in items {
         let Value::Table(entries) = &item.value else {
-            return Err(Wrong::new(format!("{} is no burst", item.describe()), help));
+            return Err(Wrong::new(format!("{} is no burst", item.describe()), help).at(&item.place));
         };
         let of = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node);
         let (Some(at), Some(records), 2) = (of("at"), of("records"), entries.len()) else {
-            return Err(Wrong::new("a burst has exactly the keys at and records", help));
+            return Err(Wrong::new("a burst has exactly the keys at and records", help).at(&item.place));
         };
         let burst = Burst {
-            at_ns: values::duration(at, 0..=DAY)?,
-            records: values::number(records, 1..=1_000_000_000)?,
+            at_ns: values::duration(at, 0..=DAY).map_err(|wrong| wrong.at(&at.place))?,
+            records: values::number(records, 1..=1_000_000_000).map_err(|wrong| wrong.at(&records.place))?,
         };
         if bursts.last().is_some_and(|last| last.at_ns >= burst.at_ns) {
-            return Err(Wrong::new(
-                "bursts are not in the order of their instants",
-                "sort them by at, each instant once",
-            ));
+            let message = "bursts are not in the order of their instants";
+            return Err(Wrong::new(message, "sort them by at, each instant once").at(&at.place));
         }
         bursts.push(burst);
     }

@@ -15,6 +15,7 @@ mod values;
 pub use cells::TALLIES;
 pub use problems::{Problem, ProfileErrors};
 pub use units::{duration_text, rate_text, size_text};
+pub use values::retries_text;
 
 use crate::fault::{FaultStep, Target};
 use crate::settings::{CellSettings, ClusterAsk};
@@ -81,12 +82,14 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Profile, Pr
     sources.extend(overrides.iter().map(|text| ("--set".to_string(), text.clone())));
     let problems = Problems::default();
     let mut root = tree::parse(text, &problems);
-    if problems.is_empty() {
+    let profile = if problems.is_empty() {
         for (index, text) in overrides.iter().enumerate() {
             tree::graft(&mut root, index + 1, text, &problems);
         }
-    }
-    let profile = if problems.is_empty() { read(&root, text, overrides, &problems) } else { None };
+        read(&root, text, overrides, &problems)
+    } else {
+        None
+    };
     problems.into_result(&sources)?;
     // Without a problem every required part was there: `read` notes one wherever it returns `None`.
     Ok(profile.expect("a profile without problems is complete"))

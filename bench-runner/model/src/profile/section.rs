@@ -10,11 +10,18 @@ use super::tree::{Entry, Node, Value};
 pub(super) struct Wrong {
     pub message: String,
     pub help: String,
+    /// Where in the value; `None`: all of it.
+    pub place: Option<Place>,
 }
 
 impl Wrong {
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Wrong { message: message.into(), help: help.into() }
+        Wrong { message: message.into(), help: help.into(), place: None }
+    }
+
+    /// The same, about a part of the value.
+    pub fn at(self, place: &Place) -> Self {
+        Wrong { place: Some(self.place.unwrap_or_else(|| place.clone())), ..self }
     }
 }
 
@@ -65,10 +72,10 @@ impl<'a> Section<'a> {
 
     /// The value of this key; `None` if it is absent, or wrong and noted.
     pub fn read<T>(&mut self, key: &'static str, parse: impl Fn(&Node) -> Result<T, Wrong>) -> Option<T> {
-        let entry = self.entry(key)?;
-        parse(&entry.node)
-            .map_err(|wrong| {
-                self.problems.add(&entry.node.place, format!("{key}: {}", wrong.message), wrong.help)
+        let node = &self.entry(key)?.node;
+        parse(node)
+            .map_err(|Wrong { message, help, place }| {
+                self.problems.add(place.as_ref().unwrap_or(&node.place), format!("{key}: {message}"), help);
             })
             .ok()
     }

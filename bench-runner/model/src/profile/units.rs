@@ -92,9 +92,16 @@ fn canonical(value: u64, units: &[(&str, u64)], gap: &str) -> String {
     format!("{}{gap}{name}", value / factor)
 }
 
-/// As a profile would write it, e.g. `5 ms`.
+/// As a profile would write it, e.g. `5 ms`; tenths of seconds stay seconds.
 pub fn duration_text(duration_ns: u64) -> String {
-    if duration_ns == 0 { "0 s".into() } else { canonical(duration_ns, &TIMES, " ") }
+    let tenths = duration_ns / 100_000_000;
+    match duration_ns {
+        0 => "0 s".into(),
+        _ if tenths > 10 && !tenths.is_multiple_of(10) && duration_ns.is_multiple_of(100_000_000) => {
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        }
+        _ => canonical(duration_ns, &TIMES, " "),
+    }
 }
 
 /// As a profile would write it, e.g. `64 KiB`; round decimal sizes stay decimal.
@@ -118,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_as_the_same_value(value in prop_oneof![0..u64::MAX, 0..100_000u64, (0..9_999u64).prop_map(|n| n * 1_000_000)]) {
+        fn what_is_written_reads_back_as_the_same_value(value in prop_oneof![0..u64::MAX, 0..100_000u64, (0..9_999u64).prop_map(|n| n * 1_000_000), (0..9_999u64).prop_map(|n| n * 100_000_000)]) {
             prop_assert_eq!(duration_ns(&duration_text(value)).ok(), Some(value));
             prop_assert_eq!(size_bytes(&size_text(value)).ok(), Some(value));
             prop_assert_eq!(per_second(&rate_text(value)).ok(), Some(value));

@@ -1,7 +1,7 @@
 //! Values of single keys: what each accepts, and what to write instead.
 
 use super::section::Wrong;
-use super::tree::{Node, Value};
+use super::tree::{Entry, Node, Value};
 use super::units;
 use crate::settings::Acks;
 use std::collections::BTreeMap;
@@ -53,13 +53,14 @@ pub(super) fn boolean(node: &Node) -> Result<bool, Wrong> {
 }
 
 fn with_unit<T>(node: &Node, like: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Result<T, Wrong> {
-    match &node.value {
-        Value::Text(text) => parse(text),
-        _ => Err(Wrong::new(
-            format!("expected a text with a unit, found {}", node.describe()),
-            format!("write it like \"{like}\""),
-        )),
-    }
+    let help = match (&node.value, like.split_once(' ')) {
+        (Value::Text(text), _) => return parse(text),
+        (Value::Integer(Some(number)), Some((_, unit))) => {
+            format!("write the unit as well, like \"{number} {unit}\" with its quotes")
+        }
+        _ => format!("write it like \"{like}\""),
+    };
+    Err(Wrong::new(format!("expected a text with a unit, found {}", node.describe()), help))
 }
 
 fn within<T>(value: T, range: RangeInclusive<T>, show: impl Fn(T) -> String) -> Result<T, Wrong>
@@ -123,8 +124,7 @@ pub(super) fn rate(node: &Node) -> Result<Option<u64>, Wrong> {
     if matches!(&node.value, Value::Text(text) if text == "max") {
         return Ok(None);
     }
-    let like = "20k/s\" or \"max";
-    let per_second = with_unit(node, like, units::per_second)?;
+    let per_second = with_unit(node, "20k/s", units::per_second)?;
     within(per_second, 1..=10_000_000, units::rate_text).map(Some)
 }
 
@@ -150,6 +150,11 @@ pub(super) fn retries(node: &Node) -> Result<u32, Wrong> {
         .map_err(|wrong| Wrong::new(wrong.message, format!("{}, or \"max\"", wrong.help)))
 }
 
+/// As a profile would write it: a number, or `max`.
+pub fn retries_text(retries: u32) -> String {
+    if retries == MOST_RETRIES { "max".into() } else { retries.to_string() }
+}
+
 /// `compression`.
 pub(super) fn compression(node: &Node) -> Result<String, Wrong> {
     const KNOWN: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
@@ -170,32 +175,32 @@ pub(super) fn properties(
     let Value::Table(entries) = &node.value else {
         return Err(Wrong::new(
             format!("expected a table, found {}", node.describe()),
-            "write { \"some.property\" = \"value\" }",
+            "write { some.property = \"value\" }",
         ));
     };
     let mut properties = BTreeMap::new();
-    for entry in entries {
-        let key = &entry.key;
-        let value = match &entry.node.value {
-            Value::Text(text) => text.clone(),
+    // TOML nests at every dot that is not quoted; property names are the same either way.
+    let mut open: Vec<(String, &Entry)> = entries.iter().map(|entry| (entry.key.clone(), entry)).collect();
+    while let Some((key, Entry { key_place, node, .. })) = open.pop() {
+        let value = match &node.value {
+            Value::Text(text) | Value::Other("fraction", text) => text.clone(),
             Value::Integer(Some(number)) => number.to_string(),
             Value::Boolean(value) => value.to_string(),
-            Value::Other("fraction", text) => text.clone(),
-            Value::Table(_) => {
-                let help = format!("put the name in quotes: \"{key}.…\" = value");
-                return Err(Wrong::new(format!("{key} is a table: its dots were taken for nesting"), help));
+            Value::Table(inner) => {
+                open.extend(inner.iter().map(|entry| (format!("{key}.{}", entry.key), entry)));
+                continue;
             }
             _ => {
-                return Err(Wrong::new(
-                    format!("{key} is {}", entry.node.describe()),
-                    "write the value as a text",
-                ));
+                let message = format!("{key} is {}", node.describe());
+                return Err(Wrong::new(message, "write the value as a text").at(&node.place));
             }
         };
-        if let Some(help) = refused(key, &value) {
-            return Err(Wrong::new(format!("{key} cannot be set here"), help));
+        if let Some(help) = refused(&key, &value) {
+            return Err(Wrong::new(format!("{key} cannot be set here"), help).at(key_place));
         }
-        properties.insert(key.clone(), value);
+        if properties.insert(key.clone(), value).is_some() {
+            return Err(Wrong::new(format!("{key} stands here twice"), "keep one of them").at(key_place));
+        }
     }
     Ok(properties)
 }

@@ -1,0 +1,84 @@
+//! A cell's effective settings as texts, named and written as a profile would.
+
+use super::Cell;
+use crate::fault::{Action, FaultStep, Target, When};
+use crate::profile::{duration_text, rate_text, retries_text, size_text};
+use crate::settings::{Arrival, CellSettings, Length};
+
+impl Cell {
+    /// Every setting as (`section.key`, value), in the order of a profile; nothing is left to a default.
+    pub fn effective(&self) -> Vec<(String, String)> {
+        let CellSettings { producer, topic, load } = &self.settings;
+        let mut all: Vec<(String, String)> = Vec::new();
+        let mut put = |key: &str, value: String| all.push((key.into(), value));
+        put("topic.partitions", topic.partitions.to_string());
+        put("topic.replication-factor", topic.replication_factor.to_string());
+        put("topic.min-insync-replicas", topic.min_insync_replicas.to_string());
+        for (key, value) in &topic.extra {
+            put(&format!("topic.settings.{key}"), value.clone());
+        }
+        match &load.arrival {
+            Arrival::Constant { per_second } => put("load.rate", rate_text(*per_second)),
+            Arrival::Poisson { per_second } => {
+                put("load.rate", format!("{} (poisson)", rate_text(*per_second)))
+            }
+            Arrival::Max => put("load.rate", "max".into()),
+            Arrival::Bursts(bursts) => {
+                let text = |at_ns, records| format!("{records} at {}", duration_text(at_ns));
+                let texts: Vec<String> =
+                    bursts.iter().map(|burst| text(burst.at_ns, burst.records)).collect();
+                put("load.bursts", texts.join(", "));
+            }
+        }
+        put("load.record-size", size_text(u64::from(load.record_bytes)));
+        if !matches!(load.arrival, Arrival::Bursts(_)) {
+            put("load.warmup", duration_text(load.warmup_ns));
+            match load.length {
+                Length::Time(time_ns) => put("load.duration", duration_text(time_ns)),
+                Length::Records(records) => put("load.records", records.to_string()),
+            }
+        }
+        put("load.producers", load.producers.to_string());
+        put("load.compressible", format!("{} %", load.compressible_percent));
+        put("load.drain", duration_text(load.drain_ns));
+        put("producer.acks", producer.acks.as_str().into());
+        put("producer.retries", retries_text(producer.retries));
+        put("producer.idempotence", producer.idempotence.to_string());
+        put("producer.linger", duration_text(producer.linger_ns));
+        put("producer.batch-size", size_text(u64::from(producer.batch_bytes)));
+        put("producer.compression", producer.compression.clone());
+        put("producer.max-in-flight", producer.max_in_flight.to_string());
+        put("producer.queue-records", producer.queue_records.to_string());
+        put("producer.queue-size", size_text(producer.queue_bytes));
+        put("producer.request-timeout", duration_text(producer.request_timeout_ns));
+        put("producer.delivery-timeout", duration_text(producer.delivery_timeout_ns));
+        for (key, value) in &producer.extra {
+            put(&format!("producer.settings.{key}"), value.clone());
+        }
+        if !self.faults.is_empty() {
+            put("fault", self.faults.iter().map(step_text).collect::<Vec<_>>().join(", "));
+        }
+        for (tally, count) in &self.expect {
+            put(&format!("expect.{tally}"), count.to_string());
+        }
+        all
+    }
+}
+
+/// E.g. `stop followers at 1200 ms`.
+fn step_text(step: &FaultStep) -> String {
+    let action = match step.action {
+        Action::Stop => "stop",
+        Action::Continue => "continue",
+        Action::Kill => "kill",
+        Action::Start => "start",
+    };
+    let target = match step.target {
+        Target::Leader => "leader",
+        Target::Followers => "followers",
+    };
+    match step.when {
+        When::At(at_ns) => format!("{action} {target} at {}", duration_text(at_ns)),
+        When::NewLeader => format!("{action} {target} when new-leader"),
+    }
+}

@@ -1,0 +1,32 @@
+//! `check`: validates profiles, by the same steps that `plan` and `run` begin with.
+
+use super::exit::{Exit, Failure};
+use super::profiles::{Files, order, read};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    profiles: Files,
+}
+
+/// Validates each profile for itself and prints a line for each.
+pub fn check(args: &Args) -> Result<Exit, Failure> {
+    for (profile, file) in read(&args.profiles)?.iter().zip(&args.profiles.files) {
+        let plan = order(std::slice::from_ref(profile), &[])?;
+        let skipped = match plan.skipped.len() {
+            0 => String::new(),
+            1 => ", 1 impossible combination skipped".into(),
+            count => format!(", {count} impossible combinations skipped"),
+        };
+        let (cells, time) = (plan.cells.len(), minutes(plan.estimate.cells_ns));
+        println!("{}: valid, {cells} cells in about {time}{skipped}", file.display());
+    }
+    Ok(Exit::Ok)
+}
+
+/// An estimated time in minutes and seconds.
+pub fn minutes(duration_ns: u64) -> String {
+    let seconds = duration_ns.div_ceil(1_000_000_000);
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+}
