@@ -8,6 +8,7 @@ mod plan;
 mod profiles;
 mod run;
 mod topic;
+mod verify;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +31,8 @@ enum Verb {
     Check(check::Args),
     /// Prints the cells in order with every effective setting, the topics, the estimated time and disk.
     Plan(plan::Args),
+    /// Judges the stored evidence of a run again: exit 0 when all agrees with what is stored, 1 when not.
+    Verify(verify::Args),
     /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
     #[command(hide = true)]
     Worker,
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Plan(args) => plan::plan(&args),
+        Verb::Verify(args) => verify::verify(&args),
         Verb::Worker => worker::worker(),
         Verb::Topic(act) => topic::topic(act),
         Verb::Cluster(args) => cluster::cluster(args),

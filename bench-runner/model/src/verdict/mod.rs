@@ -4,6 +4,7 @@
 //! so that memory grows with runs and anomalies and not with records.
 
 mod books;
+mod compare;
 mod findings;
 mod hash;
 mod identities;

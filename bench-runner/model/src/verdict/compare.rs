@@ -1,0 +1,77 @@
+//! Two verdicts of the same cell, side by side: where they differ, in words. It judges nothing.
+
+use super::{Identity, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+/// At most this much of a value is shown.
+const SHOWN: usize = 120;
+
+fn shown(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    if text.len() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
+}
+
+fn differ<T: PartialEq + Debug>(found: &mut Vec<String>, name: &str, stored: &T, judged: &T) {
+    if stored != judged {
+        found.push(format!("{name}: stored {}, judged {}", shown(stored), shown(judged)));
+    }
+}
+
+fn by_name(identities: &[Identity]) -> BTreeMap<&str, &Identity> {
+    identities.iter().map(|identity| (identity.name.as_str(), identity)).collect()
+}
+
+impl Verdict {
+    /// Where a second judgement differs from this stored one, one line each; empty: they agree.
+    pub fn differences(&self, judged: &Verdict) -> Vec<String> {
+        let mut found = Vec::new();
+        differ(&mut found, "records", &self.records, &judged.records);
+        differ(&mut found, "attempts", &self.attempts, &judged.attempts);
+        differ(&mut found, "copies", &self.copies, &judged.copies);
+        let kinds: BTreeSet<_> = self.tallies.keys().chain(judged.tallies.keys()).collect();
+        for kind in kinds {
+            match (self.tallies.get(kind), judged.tallies.get(kind)) {
+                (Some(stored), Some(judged)) if stored.count == judged.count => {
+                    differ(&mut found, kind.as_str(), stored, judged);
+                }
+                (stored, judged) => {
+                    let count = |tally: Option<&super::Tally>| {
+                        tally.map_or_else(|| "nothing".to_owned(), |tally| tally.count.to_string())
+                    };
+                    found.push(format!("{kind}: stored {}, judged {}", count(stored), count(judged)));
+                }
+            }
+        }
+        let (stored, again) = (by_name(&self.identities), by_name(&judged.identities));
+        let names: BTreeSet<_> = stored.keys().chain(again.keys()).collect();
+        for name in names {
+            differ(&mut found, name, &stored.get(name), &again.get(name));
+        }
+        differ(&mut found, "classes", &self.classes, &judged.classes);
+        differ(&mut found, "contingency", &self.contingency, &judged.contingency);
+        differ(&mut found, "inconclusive", &self.inconclusive, &judged.inconclusive);
+        differ(&mut found, "undrained", &self.undrained, &judged.undrained);
+        differ(&mut found, "promise", &self.promise, &judged.promise);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::State;
+    use crate::verdict::Promise;
+    use crate::verdict::history::clean;
+
+    #[test]
+    fn what_differs_is_named_and_nothing_else() {
+        let stored = clean(10, State::Acked).verdict();
+        assert_eq!(stored.differences(&stored), [""; 0]);
+        let mut judged = stored.clone();
+        judged.promise = Promise::Violated;
+        judged.identities[3].holds = false;
+        let found = stored.differences(&judged);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].starts_with("I4: ") && found[1].starts_with("promise: "), "{found:?}");
+    }
+}
