@@ -12,7 +12,8 @@ use std::time::Duration;
 const ELECTION_LIMIT: Duration = Duration::from_secs(30);
 const VIEW_POLL: Duration = Duration::from_millis(25);
 const PROOF_NS: u64 = 2_000_000_000;
-const NANOS: u64 = 1_000_000_000;
+/// The runtime's timers tick in milliseconds.
+const TIMER_NS: u64 = 2_000_000;
 
 /// Carries out `steps` in their order, the first of an instant's group at `t0_ns` plus that instant, the others in the
 /// statement after it. Brokers are resolved at once, so call it before T0.
@@ -29,23 +30,28 @@ pub async fn run(steps: &[FaultStep], t0_ns: u64, topic: &str, cluster: &mut Clu
         record.brokers = resolve(record.step.target, &before);
     }
     let groups = groups(steps);
+    let mut kills: Vec<(usize, PartitionView)> = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        let reached = match steps[group.start].when {
+        match steps[group.start].when {
             When::At(offset_ns) => {
-                sleep_until(t0_ns + offset_ns).await;
-                true
+                let at_ns = t0_ns + offset_ns;
+                if let Some(kill) = group.clone().find(|index| kills_leader(&steps[*index])) {
+                    let now = view_until(cluster, topic, at_ns).await;
+                    kills.push((kill, now.unwrap_or_else(|| before.clone())));
+                }
+                sleep_until(at_ns).await;
             }
             When::NewLeader => match new_leader(cluster, topic, &before).await {
                 Some(after) => {
                     records[group.start].proof.push(election(&before, &after));
-                    true
+                    let kill = group.clone().find(|index| kills_leader(&steps[*index]));
+                    kills.extend(kill.map(|kill| (kill, after)));
                 }
-                None => false,
+                None => {
+                    tracing::warn!(topic, "no new leader; the rest of the fault timeline is left out");
+                    break;
+                }
             },
-        };
-        if !reached {
-            tracing::warn!(topic, "no new leader; the rest of the fault timeline is left out");
-            break;
         }
         exclude_living(&records[group.clone()], cluster).await;
         for record in &mut records[group.clone()] {
@@ -60,8 +66,20 @@ pub async fn run(steps: &[FaultStep], t0_ns: u64, topic: &str, cluster: &mut Clu
             prove(record, until_ns, cluster).await;
         }
     }
-    prove_kills(&mut records, &before, topic, cluster).await;
+    for (kill, throne) in kills {
+        prove_succession(&mut records[kill], &throne, topic, cluster).await;
+    }
     records
+}
+
+fn kills_leader(step: &FaultStep) -> bool {
+    step.action == Action::Kill && step.target == Target::Leader
+}
+
+/// What the brokers say now, unless it would take longer than until the instant.
+async fn view_until(cluster: &Cluster, topic: &str, instant_ns: u64) -> Option<PartitionView> {
+    let left = Duration::from_nanos(instant_ns.saturating_sub(clock::now_ns() + TIMER_NS));
+    tokio::time::timeout(left, first_partition(cluster, topic)).await.ok().flatten()
 }
 
 /// Steps of one instant stand together: they are carried out without a pause between them.
@@ -161,32 +179,28 @@ async fn prove(record: &mut FaultRecord, until_ns: u64, cluster: &mut Cluster) {
     }
 }
 
-/// A leader that was killed has a successor: waits for it, or takes the proof back.
-async fn prove_kills(
-    records: &mut [FaultRecord],
-    before: &PartitionView,
+/// A leader that was killed has a successor of a higher epoch: waits for it, or takes the proof back.
+///
+/// `throne` is how things stood before the kill: whoever did not lead any more needs no successor.
+async fn prove_succession(
+    kill: &mut FaultRecord,
+    throne: &PartitionView,
     topic: &str,
     cluster: &mut Cluster,
 ) {
-    let kills = |record: &&mut FaultRecord| {
-        record.step.action == Action::Kill && record.step.target == Target::Leader && record.is_proven()
-    };
-    if !records.iter_mut().any(|record| kills(&record)) {
+    if !kill.is_proven() || throne.leader != kill.brokers.first().copied() {
         return;
     }
-    let after = new_leader(cluster, topic, before).await;
-    for record in records.iter_mut().filter(kills) {
-        match &after {
-            Some(after) => record.proof.push(election(before, after)),
-            None => record.proof.clear(),
-        }
+    match new_leader(cluster, topic, throne).await {
+        Some(after) => kill.proof.push(election(throne, &after)),
+        None => kill.proof.clear(),
     }
 }
 
-/// The runtime's timers tick in milliseconds: the last one is slept by the clock itself.
+/// The last tick of the runtime's timers is slept by the clock itself.
 async fn sleep_until(instant_ns: u64) {
     let left_ns = instant_ns.saturating_sub(clock::now_ns());
-    tokio::time::sleep(Duration::from_nanos(left_ns.saturating_sub(2 * NANOS / 1000))).await;
+    tokio::time::sleep(Duration::from_nanos(left_ns.saturating_sub(TIMER_NS))).await;
     clock::sleep_until(instant_ns);
 }
 

@@ -25,14 +25,15 @@ const PROOF_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 const CONTROLLER_HEAP_BYTES: u64 = 256 << 20;
 
-/// What Kafka's own start scripts give a server, without the heap.
-const JVM_FLAGS: [&str; 6] = [
+/// What Kafka's own start scripts give a server, without the heap; and no file in /tmp, which a kill would leave.
+const JVM_FLAGS: [&str; 7] = [
     "-server",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
     "-XX:+ExplicitGCInvokesConcurrent",
     "-Djava.awt.headless=true",
+    "-XX:-UsePerfData",
 ];
 
 /// One node: what is needed to start it (again), and its present life.
@@ -42,6 +43,8 @@ struct Node {
     home: PathBuf,
     heap_bytes: u64,
     process: Option<BrokerProcess>,
+    /// Was sent SIGKILL; the kernel takes up to 100 ms to end a JVM.
+    killed: bool,
     /// What its former lives used.
     spent: Usage,
 }
@@ -122,7 +125,7 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
     let cluster_id = random_id().map_err(failed)?;
     let node = |id: i32, name: String, heap_bytes: u64| {
         let home = residence.directory.join(&name);
-        Node { id, name, home, heap_bytes, process: None, spent: Usage::default() }
+        Node { id, name, home, heap_bytes, process: None, killed: false, spent: Usage::default() }
     };
     let controller = node(CONTROLLER_ID, "controller".to_owned(), CONTROLLER_HEAP_BYTES);
     format(
@@ -250,6 +253,7 @@ impl Local {
         let process = BrokerProcess::spawn(command, &node.home.join("console.log"))
             .map_err(|error| ClusterError::failed(format!("start {}", node.name), error))?;
         node.process = Some(process);
+        node.killed = false;
         let record = self.residence.record(self.living());
         record.map_err(|error| ClusterError::failed("write down the cluster's processes", error))
     }
@@ -327,6 +331,7 @@ impl Local {
         let before = usage::of_process(process.identity.pid);
         process.signal(signal).map_err(failed)?;
         if action == Action::Kill {
+            node.killed = true;
             node.spent.cpu_ns += before.cpu_ns;
             node.spent.disk_write_bytes += before.disk_write_bytes;
         }
@@ -377,6 +382,11 @@ impl Local {
         for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
             let node = self.node(id)?;
             let name = node.name.clone();
+            if node.killed
+                && let Some(process) = &mut node.process
+            {
+                process.wait().await.map_err(|error| ClusterError::failed(format!("end {name}"), error))?;
+            }
             let alive = node.process.as_mut().filter(|process| process.state() != Some('Z'));
             match alive {
                 Some(process) if process.state() == Some('T') => {

@@ -71,7 +71,7 @@ impl Residence {
             // Tells the next start that this one is not to be cleared away.
             std::fs::write(directory.join("kept"), "").map_err(failed)?;
         }
-        Ok(Residence { directory: std::path::absolute(&directory).map_err(failed)?, keep })
+        Ok(Residence { directory, keep })
     }
 
     /// Writes down who lives here now.
