@@ -99,6 +99,9 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
             _ = terminate.recv() => return Ok(Exit::Interrupted),
         }
     }
-    cluster.stop(&mut tell).await;
-    Ok(Exit::Ok)
+    tokio::select! {
+        () = cluster.stop(&mut tell) => Ok(Exit::Ok),
+        _ = interrupt.recv() => Ok(Exit::Interrupted),
+        _ = terminate.recv() => Ok(Exit::Interrupted),
+    }
 }
