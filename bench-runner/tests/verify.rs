@@ -33,7 +33,7 @@ fn settings() -> CellSettings {
         extra: [].into(),
     };
     let topic =
-        TopicSettings { partitions: 1, replication_factor: 3, min_insync_replicas: 2, extra: [].into() };
+        TopicSettings { partitions: 1, replication_factor: 2, min_insync_replicas: 2, extra: [].into() };
     let load = Load {
         arrival: Arrival::Max,
         record_bytes: 48,

@@ -67,8 +67,8 @@ pub fn from_jsonl(text: &str) -> Result<Vec<Ledger>, TextError> {
             Line::Run(first_sequence, count, state) => {
                 let partition = ledgers.last_mut().and_then(|ledger| ledger.partitions.last_mut());
                 let runs = &mut partition.ok_or_else(|| stray("a run before any partition"))?.runs;
-                if count == 0 || first_sequence.checked_add(count).is_none() {
-                    return Err(stray("a run of no records, or beyond the last sequence"));
+                if count == 0 || state == State::Empty || first_sequence.checked_add(count).is_none() {
+                    return Err(stray("a run of no records, of no state, or beyond the last sequence"));
                 }
                 runs.push(StateRun { first_sequence, count, state });
             }

@@ -92,7 +92,7 @@ impl<'a> Batch<'a> {
         }
         let base_offset = i64::from_be_bytes(field(bytes, 0));
         let last_offset_delta = i32::from_be_bytes(field(bytes, 23));
-        if last_offset_delta < 0 || base_offset < 0 || base_offset > i64::MAX - (1 << 32) {
+        if last_offset_delta < 0 || !(0..=i64::MAX - (1 << 32)).contains(&base_offset) {
             return Err(format!("base offset {base_offset}, last offset delta {last_offset_delta}"));
         }
         Ok(Batch {

@@ -25,7 +25,7 @@ pub(super) fn settings(acks: Acks, partitions: u16) -> CellSettings {
             delivery_timeout_ns: 1,
             extra: [].into(),
         },
-        topic: TopicSettings { partitions, replication_factor: 3, min_insync_replicas: 2, extra: [].into() },
+        topic: TopicSettings { partitions, replication_factor: 2, min_insync_replicas: 2, extra: [].into() },
         load: Load {
             arrival: Arrival::Max,
             record_bytes: 48,

@@ -32,7 +32,7 @@ pub fn judge(
     readings: &[LogReading],
     drained: Result<(), String>,
 ) -> Verdict {
-    let log = Log::of(settings.topic.partitions, readings);
+    let log = Log::of(&settings.topic, readings);
     let mut judge = Judge {
         books: Books::of(ledgers),
         trackers: BTreeMap::new(),

@@ -3,6 +3,7 @@
 
 use crate::ids::{Attempt, Incarnation, PartitionId, ProducerId};
 use crate::reading::{LogReading, Oddity, PartitionReading, Source};
+use crate::settings::TopicSettings;
 use std::collections::BTreeMap;
 
 /// What stands at an offset.
@@ -138,7 +139,7 @@ type BySource<'a> = BTreeMap<Source, BTreeMap<PartitionId, &'a PartitionReading>
 
 impl<'a> Log<'a> {
     /// Lays readings side by side; several of one source are shards, in any order.
-    pub(super) fn of(partitions: u16, readings: &'a [LogReading]) -> Self {
+    pub(super) fn of(topic: &TopicSettings, readings: &'a [LogReading]) -> Self {
         let mut log = Log::default();
         let mut sources = BySource::new();
         for reading in readings {
@@ -152,19 +153,19 @@ impl<'a> Log<'a> {
         let reader = sources.remove(&Source::Reader).unwrap_or_default();
         log.has_witness = !sources.is_empty();
         log.has_segments = sources.keys().any(|source| matches!(source, Source::Segments(_)));
-        for partition in (0..partitions).map(PartitionId) {
+        for partition in (0..topic.partitions).map(PartitionId) {
             match reader.get(&partition) {
                 None => log.inconclusive.push(format!("partition {partition} was not read")),
-                Some(part) => log.partition(part, &sources),
+                Some(part) => log.partition(part, topic.replication_factor, &sources),
             }
         }
-        if let Some(stray) = reader.keys().find(|partition| partition.0 >= partitions) {
+        if let Some(stray) = reader.keys().find(|partition| partition.0 >= topic.partitions) {
             log.disagreements.push(format!("the reader has a partition {stray} that the topic has not"));
         }
         log
     }
 
-    fn partition(&mut self, part: &'a PartitionReading, sources: &BySource<'_>) {
+    fn partition(&mut self, part: &'a PartitionReading, replicas: u16, sources: &BySource<'_>) {
         self.reader.push(part);
         self.offsets += part.end.abs_diff(part.start);
         self.doubt(part);
@@ -175,20 +176,25 @@ impl<'a> Log<'a> {
         let place = |&(offset, count): &(i64, u64)| (part.partition, offset, offset + count as i64);
         self.rewritten.extend(mine.rewritten.iter().map(place));
         let mut empty = gaps(&mine.items, part.start, part.end);
-        let mut first = true;
+        let mut seen = 0;
         let mut digest: Option<&Option<String>> = None;
         for (source, theirs) in sources {
+            let is_replica = matches!(source, Source::Segments(_));
             let Some(theirs) = theirs.get(&part.partition) else {
-                self.disagreements.push(format!("{source:?} lacks partition {}", part.partition));
+                // A broker need not be a replica; how many must be is checked below.
+                if !is_replica {
+                    self.disagreements.push(format!("{source:?} lacks partition {}", part.partition));
+                }
                 continue;
             };
             let other = ordered(theirs);
             self.compare(part, &mine.items, *source, theirs, &other);
-            if !matches!(source, Source::Segments(_)) {
+            if !is_replica {
                 continue;
             }
+            seen += 1;
             let holes = gaps(&other.items, part.start, part.end);
-            if std::mem::take(&mut first) {
+            if seen == 1 {
                 self.control += other.items.iter().filter(|item| is_control(item)).count() as u64;
                 self.holes += holes.iter().map(|(a, b)| b.abs_diff(*a)).sum::<u64>();
             }
@@ -197,6 +203,10 @@ impl<'a> Log<'a> {
                 self.disagreements.push(format!("{source:?}, partition {}: other batches", part.partition));
             }
             digest = digest.or(Some(&theirs.batches_digest));
+        }
+        if self.has_segments && seen != replicas {
+            let what = format!("partition {}: segments of {seen} of {replicas} replicas", part.partition);
+            self.disagreements.push(what);
         }
         if !empty.is_empty() && !self.has_segments {
             let why = "and no segment files to say why";
@@ -230,9 +240,11 @@ impl<'a> Log<'a> {
         let partition = part.partition;
         let mut say =
             |what: String| self.disagreements.push(format!("{source:?}, partition {partition}: {what}"));
-        if (theirs.start, theirs.end, theirs.reached) != (part.start, part.end, part.reached) {
-            let span = |part: &PartitionReading| format!("{}..{} of {}", part.start, part.reached, part.end);
-            say(format!("offsets {}, the reader {}", span(theirs), span(part)));
+        // A client's position may lie beyond the end; what it read there is not looked at.
+        let span = |part: &PartitionReading| (part.start, part.reached.min(part.end), part.end);
+        if span(theirs) != span(part) {
+            let shown = |(start, reached, end): (i64, i64, i64)| format!("{start}..{reached} of {end}");
+            say(format!("offsets {}, the reader {}", shown(span(theirs)), shown(span(part))));
         }
         if other.disorder > 0 {
             say("its offsets do not increase".into());
