@@ -68,7 +68,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
     };
     let provider = match (args.bootstrap_server, args.mock) {
         (Some(bootstrap), _) => Provider::External { bootstrap },
-        (None, true) => Provider::Mock,
+        (None, true) => Provider::Mock { trouble: Vec::new() },
         (None, false) => Provider::Local { kafka_home: args.kafka_home },
     };
     let mut tell = |line: &str| eprintln!("{line}");

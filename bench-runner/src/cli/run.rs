@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use crate::cluster::{ClusterError, Provider};
 use crate::run::{self, Orders, RunError};
 use crate::{report, store};
+use bench_model::plan::Plan;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::verdict::Promise;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ pub struct Args {
     /// Use librdkafka's mock cluster: a smoke test, not Kafka, no durability claim
     #[arg(long)]
     mock: bool,
+    /// Trouble for the mock cluster to make: an argument of the verb `mock-cluster` (tests of the verdict)
+    #[arg(long, hide = true, requires = "mock", allow_hyphen_values = true)]
+    mock_trouble: Vec<String>,
     /// Unpacked Kafka distribution for the local cluster (default: the pinned version from Maven, cached)
     #[arg(long, value_name = "DIR", conflicts_with = "mock")]
     kafka_home: Option<PathBuf>,
@@ -41,9 +45,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let (profiles, plan) = super::profiles::load(&args.profiles)?;
     let provider = match &args.bootstrap_server {
         Some(bootstrap) => Provider::External { bootstrap: bootstrap.clone() },
-        None if args.mock => Provider::Mock,
+        None if args.mock => Provider::Mock { trouble: args.mock_trouble.clone() },
         None => Provider::Local { kafka_home: args.kafka_home.clone() },
     };
+    refuse_faults(&plan, &provider)?;
     let orders = Orders {
         profiles,
         plan,
@@ -72,6 +77,23 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     eprintln!("report: {}", outcomes.directory.join("report.html").display());
     Ok(exit_of(&outcomes.cells, outcomes.interrupted))
+}
+
+/// Faults are signals to processes of this machine; better refused now than "not injected" later.
+fn refuse_faults(plan: &Plan, provider: &Provider) -> Result<(), Failure> {
+    match plan.cells.iter().find(|cell| !cell.faults.is_empty()) {
+        Some(cell) if !matches!(provider, Provider::Local { .. }) => {
+            let advice =
+                "leave the fault out, or run it on the local cluster (no --mock, no --bootstrap-server)";
+            let report = miette::miette!(
+                help = advice,
+                "cell {} has faults, which need broker processes of this machine",
+                cell.id
+            );
+            Err(Failure::new(Exit::Cluster, report))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_summary(path: &Path, stored: &store::StoredRun) -> Result<(), Failure> {

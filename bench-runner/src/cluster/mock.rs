@@ -6,8 +6,8 @@ use bench_model::ids::BrokerId;
 use bench_model::result::ClusterFacts;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// What stands where a version would.
 pub const VERSION: &str = "mock: not Kafka; no durability claim";
@@ -15,6 +15,7 @@ pub const VERSION: &str = "mock: not Kafka; no durability claim";
 /// A running mock cluster.
 pub struct Mock {
     child: Child,
+    output: BufReader<ChildStdout>,
     /// Its brokers' addresses.
     pub bootstrap: String,
     /// Ids from 1.
@@ -22,10 +23,10 @@ pub struct Mock {
 }
 
 /// Starts this binary's verb `mock-cluster`.
-pub async fn start(ask: &Ask) -> Result<(Mock, ClusterFacts), ClusterError> {
+pub async fn start(ask: &Ask, trouble: &[String]) -> Result<(Mock, ClusterFacts), ClusterError> {
     let failed = |cause: std::io::Error| ClusterError::failed("start the mock cluster", cause);
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.args(["mock-cluster", "--brokers", &ask.cluster.brokers.to_string()]);
+    command.args(["mock-cluster", "--brokers", &ask.cluster.brokers.to_string()]).args(trouble);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = guard(&mut command).spawn().map_err(failed)?;
     let output = child.stdout.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
@@ -44,10 +45,26 @@ pub async fn start(ask: &Ask) -> Result<(Mock, ClusterFacts), ClusterError> {
         ..ClusterFacts::default()
     };
     let brokers = (1..=i32::from(ask.cluster.brokers)).map(BrokerId).collect();
-    Ok((Mock { child, bootstrap, brokers }, facts))
+    Ok((Mock { child, output, bootstrap, brokers }, facts))
 }
 
 impl Mock {
+    /// Creates a topic by a line to the process; the mock does not speak the request for it.
+    pub async fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: u16,
+        replicas: u16,
+    ) -> Result<(), ClusterError> {
+        let act = || format!("create topic {name} on the mock cluster");
+        let failed = |error: std::io::Error| ClusterError::failed(act(), error);
+        let input = self.child.stdin.as_mut().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+        input.write_all(format!("{name} {partitions} {replicas}\n").as_bytes()).await.map_err(failed)?;
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).await.map_err(failed)?;
+        if answer.trim() == "ok" { Ok(()) } else { Err(ClusterError::failed(act(), answer.trim())) }
+    }
+
     /// Ends it.
     pub async fn stop(mut self) {
         if let Err(error) = self.child.kill().await {

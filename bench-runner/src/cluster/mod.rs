@@ -42,7 +42,10 @@ pub enum Provider {
         bootstrap: String,
     },
     /// Librdkafka's mock cluster.
-    Mock,
+    Mock {
+        /// Further arguments of the verb `mock-cluster`: trouble to make, for tests of the verdict.
+        trouble: Vec<String>,
+    },
 }
 
 /// What a plan needs.
@@ -123,8 +126,8 @@ pub async fn open(
             let (external, facts) = external::reach(bootstrap, ask).await?;
             (Kind::External(external), facts)
         }
-        Provider::Mock => {
-            let (mock, facts) = mock::start(ask).await?;
+        Provider::Mock { trouble } => {
+            let (mock, facts) = mock::start(ask, &trouble).await?;
             (Kind::Mock(mock), facts)
         }
     };
@@ -162,6 +165,19 @@ impl Cluster {
             Kind::Local(local) => local.broker_ids(),
             Kind::External(external) => external.brokers.clone(),
             Kind::Mock(mock) => mock.brokers.clone(),
+        }
+    }
+
+    /// Creates a topic in the provider's own way, if it has one; `false`: it speaks Kafka's, ask the admin client.
+    pub async fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: u16,
+        replicas: u16,
+    ) -> Result<bool, ClusterError> {
+        match &mut self.kind {
+            Kind::Mock(mock) => mock.create_topic(name, partitions, replicas).await.map(|()| true),
+            Kind::Local(_) | Kind::External(_) => Ok(false),
         }
     }
 

@@ -193,7 +193,7 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
 
 async fn warm_up(
     orders: &Orders,
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     admin: &Admin,
     manifest: &mut Manifest,
     interrupt: &Interrupt,
@@ -212,7 +212,7 @@ async fn warm_up(
         run: &manifest.run,
         scratch: &scratch,
     };
-    let warmed = warm::warm(&job, interrupt, &mut |line| bar.say(line)).await;
+    let warmed = warm::warm(job, interrupt, &mut |line| bar.say(line)).await;
     let _ = std::fs::remove_dir_all(&scratch);
     let doubt = match warmed {
         Ok(warm) => {

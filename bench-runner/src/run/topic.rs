@@ -13,6 +13,8 @@ const STEP: Duration = Duration::from_millis(20);
 /// A topic that exists, with every replica in sync.
 pub struct Topic {
     name: String,
+    /// It vanishes with its cluster.
+    mock: bool,
     settings: BTreeMap<String, String>,
 }
 
@@ -37,17 +39,22 @@ fn asked(settings: &TopicSettings) -> BTreeMap<String, String> {
 impl Topic {
     /// Creates the topic, waits for full ISR, reads its settings back; a difference is an error.
     pub async fn create(
-        cluster: &Cluster,
+        cluster: &mut Cluster,
         admin: &Admin,
         name: &str,
         settings: &TopicSettings,
     ) -> Result<Self, String> {
-        let brokers: Vec<i32> = cluster.broker_ids().iter().map(|broker| broker.0).collect();
         let asked = asked(settings);
-        admin
-            .create_topic(name, settings.partitions, settings.replication_factor, &brokers, &asked)
-            .await
-            .map_err(|error| error.to_string())?;
+        let (partitions, replicas) = (settings.partitions, settings.replication_factor);
+        let mock =
+            cluster.create_topic(name, partitions, replicas).await.map_err(|error| error.to_string())?;
+        if !mock {
+            let brokers: Vec<i32> = cluster.broker_ids().iter().map(|broker| broker.0).collect();
+            admin
+                .create_topic(name, partitions, replicas, &brokers, &asked)
+                .await
+                .map_err(|error| error.to_string())?;
+        }
         let deadline = tokio::time::Instant::now() + LIMIT;
         while let Err(reason) = in_sync(cluster, admin, name, settings).await {
             if tokio::time::Instant::now() > deadline {
@@ -55,20 +62,8 @@ impl Topic {
             }
             tokio::time::sleep(STEP).await;
         }
-        let mut topic = Topic { name: name.to_owned(), settings: BTreeMap::new() };
-        if !cluster.is_mock() {
-            let found = admin.topic_settings(name).await.map_err(|error| error.to_string())?;
-            for (key, value) in &asked {
-                if found.get(key) != Some(value) {
-                    let found = found.get(key).map_or("nothing", String::as_str);
-                    return Err(format!(
-                        "topic setting {key} was asked to be {value} and reads back as {found}"
-                    ));
-                }
-            }
-            topic.settings = found;
-        }
-        Ok(topic)
+        let settings = if mock { BTreeMap::new() } else { read_back(admin, name, &asked).await? };
+        Ok(Topic { name: name.to_owned(), mock, settings })
     }
 
     /// Its name.
@@ -83,6 +78,24 @@ impl Topic {
 
     /// Deletes it.
     pub async fn delete(self, admin: &Admin) -> Result<(), String> {
+        if self.mock {
+            return Ok(());
+        }
         admin.delete_topic(&self.name).await.map_err(|error| error.to_string())
     }
+}
+
+async fn read_back(
+    admin: &Admin,
+    name: &str,
+    asked: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, String> {
+    let found = admin.topic_settings(name).await.map_err(|error| error.to_string())?;
+    for (key, value) in asked {
+        if found.get(key) != Some(value) {
+            let found = found.get(key).map_or("nothing", String::as_str);
+            return Err(format!("topic setting {key} was asked to be {value} and reads back as {found}"));
+        }
+    }
+    Ok(found)
 }

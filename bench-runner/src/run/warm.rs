@@ -38,7 +38,7 @@ fn is_stable(cpu_ns_per_record: &[f64]) -> bool {
 /// What to warm, and for whom.
 pub struct Job<'a> {
     /// The cluster.
-    pub cluster: &'a Cluster,
+    pub cluster: &'a mut Cluster,
     /// Its administration.
     pub admin: &'a Admin,
     /// The plan.
@@ -69,7 +69,7 @@ fn traffic(kind: &Cell, limit_ns: u64) -> (Load, [ProducerSettings; 2]) {
 }
 
 /// Warms the brokers; `tell` hears each window.
-pub async fn warm(job: &Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str)) -> Result<Warm, String> {
+pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str)) -> Result<Warm, String> {
     let Some(kind) = job.cells.iter().find(|cell| cell.faults.is_empty()).or(job.cells.first()) else {
         return Err("the plan has no cells".to_owned());
     };

@@ -165,6 +165,7 @@ impl<'a> Sender<'a> {
     }
 
     fn run(&mut self) -> Done {
+        clock::sleep_until(self.t0_ns);
         let mut deadline_ns = u64::MAX;
         loop {
             let now_ns = clock::now_ns();

@@ -92,14 +92,14 @@ impl Distribution {
             max_cut_ns: 0,
             overflow: 0,
         };
-        for bin in bins.iter().filter(|bin| bin.ended.count > 0) {
+        for ended in bins.iter().filter_map(|bin| bin.ended.as_ref()) {
             // Equal bounds: the additions cannot fail.
-            all.ended.add(&bin.ended.counts).expect("equal bounds");
-            all.ended_count += bin.ended.count;
-            all.sum_ns += bin.ended.sum_ns;
-            all.min_ns = all.min_ns.min(bin.ended.min_ns);
-            all.max_ns = all.max_ns.max(bin.ended.max_ns);
-            all.overflow += bin.ended.overflow;
+            all.ended.add(&ended.counts).expect("equal bounds");
+            all.ended_count += ended.count;
+            all.sum_ns += ended.sum_ns;
+            all.min_ns = all.min_ns.min(ended.min_ns);
+            all.max_ns = all.max_ns.max(ended.max_ns);
+            all.overflow += ended.overflow;
         }
         all.count = all.ended_count;
         all.at_cut.add(&all.ended).expect("equal bounds");

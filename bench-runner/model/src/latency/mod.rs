@@ -64,7 +64,8 @@ impl Tallied {
 /// One second of intended time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bin {
-    pub(crate) ended: Tallied,
+    /// Made by the first value: one allocation a second at most, none for seconds that never come.
+    pub(crate) ended: Option<Box<Tallied>>,
     /// Cut off before they ended: known to be at least so long.
     pub(crate) censored: Option<Box<Tallied>>,
     /// Failed for good at this age: they will never end.
@@ -73,12 +74,15 @@ pub(crate) struct Bin {
 
 impl Bin {
     fn new() -> Self {
-        Bin { ended: Tallied::new(), censored: None, failed: None }
+        Bin { ended: None, censored: None, failed: None }
     }
 
     fn merge(&mut self, other: &Bin) {
-        self.ended.merge(&other.ended);
-        for (mine, theirs) in [(&mut self.censored, &other.censored), (&mut self.failed, &other.failed)] {
+        for (mine, theirs) in [
+            (&mut self.ended, &other.ended),
+            (&mut self.censored, &other.censored),
+            (&mut self.failed, &other.failed),
+        ] {
             if let Some(theirs) = theirs {
                 mine.get_or_insert_with(|| Box::new(Tallied::new())).merge(theirs);
             }
@@ -86,7 +90,7 @@ impl Bin {
     }
 
     fn is_empty(&self) -> bool {
-        self.ended.count == 0 && self.censored.is_none() && self.failed.is_none()
+        self.ended.is_none() && self.censored.is_none() && self.failed.is_none()
     }
 }
 
@@ -107,11 +111,12 @@ impl Series {
         self.bins.len() - 1
     }
 
-    /// A value that ended. No allocation, no lock, no float.
+    /// A value that ended. No lock, no float, and no allocation but for the first value of a second.
     #[inline]
     pub fn record(&mut self, second: usize, value_ns: u64) {
         let last = self.bins.len() - 1;
-        self.bins[second.min(last)].ended.record(value_ns);
+        let ended = &mut self.bins[second.min(last)].ended;
+        ended.get_or_insert_with(|| Box::new(Tallied::new())).record(value_ns);
     }
 
     /// A value that was cut off at this age: unfinished, expired, or of unknown fate.
@@ -138,14 +143,13 @@ impl Series {
     /// Values of one second: ended, cut off and failed.
     pub fn count(&self, second: usize) -> u64 {
         self.bins.get(second).map_or(0, |bin| {
-            let beside = [&bin.censored, &bin.failed].into_iter().flatten();
-            bin.ended.count + beside.map(|tallied| tallied.count).sum::<u64>()
+            [&bin.ended, &bin.censored, &bin.failed].into_iter().flatten().map(|tallied| tallied.count).sum()
         })
     }
 
     /// Values of one second that ended.
     pub fn ended(&self, second: usize) -> u64 {
-        self.bins.get(second).map_or(0, |bin| bin.ended.count)
+        self.bins.get(second).and_then(|bin| bin.ended.as_ref()).map_or(0, |ended| ended.count)
     }
 
     /// Adds another series; the longer one's seconds remain, overflow goes to overflow.

@@ -49,7 +49,7 @@ const KINDS: [&str; 3] = ["", ".censored", ".failed"];
 
 fn tallied<'a>(bin: &'a Bin, kind: &str) -> Option<&'a Tallied> {
     match kind {
-        "" => (bin.ended.count > 0).then_some(&bin.ended),
+        "" => bin.ended.as_deref(),
         ".censored" => bin.censored.as_deref(),
         _ => bin.failed.as_deref(),
     }
@@ -168,7 +168,7 @@ impl Reading {
                 || TextError::Line { line: 0, what: format!("no series for `{tag}`, second {second}") };
             let bin = bin.ok_or_else(missing)?;
             match kind {
-                "" => bin.ended = figures,
+                "" => bin.ended = Some(Box::new(figures)),
                 "censored" => bin.censored = Some(Box::new(figures)),
                 "failed" => bin.failed = Some(Box::new(figures)),
                 _ => return Err(missing()),
