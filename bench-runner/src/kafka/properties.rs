@@ -41,6 +41,7 @@ pub fn producer(bootstrap: &str, client_id: &str, settings: &ProducerSettings) -
             "message.max.bytes",
             u64::from(settings.batch_bytes).max(1_000_000).saturating_add(65_536).to_string(),
         ),
+        ("socket.timeout.ms", "60000".to_owned()),
         ("statistics.interval.ms", STATISTICS_MS.to_string()),
     ];
     properties.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value)));
