@@ -100,7 +100,11 @@ async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
     };
     let outcome = on_cluster(orders, &mut cluster, &run, &interrupt, &mut bar).await;
     bar.say("stopping the cluster");
-    cluster.stop(&mut |line| bar.say(line)).await;
+    // An orderly stop may take long (the first one records an archive); who interrupts wants to be gone now, and
+    // dropping the cluster kills what it started.
+    if !interrupt.is_raised() {
+        cluster.stop(&mut |line| bar.say(line)).await;
+    }
     outcome
 }
 

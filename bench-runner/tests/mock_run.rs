@@ -1,0 +1,207 @@
+//! `run` through the real binary on librdkafka's mock cluster: results on disk, exit codes, and a broker that is
+//! known to be bad. Proves nothing about Kafka.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn smoke() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/smoke.toml")
+}
+
+fn run(results: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.arg("run").arg("--mock").arg(smoke()).arg("--results").arg(results).args(arguments);
+    command.env("BENCH_RUNNER_STATE", results.join("state"));
+    command
+}
+
+fn code(output: &Output) -> Option<i32> {
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output.status.code()
+}
+
+/// The only run's directory.
+fn stored(results: &Path) -> PathBuf {
+    let mut runs: Vec<PathBuf> = std::fs::read_dir(results)
+        .expect("results")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.join("manifest.json").exists())
+        .collect();
+    assert_eq!(runs.len(), 1, "one run");
+    runs.remove(0)
+}
+
+fn cell(results: &Path, id: &str) -> Value {
+    let path = stored(results).join("cells").join(id).join("result.json");
+    serde_json::from_str(&std::fs::read_to_string(&path).expect("a stored cell")).expect("JSON")
+}
+
+/// One idempotent cell of four seconds, with trouble at about its middle (the first two seconds go to the start).
+fn trouble(results: &Path, trouble: &[&str]) -> Value {
+    let mut command = run(results, &["--set", "load.duration=5s", "--set", "matrix.acks=[\"all\"]"]);
+    command.args([
+        "--set",
+        "matrix.idempotence=[true]",
+        "--set",
+        "producer.settings={\"socket.timeout.ms\"=\"1000\"}",
+    ]);
+    command.arg("--mock-trouble=--after-ms=3500");
+    command.args(trouble.iter().map(|argument| format!("--mock-trouble={argument}")));
+    let output = command.output().expect("the binary runs");
+    assert_eq!(code(&output), Some(10), "a violation");
+    cell(results, "smoke.acks-all-idempotence-true.r0")
+}
+
+#[test]
+fn a_smoke_run_leaves_whole_results_and_says_that_it_is_a_mock() {
+    let results = tempfile::tempdir().expect("a directory");
+    let output = run(results.path(), &["--summary", "-"]).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(0));
+    let summary: Value =
+        serde_json::from_slice(&output.stdout).expect("standard output is the summary alone");
+    assert_eq!(summary["cells"].as_array().map(Vec::len), Some(2));
+    let run = stored(results.path());
+    for file in ["report.md", "report.html"] {
+        let text = std::fs::read_to_string(run.join(file)).expect(file);
+        assert!(text.contains("mock: not Kafka; no durability claim"), "{file} carries the stamp");
+    }
+    for id in ["smoke.acks-1.r0", "smoke.acks-all.r0"] {
+        let result = cell(results.path(), id);
+        assert_eq!(result["outcome"], "finished");
+        assert_eq!(result["verdict"]["classes"]["acked"]["records"], 1000);
+        for file in ["ledger.jsonl", "reading.jsonl", "latency.hlog"] {
+            assert!(run.join("cells").join(id).join(file).exists(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn an_acknowledged_record_that_the_mock_never_kept_is_found() {
+    let results = tempfile::tempdir().expect("a directory");
+    let result = trouble(results.path(), &["--produce-error=duplicate-sequence-number"]);
+    assert_eq!(result["verdict"]["promise"], "violated");
+    assert!(result["verdict"]["tallies"]["log_loss"]["count"].as_u64() > Some(0));
+    assert_eq!(result["verdict"]["tallies"]["duplicate_same_attempt"]["count"], 0);
+}
+
+#[test]
+fn duplicates_of_an_idempotent_producer_on_the_mock_are_found() {
+    let results = tempfile::tempdir().expect("a directory");
+    let result = trouble(results.path(), &["--round-trip-ms=1800"]);
+    assert_eq!(result["verdict"]["promise"], "violated");
+    assert!(result["verdict"]["tallies"]["duplicate_same_attempt"]["count"].as_u64() > Some(0));
+    assert_eq!(result["verdict"]["tallies"]["log_loss"]["count"], 0);
+}
+
+#[test]
+fn an_unmet_expectation_ends_with_10() {
+    let results = tempfile::tempdir().expect("a directory");
+    let profile = results.path().join("unmet.toml");
+    let text = std::fs::read_to_string(smoke()).expect("the profile").replace("log_loss = 0", "log_loss = 5");
+    std::fs::write(&profile, text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command
+        .args(["run", "--mock", "--results"])
+        .arg(results.path())
+        .arg(&profile)
+        .args(["--only", "*acks-1*"]);
+    let output =
+        command.env("BENCH_RUNNER_STATE", results.path().join("state")).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(10));
+    assert_eq!(cell(results.path(), "smoke.acks-1.r0")["expectation"], "unmet");
+}
+
+#[test]
+fn faults_on_a_cluster_without_processes_are_refused_with_4() {
+    let results = tempfile::tempdir().expect("a directory");
+    let l1 = smoke().with_file_name("recipes").join("l1.toml");
+    let output = run(results.path(), &[]).arg(l1).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("local cluster"), "says what to do");
+}
+
+#[test]
+fn results_that_cannot_be_written_end_with_1() {
+    let results = tempfile::tempdir().expect("a directory");
+    let file = results.path().join("file");
+    std::fs::write(&file, "in the way").expect("written");
+    let output = run(results.path(), &[]).arg("--results").arg(&file).output().expect("the binary runs");
+    // clap takes an option once: the second `--results` is a usage error, so ask for the file alone.
+    assert_eq!(code(&output), Some(2));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.args(["run", "--mock", "--results"]).arg(&file).arg(smoke());
+    let output =
+        command.env("BENCH_RUNNER_STATE", results.path().join("state")).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(1));
+}
+
+/// A run in the background, and its worker processes once they exist.
+fn background(results: &Path, arguments: &[&str]) -> (Child, Vec<i32>) {
+    let mut command = run(results, arguments);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let began = Instant::now();
+    loop {
+        let list =
+            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+        let workers: Vec<i32> = list
+            .split_whitespace()
+            .filter(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                    .is_ok_and(|line| line.contains("\0worker"))
+            })
+            .map(|pid| pid.parse().expect("a number"))
+            .collect();
+        if workers.len() == 2 {
+            return (child, workers);
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "workers appear");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(pid: i32, signal: i32) {
+    // SAFETY: takes no pointers; the process is a child of the run that this test started.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+#[test]
+fn a_generator_that_stood_still_is_called_generator_bound_and_ends_with_6() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (child, workers) = background(results.path(), &["--set", "load.duration=4s", "--only", "*acks-1*"]);
+    std::thread::sleep(Duration::from_millis(2500));
+    workers.iter().for_each(|pid| signal(*pid, libc::SIGSTOP));
+    std::thread::sleep(Duration::from_millis(700));
+    workers.iter().for_each(|pid| signal(*pid, libc::SIGCONT));
+    assert_eq!(code(&child.wait_with_output().expect("it ends")), Some(6));
+    let caveats = cell(results.path(), "smoke.acks-1.r0")["caveats"].to_string();
+    assert!(caveats.contains("generator-bound"), "{caveats}");
+}
+
+#[test]
+fn an_interrupt_keeps_what_is_finished_and_stops_everything() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (child, first) = background(results.path(), &["--set", "load.duration=3s"]);
+    let pid = i32::try_from(child.id()).expect("a pid");
+    while first.iter().any(|worker| Path::new(&format!("/proc/{worker}")).exists()) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The first cell is over; the second one is cut short.
+    std::thread::sleep(Duration::from_millis(2500));
+    let began = Instant::now();
+    signal(pid, libc::SIGINT);
+    assert_eq!(code(&child.wait_with_output().expect("it ends")), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let run = stored(results.path());
+    let kept: Vec<_> = std::fs::read_dir(run.join("cells"))
+        .expect("cells")
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(run.join("report.md").exists());
+    let manifest: Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("manifest.json")).expect("kept"))
+            .expect("JSON");
+    assert_eq!(manifest["interrupted"], true);
+}
