@@ -82,7 +82,10 @@ pub struct ClusterFacts {
 pub struct Warm {
     /// Brokers' CPU per record of each 2 s window, in nanoseconds.
     pub cpu_ns_per_record: Vec<f64>,
-    /// Three windows in a row within 10 %.
+    /// Share of the machine's CPU that was idle in each window: where there is none, CPU per record says nothing.
+    #[serde(default)]
+    pub idle: Vec<f64>,
+    /// Three windows in a row within 10 %, none of them on a saturated machine.
     pub stable: bool,
     /// How long it took.
     pub took_s: f64,

@@ -219,6 +219,13 @@ impl Local {
         self.brokers.iter().filter(runs).map(|node| self.endpoint(node.id)).collect()
     }
 
+    /// Lets the brokers' compiler threads run first, or as all others do.
+    pub fn favour_compilers(&self, favour: bool) {
+        for process in self.brokers.iter().filter_map(|node| node.process.as_ref()) {
+            usage::favour_compilers(process.identity.pid, favour);
+        }
+    }
+
     /// Brokers and controller together.
     pub fn usage(&self) -> Option<Usage> {
         let mut sum = Usage { network_bytes: usage::loopback_bytes()?, ..Usage::default() };

@@ -181,6 +181,13 @@ impl Cluster {
         }
     }
 
+    /// Lets the brokers' compilers go first while they are warmed (local, privileged user), or ends that.
+    pub fn favour_compilers(&self, favour: bool) {
+        if let Kind::Local(local) = &self.kind {
+            local.favour_compilers(favour);
+        }
+    }
+
     /// What brokers and controller have used so far; `None` unless local.
     pub fn usage(&self) -> Option<Usage> {
         match &self.kind {

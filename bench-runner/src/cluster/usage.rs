@@ -1,4 +1,4 @@
-//! What processes have used, as the kernel counts it. Reads only.
+//! What processes have used, as the kernel counts it, and which of their threads go first.
 
 use std::mem::MaybeUninit;
 
@@ -36,6 +36,21 @@ fn cpu_ns(pid: u32) -> Option<u64> {
         time.assume_init()
     };
     Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Sets the priority of a Java process's compiler threads: nice -15, or 0 as at their start. Needs a privileged user;
+/// for others nothing changes.
+pub fn favour_compilers(pid: u32, favour: bool) {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return };
+    for thread in threads.flatten() {
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        if let Ok(id) = thread.file_name().to_string_lossy().parse::<libc::id_t>()
+            && (name.starts_with("C1 Compiler") || name.starts_with("C2 Compiler"))
+        {
+            // SAFETY: takes no pointers; a thread that has ended meanwhile is an error that changes nothing.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, id, if favour { -15 } else { 0 }) };
+        }
+    }
 }
 
 fn write_bytes(pid: u32) -> Option<u64> {

@@ -64,6 +64,21 @@ pub fn facts(results: &Path) -> HostFacts {
     }
 }
 
+/// CPU time of the whole machine so far: (idle, all), in ticks.
+pub fn cpu_ticks() -> (u64, u64) {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks: Vec<u64> = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    // user, nice, system, idle, waiting for disks, ...: a waiting CPU has nothing else to do.
+    (ticks.iter().skip(3).take(2).sum(), ticks.iter().take(8).sum())
+}
+
 /// Device and type of the file system that holds a directory: the longest mount point that is a prefix of it.
 fn file_system(directory: &Path, mounts: &str) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());

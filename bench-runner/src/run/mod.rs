@@ -73,6 +73,7 @@ pub struct Outcomes {
 
 /// Carries out a plan on a runtime of its own: one thread, the main one, which spawns every child.
 pub fn run(orders: &Orders) -> Result<Outcomes, RunError> {
+    crate::clock::prefer_this_thread();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -3,6 +3,7 @@
 //! Cold brokers are 2-6 times slower for minutes; a matrix on a cold cluster measures their compiler.
 
 use super::crew::{Gang, Task};
+use super::host;
 use super::interrupt::Interrupt;
 use super::topic::Topic;
 use crate::clock;
@@ -22,17 +23,17 @@ const WINDOWS: usize = 3;
 /// ... within so much of their largest.
 const TOLERANCE: f64 = 0.10;
 /// Warm-up traffic in bytes per second at most: enough requests to compile, not enough to fill the page cache.
-const BYTES_PER_S: u64 = 15_000_000;
+const BYTES_PER_S: u64 = 10_000_000;
 const RECORDS_PER_S: u64 = 30_000;
+/// Brokers that compile take every CPU there is: CPU per record is then cores / rate, constant and meaningless.
+const IDLE: f64 = 0.25;
 
-/// Whether the last windows agree.
-fn is_stable(cpu_ns_per_record: &[f64]) -> bool {
-    let Some(last) = cpu_ns_per_record.len().checked_sub(WINDOWS).map(|from| &cpu_ns_per_record[from..])
-    else {
-        return false;
-    };
+/// Whether the last windows agree, on a machine that had CPU to spare.
+fn is_stable(cpu_ns_per_record: &[f64], idle: &[f64]) -> bool {
+    let Some(from) = cpu_ns_per_record.len().checked_sub(WINDOWS) else { return false };
+    let last = &cpu_ns_per_record[from..];
     let (low, high) = last.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
-    high > 0.0 && low >= high * (1.0 - TOLERANCE)
+    idle[from..].iter().all(|idle| *idle >= IDLE) && high > 0.0 && low >= high * (1.0 - TOLERANCE)
 }
 
 /// What to warm, and for whom.
@@ -51,21 +52,19 @@ pub struct Job<'a> {
     pub scratch: &'a Path,
 }
 
-/// Traffic of the plan's kind: its record size, topic and producer settings, with acks=1 and acks=all side by side.
-fn traffic(kind: &Cell, limit_ns: u64) -> (Load, [ProducerSettings; 2]) {
+/// Traffic of the plan's kind: its record size, topic and producer settings, acknowledged by all replicas.
+fn traffic(kind: &Cell, limit_ns: u64) -> (Load, ProducerSettings) {
     let load = &kind.settings.load;
     let per_second = (BYTES_PER_S / u64::from(load.record_bytes)).min(RECORDS_PER_S);
     let load = Load {
         arrival: Arrival::Constant { per_second },
         warmup_ns: 0,
         length: Length::Time(limit_ns),
-        producers: 2,
+        producers: 1,
         drain_ns: SECOND_NS,
         ..load.clone()
     };
-    let plain = ProducerSettings { acks: Acks::One, idempotence: false, ..kind.settings.producer.clone() };
-    let all = ProducerSettings { acks: Acks::All, ..plain.clone() };
-    (load, [plain, all])
+    (load, ProducerSettings { acks: Acks::All, idempotence: false, ..kind.settings.producer.clone() })
 }
 
 /// Warms the brokers; `tell` hears each window.
@@ -76,7 +75,7 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
     let started_ns = clock::now_ns();
     let name = format!("bench-runner-{}-warm", job.run);
     let topic = Topic::create(job.cluster, job.admin, &name, &kind.settings.topic).await?;
-    let (load, producers) = traffic(kind, job.limit_ns);
+    let (load, producer) = traffic(kind, job.limit_ns);
     let task = Task {
         bootstrap: &job.cluster.bootstrap(),
         topic: topic.name(),
@@ -84,30 +83,32 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         book: BookKey::of(job.run, "warm"),
         seed: kind.seed,
         load: &load,
-        producers: producers.iter().collect(),
+        producers: vec![&producer],
         ledger_capacity: (job.limit_ns / SECOND_NS + 1) * RECORDS_PER_S,
         directory: job.scratch,
     };
+    job.cluster.favour_compilers(true);
     let windows = match Gang::start(&task, interrupt).await {
         Ok(mut gang) => watch(job.cluster, &mut gang, job.limit_ns, interrupt, tell).await,
         Err(error) => Err(error.to_string()),
     };
+    job.cluster.favour_compilers(false);
     topic.delete(job.admin).await?;
-    let cpu_ns_per_record = windows?;
+    let (cpu_ns_per_record, idle) = windows?;
     let took_s = (clock::now_ns() - started_ns) as f64 / 1e9;
-    Ok(Warm { stable: is_stable(&cpu_ns_per_record), cpu_ns_per_record, took_s })
+    Ok(Warm { stable: is_stable(&cpu_ns_per_record, &idle), cpu_ns_per_record, idle, took_s })
 }
 
-/// The brokers' CPU per record in each window, until stable or out of time.
+/// The brokers' CPU per record and the machine's idle share in each window, until stable or out of time.
 async fn watch(
     cluster: &Cluster,
     gang: &mut Gang,
     limit_ns: u64,
     interrupt: &Interrupt,
     tell: &mut dyn FnMut(&str),
-) -> Result<Vec<f64>, String> {
-    let mut windows = Vec::new();
-    let mut last = (gang.t0_ns, 0_u64, 0_u64);
+) -> Result<(Vec<f64>, Vec<f64>), String> {
+    let (mut windows, mut idle) = (Vec::new(), Vec::new());
+    let mut last = (gang.t0_ns, 0_u64, 0_u64, host::cpu_ticks());
     let deadline_ns = gang.t0_ns + limit_ns;
     loop {
         tokio::select! {
@@ -117,15 +118,22 @@ async fn watch(
         let produced = gang.produced();
         if produced.at_ns >= last.0 + WINDOW_NS - SECOND_NS / 10 {
             let cpu_ns = cluster.usage().map_or(0, |usage| usage.cpu_ns);
+            let ticks = host::cpu_ticks();
             if last.1 > 0 && produced.records > last.2 && cpu_ns > 0 {
                 let per_record = (cpu_ns - last.1) as f64 / (produced.records - last.2) as f64;
+                let free = (ticks.0 - last.3.0) as f64 / (ticks.1 - last.3.1).max(1) as f64;
                 windows.push(per_record);
-                tell(&format!("warming the brokers: {:.1} µs of broker CPU per record", per_record / 1000.0));
+                idle.push(free);
+                tell(&format!(
+                    "warming the brokers: {:.1} µs of broker CPU per record, {:.0} % of the machine idle",
+                    per_record / 1000.0,
+                    free * 100.0
+                ));
             }
-            last = (produced.at_ns, cpu_ns, produced.records);
+            last = (produced.at_ns, cpu_ns, produced.records, ticks);
         }
-        if is_stable(&windows) || clock::now_ns() >= deadline_ns || gang.producers_done() {
-            return Ok(windows);
+        if is_stable(&windows, &idle) || clock::now_ns() >= deadline_ns || gang.producers_done() {
+            return Ok((windows, idle));
         }
     }
 }
@@ -136,9 +144,15 @@ mod tests {
 
     #[test]
     fn three_windows_in_a_row_within_a_tenth_are_stable() {
-        assert!(!is_stable(&[10.0, 10.0]));
-        assert!(!is_stable(&[20.0, 11.0, 10.0, 9.5]));
-        assert!(is_stable(&[20.0, 10.5, 10.0, 9.5]));
-        assert!(!is_stable(&[0.0, 0.0, 0.0]));
+        let idle = [0.3; 4];
+        assert!(!is_stable(&[10.0, 10.0], &idle[..2]));
+        assert!(!is_stable(&[20.0, 11.0, 10.0, 9.5], &idle));
+        assert!(is_stable(&[20.0, 10.5, 10.0, 9.5], &idle));
+        assert!(!is_stable(&[0.0, 0.0, 0.0], &idle[..3]));
+    }
+
+    #[test]
+    fn a_saturated_machine_is_never_stable() {
+        assert!(!is_stable(&[121.0, 122.0, 121.0], &[0.3, 0.01, 0.3]));
     }
 }

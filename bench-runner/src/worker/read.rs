@@ -29,6 +29,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
     };
     prove_position(reader, &mut state, spec).and_then(|mut reader| {
         clock::tighten_timers();
+        clock::prefer_this_thread();
         emit(&Event::Ready { client: client_version(), settings });
         state.t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
         state.done.drained = state.follow(&mut reader, control);

@@ -1,0 +1,254 @@
+//! `run` through the real binary on a real local cluster: the recipe, the known answer of a stall, a second opinion by
+//! Kafka's own tools, and what two runs, an interrupt and a kill leave behind. Needs Java 17 (and Maven once).
+
+mod held;
+
+use held::{Held, lives, survivors};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn run(place: &Path, profiles: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.arg("run").args(profiles.iter().map(|profile| path(profile))).args(arguments);
+    command.arg("--results").arg(place).env("BENCH_RUNNER_STATE", place.join("state"));
+    command
+}
+
+fn code(output: &Output) -> Option<i32> {
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output.status.code()
+}
+
+/// All stored cells of all runs below a directory.
+fn cells(place: &Path) -> Vec<Value> {
+    let mut cells = Vec::new();
+    for run in std::fs::read_dir(place).expect("results").map(|entry| entry.expect("entry").path()) {
+        let Ok(stored) = std::fs::read_dir(run.join("cells")) else { continue };
+        for cell in
+            stored.map(|entry| entry.expect("entry").path()).filter(|cell| cell.join("result.json").exists())
+        {
+            let text = std::fs::read_to_string(cell.join("result.json")).expect("readable");
+            cells.push(serde_json::from_str(&text).expect("JSON"));
+        }
+    }
+    cells
+}
+
+fn has_caveat(cell: &Value, kind: &str) -> bool {
+    cell["caveats"].as_array().expect("caveats").iter().any(|caveat| caveat["kind"] == kind)
+}
+
+/// A percentile in milliseconds, exact or a bound.
+fn percentile_ms(cell: &Value, latency: &str, percentile: &str) -> f64 {
+    let value = &cell["latencies"][latency]["percentiles"][percentile];
+    value.as_object().and_then(|value| value.values().next()).and_then(Value::as_f64).expect("a value") / 1e6
+}
+
+#[test]
+fn l1_loses_exactly_what_was_acknowledged_by_a_leader_alone_and_verify_agrees() {
+    let place = tempfile::tempdir().expect("a directory");
+    let output = run(place.path(), &["../profiles/recipes/l1.toml"], &["--set", "cluster.warm=5s"]).output();
+    assert_eq!(
+        code(&output.expect("the binary runs")),
+        Some(0),
+        "exactly the expected counts, every fault proven"
+    );
+    let cells = cells(place.path());
+    assert_eq!(cells.len(), 3);
+    for cell in &cells {
+        let acks = cell["cell"]["settings"]["producer"]["acks"].as_str().expect("acks");
+        assert_eq!(cell["verdict"]["tallies"]["log_loss"]["count"], if acks == "1" { 1000 } else { 0 });
+        assert_eq!(cell["verdict"]["promise"], if acks == "1" { "allowed" } else { "kept" });
+        assert_eq!(cell["faults"].as_array().map(Vec::len), Some(4));
+        assert!(
+            cell["faults"]
+                .as_array()
+                .expect("faults")
+                .iter()
+                .all(|fault| fault["proof"] != serde_json::json!([]))
+        );
+    }
+    let run = std::fs::read_dir(place.path())
+        .expect("results")
+        .map(|entry| entry.expect("entry").path())
+        .find(|path| path.join("manifest.json").exists())
+        .expect("a run");
+    let verify = Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("verify").arg(&run).output();
+    assert_eq!(
+        code(&verify.expect("the binary runs")),
+        Some(0),
+        "stored evidence gives the stored verdict, without a topic"
+    );
+}
+
+#[test]
+fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
+    let place = tempfile::tempdir().expect("a directory");
+    let output = run(place.path(), &["tests/stall/roomy.toml", "tests/stall/small-queue.toml"], &[]).output();
+    code(&output.expect("the binary runs"));
+    let cells = cells(place.path());
+    assert_eq!(cells.len(), 2);
+    for cell in &cells {
+        assert_eq!(cell["outcome"], "finished");
+        for latency in ["publish", "end_to_end"] {
+            let p99 = percentile_ms(cell, latency, "99");
+            let p999 = percentile_ms(cell, latency, "99.9");
+            let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
+            assert!((1780.0..=1890.0).contains(&p99), "{latency} p99 {p99} ms");
+            assert!((1960.0..=2010.0).contains(&p999), "{latency} p99.9 {p999} ms");
+            assert!(max >= 1990.0, "{latency} maximum {max} ms");
+        }
+        let small = cell["cell"]["profile"] == "stall-small-queue";
+        assert_eq!(has_caveat(cell, "backpressured"), small);
+        assert!(!small || !has_caveat(cell, "generator-bound"), "a full queue is the cluster speaking");
+    }
+}
+
+/// Runs one of Kafka's own tools on the class path of the cached distribution.
+fn tool(class: &str, arguments: &[&str]) -> String {
+    let cache = std::env::var_os("BENCH_RUNNER_CACHE").map_or_else(
+        || {
+            let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"))
+                .join("bench-runner")
+        },
+        PathBuf::from,
+    );
+    let libraries = std::fs::read_dir(cache)
+        .expect("a cache")
+        .map(|entry| entry.expect("entry").path().join("libs"))
+        .find(|libraries| libraries.is_dir())
+        .expect("a cached distribution");
+    let output = Command::new("java")
+        .args(["-cp", &format!("{}/*", libraries.display()), class])
+        .args(arguments)
+        .output()
+        .expect("java runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn kafkas_own_tools_count_what_the_verdict_counts_on_every_replica() {
+    let place = tempfile::tempdir().expect("a directory");
+    let state = place.path().join("held");
+    std::fs::create_dir(&state).expect("made");
+    let held = Held::start(&state, &[]);
+    let bootstrap = held.bootstrap().to_owned();
+    let output =
+        run(place.path(), &["../profiles/smoke.toml"], &["--bootstrap-server", &bootstrap, "--keep-topics"])
+            .args(["--only", "*acks-all*", "--set", "cluster.warm=0s", "--set", "producer.compression=lz4"])
+            .output();
+    assert_eq!(code(&output.expect("the binary runs")), Some(0));
+    let cell = cells(place.path()).remove(0);
+    let topic = format!(
+        "bench-runner-{}-{}",
+        cell["run"].as_str().expect("run"),
+        cell["cell"]["id"].as_str().expect("id")
+    );
+    let offsets = tool(
+        "org.apache.kafka.tools.GetOffsetShell",
+        &["--bootstrap-server", &bootstrap, "--topic", &topic, "--time", "-1"],
+    );
+    let total: u64 = offsets
+        .lines()
+        .map(|line| line.rsplit(':').next().and_then(|n| n.parse::<u64>().ok()).expect(line))
+        .sum();
+    assert_eq!(total, cell["verdict"]["copies"].as_u64().expect("copies"), "{offsets}");
+    for broker in held.ready["log_directories"].as_array().expect("directories") {
+        let dumped: usize = (0..2)
+            .map(|partition| {
+                let log = format!(
+                    "{}/{topic}-{partition}/00000000000000000000.log",
+                    broker[1].as_str().expect("a path")
+                );
+                let dump =
+                    tool("org.apache.kafka.tools.DumpLogSegments", &["--print-data-log", "--files", &log]);
+                dump.lines().filter(|line| line.starts_with("| offset:")).count()
+            })
+            .sum();
+        assert_eq!(dumped as u64, total, "replica on broker {}", broker[0]);
+    }
+    held.end(true);
+}
+
+/// A run in the background; its own children (brokers and workers) once there are so many.
+fn background(place: &Path, children: usize) -> (Child, Vec<u32>) {
+    let mut command =
+        run(place, &["../profiles/smoke.toml"], &["--set", "load.duration=60s", "--set", "cluster.warm=0s"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let began = Instant::now();
+    loop {
+        let list =
+            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+        let pids: Vec<u32> = list.split_whitespace().map(|pid| pid.parse().expect("a number")).collect();
+        if pids.len() >= children {
+            return (child, pids);
+        }
+        assert!(began.elapsed() < Duration::from_secs(90), "{} children: {list}", children);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn neither_sigkill_of_the_harness_nor_ctrl_c_leaves_a_broker_or_worker_behind() {
+    for (signal, expected) in [(libc::SIGKILL, None), (libc::SIGINT, Some(130))] {
+        let place = tempfile::tempdir().expect("a directory");
+        // Three brokers, one controller, a producer and a reader.
+        let (mut child, pids) = background(place.path(), 6);
+        assert!(pids.iter().all(|pid| lives(*pid)));
+        // SAFETY: takes no pointers; the child has not been reaped.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        assert_eq!(child.wait().expect("it ends").code(), expected);
+        assert_eq!(survivors(&pids, Duration::from_secs(5)), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn two_runs_at_once_both_balance_their_books_and_say_that_they_shared_the_machine() {
+    let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let start = |place: &Path| {
+        let arguments = ["--set", "cluster.warm=0s", "--set", "load.duration=12s", "--only", "*acks-all*"];
+        run(place, &["../profiles/smoke.toml"], &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts")
+    };
+    let runs = [start(one.path()), start(other.path())];
+    for run in runs {
+        code(&run.wait_with_output().expect("it ends"));
+    }
+    for place in [&one, &other] {
+        let cell = cells(place.path()).remove(0);
+        assert_eq!(cell["outcome"], "finished");
+        assert!(
+            cell["verdict"]["identities"]
+                .as_array()
+                .expect("identities")
+                .iter()
+                .all(|identity| identity["holds"] == true)
+        );
+        assert!(has_caveat(&cell, "shared-machine"));
+    }
+}
+
+#[test]
+fn a_fault_that_cannot_be_proven_is_not_injected_and_ends_with_7() {
+    let place = tempfile::tempdir().expect("a directory");
+    let profile = place.path().join("idle.toml");
+    let text = std::fs::read_to_string(path("../profiles/smoke.toml")).expect("the profile");
+    // Nobody is killed, so no new leader appears.
+    let fault = "\n[[fault]]\nwhen = \"new-leader\"\naction = \"start\"\ntarget = \"leader\"\n";
+    std::fs::write(&profile, text + fault).expect("written");
+    let mut command = run(place.path(), &[], &["--set", "cluster.warm=0s", "--only", "*acks-all*"]);
+    let output = command.arg(&profile).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(7));
+    assert_eq!(cells(place.path())[0]["outcome"], "not-injected");
+}
