@@ -180,10 +180,11 @@ fn kafkas_own_tools_count_what_the_verdict_counts_on_every_replica() {
 }
 
 /// A run in the background; its own children (brokers and workers) once there are so many.
+#[allow(clippy::zombie_processes, reason = "the caller waits for it")]
 fn background(place: &Path, children: usize) -> (Child, Vec<u32>) {
     let mut command =
         run(place, &["../profiles/smoke.toml"], &["--set", "load.duration=60s", "--set", "cluster.warm=0s"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
     let began = Instant::now();
     loop {
         let list =
@@ -192,7 +193,10 @@ fn background(place: &Path, children: usize) -> (Child, Vec<u32>) {
         if pids.len() >= children {
             return (child, pids);
         }
-        assert!(began.elapsed() < Duration::from_secs(90), "{} children: {list}", children);
+        if began.elapsed() > Duration::from_secs(90) {
+            let _ = child.kill().and_then(|()| child.wait());
+            panic!("{} children: {list}", children);
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }

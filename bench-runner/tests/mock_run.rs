@@ -138,9 +138,10 @@ fn results_that_cannot_be_written_end_with_1() {
 }
 
 /// A run in the background, and its worker processes once they exist.
+#[allow(clippy::zombie_processes, reason = "the caller waits for it")]
 fn background(results: &Path, arguments: &[&str]) -> (Child, Vec<i32>) {
     let mut command = run(results, arguments);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let began = Instant::now();
     loop {
         let list =
@@ -156,7 +157,10 @@ fn background(results: &Path, arguments: &[&str]) -> (Child, Vec<i32>) {
         if workers.len() == 2 {
             return (child, workers);
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "workers appear");
+        if began.elapsed() > Duration::from_secs(30) {
+            let _ = child.kill().and_then(|()| child.wait());
+            panic!("workers appear");
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }

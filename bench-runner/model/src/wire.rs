@@ -107,7 +107,7 @@ pub enum Event {
         fatal: bool,
     },
     /// Everything is written; the process ends next.
-    Done(Done),
+    Done(Box<Done>),
 }
 
 /// Running totals of a worker since T0.

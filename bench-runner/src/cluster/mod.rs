@@ -94,7 +94,7 @@ impl ClusterError {
 enum Kind {
     Local(Box<local::Local>),
     External(external::External),
-    Mock(mock::Mock),
+    Mock(Box<mock::Mock>),
 }
 
 /// A cluster that was proven to accept a write. Dropping it kills what it started.
@@ -128,7 +128,7 @@ pub async fn open(
         }
         Provider::Mock { trouble } => {
             let (mock, facts) = mock::start(ask, &trouble).await?;
-            (Kind::Mock(mock), facts)
+            (Kind::Mock(Box::new(mock)), facts)
         }
     };
     Ok(Cluster { kind, facts, leftovers, presence })

@@ -161,7 +161,7 @@ impl Gang {
             }
             Event::Done(done) => {
                 self.progress[index] = done.total;
-                self.done[index] = Some(done);
+                self.done[index] = Some(*done);
             }
             Event::Ready { .. } => {}
         }

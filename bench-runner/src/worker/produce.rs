@@ -58,7 +58,7 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
     set.insert("service", service);
     set.insert("lateness", lateness);
     write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
-    emit(&Event::Done(done));
+    emit(&Event::Done(Box::new(done)));
     Ok(())
 }
 

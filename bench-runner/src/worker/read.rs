@@ -38,7 +38,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         let mut set = Set::default();
         set.insert("end_to_end", state.end_to_end);
         write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
-        emit(&Event::Done(state.done));
+        emit(&Event::Done(Box::new(state.done)));
         Ok(())
     })
 }
