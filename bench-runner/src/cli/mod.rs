@@ -6,6 +6,7 @@ mod exit;
 mod mock_cluster;
 mod plan;
 mod profiles;
+mod report;
 mod run;
 mod topic;
 mod verify;
@@ -31,6 +32,8 @@ enum Verb {
     Check(check::Args),
     /// Prints the cells in order with every effective setting, the topics, the estimated time and disk.
     Plan(plan::Args),
+    /// Renders report.md, report.html, cells.csv and plots/ from stored results alone.
+    Report(report::Args),
     /// Judges the stored evidence of a run again: exit 0 when all agrees with what is stored, 1 when not.
     Verify(verify::Args),
     /// One producer or reader of a cell (started by `run`; the contract is in docs/formats.md).
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Plan(args) => plan::plan(&args),
+        Verb::Report(args) => report::report(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Worker => worker::worker(),
         Verb::Topic(act) => topic::topic(act),

@@ -1,27 +1,67 @@
-//! report
+//! Tables, charts and summaries from stored results alone; this room never sees a run.
+
+mod durability;
+mod figures;
+mod html;
+mod markdown;
+mod page;
+mod plots;
+mod summary;
+mod table;
+mod tables;
+mod view;
+
+pub use summary::summary;
+
 use crate::store::StoredRun;
-pub fn render(_: &StoredRun, _: &std::path::Path) -> Result<(), crate::store::StoreError> {
-    Ok(())
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use view::View;
+
+/// A part of the report could not be written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("could not write {}: {source}", path.display())]
+#[diagnostic(help(
+    "make room or give write permission, then run `bench-runner report` on the run's directory"
+))]
+pub struct ReportError {
+    path: PathBuf,
+    source: io::Error,
 }
+
+/// Writes `report.md`, `report.html`, `cells.csv` and `plots/*.svg` into `directory`.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn render(run: &StoredRun, directory: &Path) -> Result<(), ReportError> {
+    let view = View::of(run);
+    let charts = plots::charts(&view);
+    let plots = directory.join("plots");
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ReportError { path, source }
+    };
+    fs::create_dir_all(&plots).map_err(failed(&plots))?;
+    let write = |path: PathBuf, text: &str| fs::write(&path, text).map_err(failed(&path));
+    for chart in charts.iter() {
+        write(plots.join(&chart.file), &chart.svg)?;
+    }
+    write(directory.join("cells.csv"), &tables::every_cell(&view).csv())?;
+    let page = page::compose(&view, charts);
+    write(directory.join("report.md"), &markdown::render(&page))?;
+    write(directory.join("report.html"), &html::render(&page))
+}
+
+/// The tables for a terminal, with what the marks mean and what was not measured.
 pub fn terminal(run: &StoredRun) -> String {
-    format!(
-        "{:#?}",
-        run.cells
-            .iter()
-            .map(|c| (
-                &c.result.cell.id,
-                c.result.outcome,
-                &c.result.reason,
-                &c.result.faults,
-                &c.result.latencies,
-                &c.result.stages_ns,
-                &c.result.cost,
-                &c.result.caveats,
-                &c.result.errors
-            ))
-            .collect::<Vec<_>>()
-    )
-}
-pub fn summary(_: &StoredRun) -> serde_json::Value {
-    serde_json::Value::Null
+    let view = View::of(run);
+    let mut parts = Vec::new();
+    parts.extend(view.stamp().map(str::to_owned));
+    parts.push(tables::books(&view).terminal());
+    parts.push(tables::speed(&view).terminal());
+    parts.push(tables::cost(&view).terminal());
+    parts.extend([page::doubts(&view), page::without_verdict(&view), page::noise(&view)].concat());
+    parts.push(view.credit());
+    parts.join("\n")
 }

@@ -1,0 +1,21 @@
+//! `report RUN`: renders the report again from what is stored.
+
+use super::exit::{Exit, Failure};
+use crate::{report as room, store};
+use std::path::PathBuf;
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Directory of a run, below results/
+    run: PathBuf,
+}
+
+/// Writes report.md, report.html, cells.csv and plots/ beside the results, and prints the tables.
+pub fn report(args: &Args) -> Result<Exit, Failure> {
+    let run = store::load(&args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
+    room::render(&run, &args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
+    println!("{}", room::terminal(&run));
+    eprintln!("report: {}", args.run.join("report.html").display());
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,182 @@
+//! What each producer setting lost under which fault, joined over the profiles of one run.
+//!
+//! A zero counts only where the fault is known to be able to lose something: a control fired.
+
+use super::view::{Figure, View, word};
+use bench_model::fault::{FaultStep, When};
+use bench_model::result::{CellResult, Expectation, Outcome};
+use bench_model::settings::{Acks, ProducerSettings};
+use bench_model::verdict::{Class, TallyKind};
+
+/// The producer settings that decide about durability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    /// `acks`.
+    pub acks: Acks,
+    /// Retries.
+    pub retries: u32,
+    /// Idempotence.
+    pub idempotence: bool,
+}
+
+impl Setting {
+    fn of(producer: &ProducerSettings) -> Self {
+        Setting { acks: producer.acks, retries: producer.retries, idempotence: producer.idempotence }
+    }
+
+    /// E.g. `acks=all, idempotent`.
+    pub fn name(&self) -> String {
+        let acks = self.acks.as_str();
+        match (self.idempotence, self.retries, self.acks) {
+            (true, ..) => format!("acks={acks}, idempotent"),
+            (_, _, Acks::Zero) => "acks=0".into(),
+            (_, 0, _) => format!("acks={acks}, retries=0"),
+            (_, retries, _) if retries >= i32::MAX as u32 => format!("acks={acks}, retries"),
+            (_, retries, _) => format!("acks={acks}, retries={retries}"),
+        }
+    }
+}
+
+/// What is known about one setting under one fault timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The setting.
+    pub setting: Setting,
+    /// The timeline in words; empty: no cell of this setting had a fault.
+    pub fault: String,
+    /// Acknowledged records in cells with this fault (acks=0: sent).
+    pub claimed: u64,
+    /// Of these, absent from the log.
+    pub lost: u64,
+    /// Cells with this fault, proven and with a verdict.
+    pub faults: u64,
+    /// Of these, cells that lost something.
+    pub faults_with_loss: u64,
+    /// Some cell of the run lost acknowledged records under the same timeline.
+    pub control_fired: bool,
+    /// p99 of the end-to-end latency in nanoseconds, whether it is a lower bound.
+    pub p99: Option<(f64, bool)>,
+    /// That latency comes from the cell with the fault, for want of one without.
+    pub p99_under_fault: bool,
+    /// Cells with this fault that give no figures, by state.
+    pub left_out: Vec<String>,
+}
+
+impl Trial {
+    /// Nothing may be said: there was no fault that is known to lose records.
+    pub fn is_untested(&self) -> bool {
+        self.faults == 0 || !self.control_fired
+    }
+}
+
+/// The timeline in words, e.g. `1.2 s stop followers; new leader: start leader`.
+pub fn timeline(steps: &[FaultStep]) -> String {
+    let words = steps.iter().map(|step| {
+        let what = format!("{} {}", word(&step.action), word(&step.target));
+        match step.when {
+            When::At(ns) => format!("{} {what}", super::figures::duration(ns as f64)),
+            When::NewLeader => format!("new leader: {what}"),
+        }
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+fn lost_of(result: &CellResult) -> (u64, u64) {
+    let Some(verdict) = &result.verdict else { return (0, 0) };
+    let class = if result.cell.settings.producer.acks == Acks::Zero { Class::Sent } else { Class::Acked };
+    verdict.classes.get(&class).map_or((0, 0), |count| (count.absent, count.records))
+}
+
+fn is_proven(result: &CellResult) -> bool {
+    result.outcome == Outcome::Finished
+        && !result.faults.is_empty()
+        && result.faults.iter().all(|fault| fault.is_proven())
+}
+
+/// A loss was seen, or a profile that knew of it found exactly what it expected.
+fn fired(result: &CellResult) -> bool {
+    let acknowledged = result.cell.settings.producer.acks != Acks::Zero;
+    let expected = [TallyKind::LogLoss, TallyKind::Acks0Drop]
+        .iter()
+        .any(|kind| result.cell.expect.get(&word(kind).replace(' ', "_")).is_some_and(|count| *count > 0));
+    is_proven(result)
+        && ((acknowledged && lost_of(result).0 > 0) || (expected && result.expectation == Expectation::Met))
+}
+
+/// Every setting of the run under every fault that it met.
+pub fn trials(view: &View) -> Vec<Trial> {
+    let results: Vec<&CellResult> = view.run.cells.iter().map(|cell| &cell.result).collect();
+    let mut settings: Vec<Setting> =
+        results.iter().map(|result| Setting::of(&result.cell.settings.producer)).collect();
+    settings.sort();
+    settings.dedup();
+    let mut timelines: Vec<&[FaultStep]> = Vec::new();
+    for result in &results {
+        let steps = result.cell.faults.as_slice();
+        if !steps.is_empty() && !timelines.contains(&steps) {
+            timelines.push(steps);
+        }
+    }
+    let mut trials = Vec::new();
+    for setting in settings {
+        let of_setting = |result: &&&CellResult| Setting::of(&result.cell.settings.producer) == setting;
+        let before = trials.len();
+        for steps in &timelines {
+            let with_fault: Vec<&CellResult> = results
+                .iter()
+                .filter(of_setting)
+                .copied()
+                .filter(|result| result.cell.faults == *steps)
+                .collect();
+            if with_fault.is_empty() {
+                continue;
+            }
+            let control_fired = results.iter().any(|result| result.cell.faults == *steps && fired(result));
+            let mut trial = Trial { fault: timeline(steps), control_fired, ..untested(setting, view) };
+            for result in with_fault {
+                if !is_proven(result) {
+                    trial.left_out.push(word(&result.outcome));
+                    continue;
+                }
+                let (lost, claimed) = lost_of(result);
+                trial.lost += lost;
+                trial.claimed += claimed;
+                trial.faults += 1;
+                trial.faults_with_loss += u64::from(lost > 0);
+            }
+            trials.push(trial);
+        }
+        if trials.len() == before {
+            trials.push(untested(setting, view));
+        }
+    }
+    trials
+}
+
+/// The setting alone: its latency, and no fault.
+fn untested(setting: Setting, view: &View) -> Trial {
+    let groups: Vec<_> = view
+        .groups
+        .iter()
+        .filter(|group| {
+            Setting::of(&group.first().cell.settings.producer) == setting && group.is_comparable()
+        })
+        .collect();
+    let calm = groups.iter().find(|group| !group.has_fault());
+    let p99 = calm
+        .or(groups.first())
+        .and_then(|group| group.latency("end_to_end", Figure::Percentile("99")))
+        .map(|spread| (spread.median, spread.at_least));
+    Trial {
+        setting,
+        fault: String::new(),
+        claimed: 0,
+        lost: 0,
+        faults: 0,
+        faults_with_loss: 0,
+        control_fired: false,
+        p99,
+        p99_under_fault: calm.is_none(),
+        left_out: Vec::new(),
+    }
+}

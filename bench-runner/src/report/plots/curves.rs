@@ -1,0 +1,127 @@
+//! Percentile curves: x = log10(1/(1-q)), so that each nine takes the same room.
+
+use super::axis::{Axis, Panel, time_tick};
+use super::canvas::{LINE_PX, STYLES, Style, foot_px, picture};
+use super::{Chart, Place, comparable, footer, slug};
+use crate::report::tables;
+use crate::report::view::{Group, View};
+use bench_model::latency::{CurvePoint, Series, Set};
+use std::fs;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+const TICKS: [(f64, &str); 8] = [
+    (0.0, "p0"),
+    (std::f64::consts::LOG10_2, "p50"),
+    (1.0, "p90"),
+    (2.0, "p99"),
+    (3.0, "p99.9"),
+    (4.0, "p99.99"),
+    (5.0, "p99.999"),
+    (6.0, "p99.9999"),
+];
+
+/// Publish and end-to-end, in charts of at most eight cells.
+pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
+    let (groups, left_out) = comparable(view, profile);
+    let sets: Vec<(&Group, Set)> = groups.into_iter().map(|group| (group, pooled(group))).collect();
+    let mut charts = Vec::new();
+    for (series, name) in [("publish", "Publish"), ("end_to_end", "End-to-end")] {
+        let all: Vec<(&Group, Vec<CurvePoint>)> = sets
+            .iter()
+            .filter(|(group, _)| series != "publish" || !group.is_acks0())
+            .map(|(group, set)| (*group, points(group, set, series)))
+            .filter(|(_, points)| points.len() > 1)
+            .collect();
+        let parts = all.len().div_ceil(STYLES);
+        for (part, curves) in all.chunks(STYLES).enumerate() {
+            let of = if parts > 1 { format!(", part {} of {parts}", part + 1) } else { String::new() };
+            let groups: Vec<&Group> = curves.iter().map(|(group, _)| *group).collect();
+            let acks0 = if series == "publish" && view.of_profile(profile).any(|group| group.is_acks0()) {
+                " acks=0 is left out: its reports say \"handed to a socket\"."
+            } else {
+                ""
+            };
+            let title = format!("{name} latency by percentile: {profile}{of}");
+            charts.push(Chart {
+                place: Place::Curves,
+                file: format!("curves-{}-{}{}.svg", slug(series), slug(profile), slug(&of)),
+                svg: draw(view, &title, curves),
+                title,
+                caption: format!(
+                    "Lower is better. A dotted stretch is a lower bound: records that failed or never arrived reach \
+                     into it. A curve ends where ten samples are left.{acks0}{left_out} {}.",
+                    view.credit()
+                ),
+                table: tables::latency(view, &groups, series),
+            });
+        }
+    }
+    charts
+}
+
+/// All repeats of a cell together; what cannot be read gives no curve, and the report lists it as altered evidence.
+fn pooled(group: &Group) -> Set {
+    let mut all = Set::default();
+    for cell in group.finished() {
+        let text = fs::read_to_string(cell.directory.join("latency.hlog")).unwrap_or_default();
+        if let Ok(set) = Set::from_text(&text) {
+            all.merge(&set);
+        }
+    }
+    all
+}
+
+fn points(group: &Group, set: &Set, series: &str) -> Vec<CurvePoint> {
+    let warmup_ns = group.first().cell.settings.load.warmup_ns;
+    let first = usize::try_from(warmup_ns.div_ceil(SECOND_NS)).unwrap_or(0);
+    set.get(series).map_or(Vec::new(), |series: &Series| series.curve(first..series.seconds() + 1))
+}
+
+fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)]) -> String {
+    let foot = footer(view);
+    let legend_px = LINE_PX * curves.len() as i32;
+    let (width, bottom) = (960, 480);
+    let nines =
+        curves.iter().filter_map(|(_, points)| points.last()).map(|point| point.nines).fold(1.0, f64::max);
+    let ticks = TICKS.into_iter().filter(|(at, _)| *at <= nines).map(|(at, label)| (at, label.to_owned()));
+    let values = curves.iter().flat_map(|(_, points)| points).map(|point| point.value_ns as f64);
+    let panel = Panel {
+        left: 90,
+        right: width - 40,
+        top: 76,
+        bottom,
+        x: Axis::between(
+            "percentile; scale log10(1/(1−q)): each nine has the same width",
+            (0.0, nines),
+            ticks.collect(),
+        ),
+        y: Some(Axis::log("latency (log scale)", values, time_tick)),
+    };
+    let names: Vec<String> = curves.iter().map(|(group, _)| group.name.clone()).collect();
+    let description =
+        format!("Latency against percentile, both axes logarithmic, for: {}.", names.join("; "));
+    picture((width, bottom + 64 + legend_px + foot_px(&foot)), title, &description, &foot, |canvas| {
+        panel.draw(canvas);
+        for (at, (_, points)) in curves.iter().enumerate() {
+            let style = Style(at);
+            let pixel = |point: &CurvePoint| panel.at(point.nines, point.value_ns as f64);
+            let known = points.iter().position(|point| point.at_least).unwrap_or(points.len());
+            canvas.line(&points[..known].iter().map(pixel).collect::<Vec<_>>(), style.colour(), 2);
+            let bound: Vec<_> = points[known.saturating_sub(1)..].iter().map(pixel).collect();
+            if known < points.len() {
+                canvas.dotted(&bound, style.colour());
+            }
+            // Shifted by series, so that markers of curves that run together stand side by side.
+            let offset = 0.5 * at as f64 / curves.len() as f64;
+            for step in 0..20 {
+                let wanted = offset + 0.5 * f64::from(step);
+                let next = points.iter().find(|point| point.nines >= wanted && point.nines < wanted + 0.1);
+                if let Some(point) = next {
+                    canvas.marker(pixel(point), style);
+                }
+            }
+        }
+        canvas.legend((90, bottom + 68), &names);
+    })
+}

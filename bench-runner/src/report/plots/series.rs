@@ -1,0 +1,200 @@
+//! One cell second by second, by intended time: latency above, throughput below, faults as shaded bands.
+
+use super::axis::{Axis, Panel, count_tick, time_tick};
+use super::canvas::{Anchor, BAND, Canvas, INK, LINE_PX, SOFT, Style, WARMUP, foot_px, picture, widest_px};
+use super::{Chart, Place, footer, slug};
+use crate::report::figures::duration;
+use crate::report::tables;
+use crate::report::view::{View, word};
+use crate::store::StoredCell;
+use bench_model::fault::{Action, FaultRecord};
+use bench_model::result::{CellResult, Outcome, Second};
+use bench_model::settings::Acks;
+use plotters::style::RGBColor;
+
+const SECOND_NS: f64 = 1e9;
+const WIDTH_PX: i32 = 960;
+const LATENCIES: [&str; 3] = ["p50", "p99", "maximum"];
+const COUNTS: [&str; 2] = ["records due", "acknowledged"];
+
+/// A stretch of the cell with a name.
+struct Band {
+    from_s: f64,
+    to_s: f64,
+    name: String,
+    colour: RGBColor,
+}
+
+/// The chart of a cell that was carried out.
+pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
+    let result = &cell.result;
+    let ran = matches!(result.outcome, Outcome::Finished | Outcome::NotInjected | Outcome::Inconclusive);
+    if !ran || result.seconds.len() < 2 {
+        return None;
+    }
+    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
+    let what = if acks0 { "end-to-end" } else { "publish" };
+    let state = match result.outcome {
+        Outcome::Finished => String::new(),
+        other => format!("{}: ", word(&other).to_uppercase()),
+    };
+    let title = format!("{state}{}, second by second", result.cell.id);
+    Some(Chart {
+        place: if result.cell.faults.is_empty() { Place::Folded } else { Place::Seconds },
+        file: format!("seconds-{}.svg", slug(&result.cell.id)),
+        svg: draw(view, &title, result, what),
+        title,
+        caption: format!(
+            "By intended second: what waits is charged to the second in which it was due; values that were cut off \
+             stand at their age. Shaded: faults, from the act to its undoing. {}.",
+            view.credit()
+        ),
+        table: tables::seconds(result),
+    })
+}
+
+fn latency_ns(result: &CellResult, second: &Second) -> Option<[f64; 3]> {
+    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
+    let figures = if acks0 { second.end_to_end_ns } else { second.publish_ns };
+    figures.map(|figures| figures.map(|ns| ns as f64))
+}
+
+/// From each act to its undoing, the warm-up first.
+fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
+    let mut bands = Vec::new();
+    let warmup_s = result.cell.settings.load.warmup_ns as f64 / SECOND_NS;
+    if warmup_s > 0.0 {
+        bands.push(Band { from_s: 0.0, to_s: warmup_s.min(end_s), name: "warm-up".into(), colour: WARMUP });
+    }
+    let done = |fault: &FaultRecord| fault.done_ns.map(|ns| ns as f64 / SECOND_NS);
+    for (at, fault) in result.faults.iter().enumerate() {
+        let (undo, act) = match fault.step.action {
+            Action::Stop => (Action::Continue, "stopped"),
+            Action::Kill => (Action::Start, "killed"),
+            Action::Continue | Action::Start => continue,
+        };
+        let Some(from_s) = done(fault) else { continue };
+        let undone = result.faults[at + 1..]
+            .iter()
+            .find(|later| later.step.action == undo && later.step.target == fault.step.target)
+            .and_then(done);
+        let until = undone
+            .map_or("to the end".into(), |to_s| format!("for {}", duration((to_s - from_s) * SECOND_NS)));
+        bands.push(Band {
+            from_s,
+            to_s: undone.unwrap_or(end_s).min(end_s).max(from_s),
+            name: format!("{} {act} {until}", word(&fault.step.target)),
+            colour: BAND,
+        });
+    }
+    bands
+}
+
+fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
+    let foot = footer(view);
+    let last_s = result.seconds.last().map_or(1.0, |second| f64::from(second.second) + 1.0);
+    let last_fault_s = result
+        .faults
+        .iter()
+        .filter_map(|fault| fault.done_ns)
+        .map(|ns| ns as f64 / SECOND_NS)
+        .fold(0.0, f64::max);
+    let end_s = last_s.max((last_fault_s + 0.5).ceil());
+    let bands = bands(result, end_s);
+    let top = 84 + LINE_PX * bands.len() as i32;
+    let time = |title: &str| {
+        let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
+        Axis::between(title, (0.0, end_s), ticks.map(|at| (f64::from(at), at.to_string())).collect())
+    };
+    let values = result.seconds.iter().filter_map(|second| latency_ns(result, second)).flatten();
+    let upper = Panel {
+        left: 90,
+        right: 760,
+        top,
+        bottom: top + 260,
+        x: time(""),
+        y: Some(Axis::log(&format!("{what} latency (log scale)"), values, time_tick)),
+    };
+    let most = result.seconds.iter().map(|second| second.records.max(second.acked)).max().unwrap_or(0);
+    let lower = Panel {
+        top: upper.bottom + 64,
+        bottom: upper.bottom + 204,
+        x: time("seconds since the first record was due"),
+        y: Some(Axis::linear("records per second", most as f64, count_tick)),
+        ..upper.clone()
+    };
+    let description = format!(
+        "Two panels over {} seconds: {what} latency as p50, p99 and maximum; records due and acknowledged. {} shaded stretches.",
+        result.seconds.len(),
+        bands.len()
+    );
+    picture((WIDTH_PX, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
+        for panel in [&upper, &lower] {
+            for band in &bands {
+                let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
+                canvas.area([(from, panel.top), (to.max(from + 2), panel.bottom)], band.colour);
+            }
+            panel.draw(canvas);
+            // Edges, because bands may overlap.
+            for x in bands.iter().flat_map(|band| [band.from_s, band.to_s]).map(|at| panel.x_px(at)) {
+                canvas.dotted(&[(x, panel.top), (x, panel.bottom)], SOFT);
+            }
+        }
+        name_bands(canvas, &upper, &bands);
+        lines(canvas, &upper, result, |second| latency_ns(result, second));
+        lines(canvas, &lower, result, |second| Some([second.records as f64, second.acked as f64]));
+        canvas.legend((upper.right + 25, upper.top + 10), &LATENCIES.map(str::to_owned));
+        canvas.legend((lower.right + 25, lower.top + 10), &COUNTS.map(str::to_owned));
+    })
+}
+
+/// Seconds between two ticks: at most twelve of them.
+fn tick_step(end_s: f64) -> u32 {
+    [1, 2, 5, 10, 20, 30, 60, 120, 300]
+        .into_iter()
+        .find(|step| end_s / f64::from(*step) <= 12.0)
+        .unwrap_or(600)
+}
+
+/// Each name in a row of its own above the panel, beside a line as long as its band.
+fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
+    for (row, band) in bands.iter().enumerate() {
+        let y = 50 + LINE_PX * row as i32;
+        let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
+        canvas.line(&[(from, y), (to.max(from + 2), y)], INK, 3);
+        if to + 8 + widest_px([band.name.as_str()]) < WIDTH_PX - 10 {
+            canvas.text((to + 8, y), &band.name, Anchor::Start, INK);
+        } else {
+            canvas.text((from - 8, y), &band.name, Anchor::End, INK);
+        }
+    }
+}
+
+/// One line for each figure; a second without values interrupts it.
+fn lines<const N: usize>(
+    canvas: &Canvas,
+    panel: &Panel,
+    result: &CellResult,
+    figures: impl Fn(&Second) -> Option<[f64; N]>,
+) {
+    // A marker for each second turns into a rope when there are many.
+    let every = result.seconds.len().div_ceil(25);
+    for figure in (0..N).rev() {
+        let style = Style(figure);
+        let mut stretch: Vec<(i32, i32)> = Vec::new();
+        let mut marks: Vec<(i32, i32)> = Vec::new();
+        for (at, second) in result.seconds.iter().enumerate() {
+            let Some(values) = figures(second) else {
+                canvas.line(&std::mem::take(&mut stretch), style.colour(), 2);
+                continue;
+            };
+            let point = panel.at(f64::from(second.second) + 0.5, values[figure]);
+            stretch.push(point);
+            if at % every == 0 {
+                marks.push(point);
+            }
+        }
+        canvas.line(&stretch, style.colour(), 2);
+        marks.into_iter().for_each(|point| canvas.marker(point, style));
+    }
+}

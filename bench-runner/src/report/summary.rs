@@ -1,0 +1,130 @@
+//! The outcome of a run as one versioned JSON document; every count with its denominator, every zero with its bound.
+
+use super::durability::{timeline, trials};
+use super::figures::zero_bound_per_million;
+use super::view::{View, word};
+use crate::store::{StoredCell, StoredRun};
+use bench_model::latency::Percentile;
+use bench_model::settings::Acks;
+use bench_model::verdict::Tally;
+use serde_json::{Map, Value, json};
+
+/// Major.minor of the document.
+const SUMMARY_VERSION: &str = "1.0";
+
+/// The whole document.
+pub fn summary(run: &StoredRun) -> Value {
+    let view = View::of(run);
+    let manifest = &run.manifest;
+    let durability: Vec<Value> = trials(&view)
+        .iter()
+        .map(|trial| {
+            json!({
+                "setting": trial.setting.name(),
+                "fault": trial.fault,
+                "untested": trial.is_untested(),
+                "control_fired": trial.control_fired,
+                "claimed": if trial.setting.acks == Acks::Zero { "sent" } else { "acked" },
+                "of": trial.claimed,
+                "lost": trial.lost,
+                "lost_bound_per_million_95": bound(trial.lost, trial.claimed),
+                "faults": trial.faults,
+                "faults_with_loss": trial.faults_with_loss,
+                "end_to_end_p99_ns": trial.p99.map(|(ns, _)| ns),
+                "end_to_end_p99_is_lower_bound": trial.p99.map(|(_, at_least)| at_least),
+                "end_to_end_p99_under_fault": trial.p99_under_fault,
+            })
+        })
+        .collect();
+    json!({
+        "schema": SUMMARY_VERSION,
+        "run": manifest.run,
+        "revision": manifest.revision,
+        "command": manifest.command,
+        "client": manifest.client,
+        "cluster": { "provider": manifest.cluster.provider, "version": manifest.cluster.version, "brokers": manifest.cluster.brokers },
+        "stamp": view.stamp(),
+        "interrupted": manifest.interrupted,
+        "caveats": manifest.caveats,
+        "skipped": manifest.skipped,
+        "durability": durability,
+        "cells": run.cells.iter().map(cell).collect::<Vec<_>>(),
+    })
+}
+
+fn bound(count: u64, of: u64) -> Option<f64> {
+    if count == 0 { zero_bound_per_million(of) } else { None }
+}
+
+fn tally(tally: &Tally) -> Value {
+    json!({
+        "count": tally.count,
+        "of": tally.of,
+        "weight": word(&tally.weight),
+        "bound_per_million_95": if tally.not_checked.is_none() { bound(tally.count, tally.of) } else { None },
+        "not_checked": tally.not_checked,
+    })
+}
+
+fn cell(cell: &StoredCell) -> Value {
+    let result = &cell.result;
+    let planned = &result.cell;
+    let latencies: Map<String, Value> = result
+        .latencies
+        .iter()
+        .map(|(series, summary)| {
+            let percentiles: Map<String, Value> = summary
+                .percentiles
+                .iter()
+                .map(|(name, percentile)| {
+                    let value = match percentile {
+                        Percentile::Exactly(ns) => json!({ "ns": ns, "is_lower_bound": false }),
+                        Percentile::AtLeast(ns) => json!({ "ns": ns, "is_lower_bound": true }),
+                        Percentile::TooFew => Value::Null,
+                    };
+                    (name.clone(), value)
+                })
+                .collect();
+            let value = json!({
+                "count": summary.count, "censored": summary.censored, "failed": summary.failed,
+                "min_ns": summary.min_ns, "max_ns": summary.max_ns, "max_cut_ns": summary.max_cut_ns,
+                "mean_ns": summary.mean_ns, "percentiles": percentiles,
+            });
+            // A report of acks=0 is a hand-over; under another name nobody compares it by accident.
+            let handed_over = planned.settings.producer.acks == Acks::Zero && series != "end_to_end";
+            (if handed_over { format!("handover_{series}") } else { series.clone() }, value)
+        })
+        .collect();
+    let verdict = result.verdict.as_ref().map(|verdict| {
+        let tallies: Map<String, Value> =
+            verdict.tallies.iter().map(|(kind, it)| (word(kind).replace(' ', "_"), tally(it))).collect();
+        json!({
+            "records": verdict.records, "attempts": verdict.attempts, "copies": verdict.copies,
+            "classes": verdict.classes, "tallies": tallies, "identities": verdict.identities,
+        })
+    });
+    json!({
+        "id": planned.id,
+        "profile": planned.profile,
+        "label": planned.label,
+        "repeat": planned.repeat,
+        "again": planned.again,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "promise": result.verdict.as_ref().map(|verdict| verdict.promise),
+        "expectation": result.expectation,
+        "expectation_detail": result.expectation_detail,
+        "caveats": result.caveats,
+        "settings": planned.effective().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "fault": timeline(&planned.faults),
+        "faults": result.faults,
+        "verdict": verdict,
+        "throughput_per_s": result.throughput_per_s,
+        "asked_per_s": result.asked_per_s,
+        "window_ns": result.window_ns,
+        "window_records": result.window_records,
+        "blocked_ns": result.blocked_ns,
+        "latencies": latencies,
+        "cost": result.cost,
+    })
+}

@@ -1,0 +1,160 @@
+//! One table, four renderings: terminal, Markdown, HTML, CSV. Knows text, not results.
+
+use super::html::escape;
+use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
+use comfy_table::{CellAlignment, ContentArrangement};
+use std::fmt::Write as _;
+
+/// Wider tables are not aligned in Markdown.
+const WIDEST_ALIGNED: usize = 240;
+
+/// A table of text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns; a name that begins with `>` is aligned to the right.
+    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
+        Table { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        let row: Vec<String> = cells.into_iter().map(Into::into).collect();
+        debug_assert_eq!(row.len(), self.columns.len(), "a row has as many cells as there are columns");
+        self.rows.push(row);
+    }
+
+    /// Without rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Leaves out the columns in which every row holds one of `idle`.
+    pub fn without_idle_columns(mut self, idle: &[&str]) -> Self {
+        let keep: Vec<bool> = (0..self.columns.len())
+            .map(|at| at == 0 || self.rows.iter().any(|row| !idle.contains(&row[at].as_str())))
+            .collect();
+        let pick = |row: Vec<String>| {
+            row.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(cell, _)| cell).collect()
+        };
+        self.rows = self.rows.into_iter().map(pick).collect();
+        self.columns = pick(self.columns);
+        self
+    }
+
+    fn heads(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.columns
+            .iter()
+            .map(|name| name.strip_prefix('>').map_or((name.as_str(), false), |name| (name, true)))
+    }
+
+    fn drawn(&self, preset: comfy_table::TableStyle, cell: impl Fn(&str) -> String) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(preset).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(self.heads().map(|(name, _)| cell(name)));
+        for row in &self.rows {
+            table.add_row(row.iter().map(|text| cell(text)));
+        }
+        for (at, (_, right)) in self.heads().enumerate() {
+            if let (true, Some(column)) = (right, table.column_mut(at)) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n")
+    }
+
+    /// Aligned, for a terminal, with a rule under the names.
+    pub fn terminal(&self) -> String {
+        let drawn = self.drawn(NOTHING, str::to_owned);
+        let width = drawn.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        match drawn.split_once('\n') {
+            Some((names, rows)) => format!("{names}\n{}\n{rows}\n", "─".repeat(width)),
+            None => drawn + "\n",
+        }
+    }
+
+    /// For Markdown: aligned, unless one long value would pad every line.
+    pub fn markdown(&self) -> String {
+        let safe = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+        let rule_of = |right: bool| if right { "--:" } else { "---" };
+        let drawn = self.drawn(ASCII_MARKDOWN, safe);
+        if drawn.lines().next().is_some_and(|line| line.chars().count() > WIDEST_ALIGNED) {
+            let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+            let mut lines = vec![
+                line(self.heads().map(|(name, _)| safe(name)).collect()),
+                line(self.heads().map(|(_, right)| rule_of(right).to_owned()).collect()),
+            ];
+            lines.extend(self.rows.iter().map(|row| line(row.iter().map(|cell| safe(cell)).collect())));
+            return lines.join("\n");
+        }
+        let mut lines: Vec<String> = drawn.lines().map(str::to_owned).collect();
+        if let Some(rule) = lines.get_mut(1) {
+            let mut parts: Vec<String> = rule.split('|').map(str::to_owned).collect();
+            for (part, (_, right)) in parts.iter_mut().skip(1).zip(self.heads()) {
+                if right && part.pop().is_some() {
+                    part.push(':');
+                }
+            }
+            *rule = parts.join("|");
+        }
+        lines.join("\n")
+    }
+
+    /// An HTML table.
+    pub fn html(&self) -> String {
+        let class = |right: bool| if right { " class=\"n\"" } else { "" };
+        let mut text = String::from("<div class=\"wide\"><table>\n<thead><tr>");
+        for (name, right) in self.heads() {
+            let _ = write!(text, "<th scope=\"col\"{}>{}</th>", class(right), escape(name));
+        }
+        text.push_str("</tr></thead>\n<tbody>\n");
+        for row in &self.rows {
+            text.push_str("<tr>");
+            for (cell, (_, right)) in row.iter().zip(self.heads()) {
+                let _ = write!(text, "<td{}>{}</td>", class(right), escape(cell));
+            }
+            text.push_str("</tr>\n");
+        }
+        text.push_str("</tbody></table></div>\n");
+        text
+    }
+
+    /// Comma-separated values with a header line.
+    pub fn csv(&self) -> String {
+        let field = |text: &str| {
+            if text.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.to_owned()
+            }
+        };
+        let mut text = self.heads().map(|(name, _)| field(name)).collect::<Vec<_>>().join(",");
+        text.push('\n');
+        for row in &self.rows {
+            text.push_str(&row.iter().map(|cell| field(cell)).collect::<Vec<_>>().join(","));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn every_rendering_keeps_hostile_text_inside_its_cell() {
+        let mut table = Table::new(["cell", ">count"]);
+        table.row(["a|b, \"c\" <d>", "1"]);
+        assert_eq!(table.csv(), "cell,count\n\"a|b, \"\"c\"\" <d>\",1\n");
+        assert!(table.markdown().contains("a\\|b"));
+        assert!(table.markdown().lines().nth(1).is_some_and(|rule| rule.ends_with(":|")));
+        assert!(table.html().contains("<td class=\"n\">1</td>"));
+        assert!(table.html().contains("&lt;d&gt;"));
+    }
+}
