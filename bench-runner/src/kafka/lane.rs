@@ -65,6 +65,19 @@ pub struct Lane {
     settings: BTreeMap<String, String>,
 }
 
+/// Lets the allocator keep what the client frees: it copies every record into memory of its own and frees it after the
+/// report, and giving that back to the kernel costs a sixth of the producer's CPU. For a process that does nothing else.
+pub fn keep_freed_memory() {
+    const KEEP_BYTES: libc::c_int = 512 << 20;
+    const STEP_BYTES: libc::c_int = 16 << 20;
+    // SAFETY: sets numbers of the C allocator; a value that it refuses changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP_BYTES);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, STEP_BYTES);
+        libc::mallopt(libc::M_TOP_PAD, STEP_BYTES);
+    }
+}
+
 impl Lane {
     /// Connects with these properties and waits for the topic's metadata.
     pub fn open(

@@ -6,7 +6,7 @@ use super::flight::{Flight, Latencies};
 use super::notices::Notices;
 use super::{WorkerError, emit, write_file};
 use crate::clock;
-use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken};
+use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken, keep_freed_memory};
 use crate::kafka::{client_version, properties};
 use bench_model::ids::{Attempt, PartitionId};
 use bench_model::latency::{Series, Set};
@@ -28,6 +28,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 
 /// Plays the role; ends when everything due is sent and answered, or the drain is over.
 pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) -> Result<(), WorkerError> {
+    keep_freed_memory();
     let path = std::path::Path::new(&spec.directory).join("ledger.bin");
     let file_error = |error| WorkerError::File(path.display().to_string(), error);
     let mut mapping = map_ledger(&path, spec, role).map_err(file_error)?;
