@@ -128,12 +128,22 @@ pub async fn carry_out(
     if let Some(Trouble { outcome, reason }) = trouble {
         result.outcome = outcome;
         result.reason = Some(reason);
-        if let Err(error) = stage.cluster.collect_logs(&directory.join("logs")) {
-            result.errors.push(format!("could not copy the brokers' logs: {error}"));
-        }
     }
+    keep_or_tidy(stage.cluster, &mut result, directory);
     result.stages_ns = stages.spent_ns;
     result
+}
+
+/// The workers' own files have been merged into the cell's; a cell that failed keeps them, and the brokers' logs.
+fn keep_or_tidy(cluster: &Cluster, result: &mut CellResult, directory: &Path) {
+    let done = if result.outcome == Outcome::Finished {
+        std::fs::remove_dir_all(directory.join("workers"))
+    } else {
+        cluster.collect_logs(&directory.join("logs"))
+    };
+    if let Err(error) = done {
+        result.errors.push(format!("tidying the cell's directory: {error}"));
+    }
 }
 
 /// A cell that ended early must not leave a broken cluster to the next one.

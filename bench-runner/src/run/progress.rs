@@ -2,14 +2,10 @@
 
 use bench_model::plan::{Cell, Plan};
 use bench_model::result::{CellResult, Outcome};
-use bench_model::settings::Load;
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
-
-/// What a cell costs beyond warm-up and window, for the estimate of what is left.
-const OVERHEAD_S: u64 = 3;
 
 /// The progress of a run.
 pub struct Bar {
@@ -19,14 +15,10 @@ pub struct Bar {
     seconds: Vec<u64>,
 }
 
-fn expected_s(load: &Load) -> u64 {
-    load.seconds() as u64 + OVERHEAD_S
-}
-
 impl Bar {
     /// Bars for a plan (nothing is drawn yet).
     pub fn new(plan: &Plan) -> Self {
-        let seconds: Vec<u64> = plan.cells.iter().map(|cell| expected_s(&cell.settings.load)).collect();
+        let seconds: Vec<u64> = plan.cells.iter().map(|cell| cell.duration_ns() / 1_000_000_000).collect();
         let bars = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
             let style = |template: &str| {
