@@ -278,3 +278,6 @@ fn checksums(directory: &Path) -> Result<BTreeMap<String, String>, StoreError> {
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(io_error("sync", path))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,11 +15,11 @@ fn blocks(list: &[Block], text: &mut String) {
     for block in list {
         let _ = match block {
             Block::Heading(level, words) => writeln!(text, "{} {words}\n", "#".repeat(usize::from(*level))),
-            Block::Text(words) => writeln!(text, "{words}\n"),
+            Block::Text(words) => writeln!(text, "{}\n", plain(words)),
             Block::Stamp(words) => writeln!(text, "> **{words}**\n"),
             Block::Code(words) => writeln!(text, "```\n{}\n```\n", words.trim_end()),
             Block::List(items) => {
-                let items: String = items.iter().map(|item| format!("- {item}\n")).collect();
+                let items: String = items.iter().map(|item| format!("- {}\n", plain(item))).collect();
                 writeln!(text, "{items}")
             }
             Block::Table(table) => writeln!(text, "{}\n", table.markdown()),
@@ -33,4 +33,9 @@ fn blocks(list: &[Block], text: &mut String) {
             }
         };
     }
+}
+
+/// Text that must not be taken for a tag.
+fn plain(words: &str) -> String {
+    words.replace('<', "\\<")
 }

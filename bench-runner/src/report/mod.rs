@@ -2,6 +2,8 @@
 
 mod durability;
 mod figures;
+#[cfg(test)]
+mod fixture;
 mod html;
 mod markdown;
 mod page;
@@ -9,6 +11,8 @@ mod plots;
 mod summary;
 mod table;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use summary::summary;

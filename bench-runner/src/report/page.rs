@@ -101,7 +101,9 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
 
 fn figure(mut chart: Chart, blocks: &mut Vec<Block>) {
     let table = std::mem::take(&mut chart.table);
-    blocks.push(Block::Heading(3, chart.title.clone()));
+    if chart.title != chart.place.heading() {
+        blocks.push(Block::Heading(3, chart.title.clone()));
+    }
     blocks.push(Block::Chart(chart));
     blocks.push(Block::Table(table));
 }

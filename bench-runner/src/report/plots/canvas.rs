@@ -193,12 +193,18 @@ impl Canvas<'_> {
         self.line(&[side(1), (x, y), side(-1)], colour, 2);
     }
 
-    /// A legend of markers, one name a line.
-    pub fn legend(&self, (x, y): (i32, i32), names: &[String]) {
-        for (at, name) in names.iter().enumerate() {
+    /// A legend of markers, one name a line, in the order of the styles.
+    pub fn legend(&self, at: (i32, i32), names: &[String]) {
+        let styles: Vec<Style> = (0..names.len()).map(Style).collect();
+        self.legend_of(at, &styles, names);
+    }
+
+    /// A legend of these markers, one name a line.
+    pub fn legend_of(&self, (x, y): (i32, i32), styles: &[Style], names: &[String]) {
+        for (at, (style, name)) in styles.iter().zip(names).enumerate() {
             let row = y + LINE_PX * at as i32;
-            self.line(&[(x, row), (x + 28, row)], Style(at).colour(), 2);
-            self.marker((x + 14, row), Style(at));
+            self.line(&[(x, row), (x + 28, row)], style.colour(), 2);
+            self.marker((x + 14, row), *style);
             self.text((x + 38, row), name, Anchor::Start, INK);
         }
     }

@@ -15,7 +15,10 @@ use plotters::style::RGBColor;
 const SECOND_NS: f64 = 1e9;
 const WIDTH_PX: i32 = 960;
 const LATENCIES: [&str; 3] = ["p50", "p99", "maximum"];
-const COUNTS: [&str; 2] = ["records due", "acknowledged"];
+const COUNTS: [&str; 2] = ["acknowledged", "records due"];
+/// A cross over a square: both are seen where they are equal.
+const COUNT_STYLES: [Style; 2] = [Style(6), Style(4)];
+const LATENCY_STYLES: [Style; 3] = [Style(0), Style(1), Style(2)];
 
 /// A stretch of the cell with a name.
 struct Band {
@@ -141,10 +144,12 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
             }
         }
         name_bands(canvas, &upper, &bands);
-        lines(canvas, &upper, result, |second| latency_ns(result, second));
-        lines(canvas, &lower, result, |second| Some([second.records as f64, second.acked as f64]));
-        canvas.legend((upper.right + 25, upper.top + 10), &LATENCIES.map(str::to_owned));
-        canvas.legend((lower.right + 25, lower.top + 10), &COUNTS.map(str::to_owned));
+        lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
+        lines(canvas, &lower, result, COUNT_STYLES, |second| {
+            Some([second.acked as f64, second.records as f64])
+        });
+        canvas.legend_of((upper.right + 25, upper.top + 10), &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
+        canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &COUNTS.map(str::to_owned));
     })
 }
 
@@ -175,12 +180,13 @@ fn lines<const N: usize>(
     canvas: &Canvas,
     panel: &Panel,
     result: &CellResult,
+    styles: [Style; N],
     figures: impl Fn(&Second) -> Option<[f64; N]>,
 ) {
     // A marker for each second turns into a rope when there are many.
     let every = result.seconds.len().div_ceil(25);
     for figure in (0..N).rev() {
-        let style = Style(figure);
+        let style = styles[figure];
         let mut stretch: Vec<(i32, i32)> = Vec::new();
         let mut marks: Vec<(i32, i32)> = Vec::new();
         for (at, second) in result.seconds.iter().enumerate() {

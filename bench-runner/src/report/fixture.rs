@@ -1,0 +1,339 @@
+//! A made-up run on disk with everything a report must tell apart: repeats, an A/A copy, censored values, zeros,
+//! losses, a generator-bound cell, a void one, a fault that was not injected.
+
+use crate::store::{RunDir, StoredRun, load};
+use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
+use bench_model::ids::BrokerId;
+use bench_model::latency::{Series, Set};
+use bench_model::plan::{Cell, Skipped};
+use bench_model::result::*;
+use bench_model::settings::*;
+use bench_model::verdict::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const SECOND_NS: u64 = 1_000_000_000;
+pub const RUN: &str = "20261123-193000-quickstart-l1-00ff";
+
+/// What is special about a cell.
+#[derive(Clone, Copy)]
+pub struct Made {
+    pub profile: &'static str,
+    pub label: &'static str,
+    pub acks: Acks,
+    pub retries: u32,
+    pub idempotence: bool,
+    pub repeat: u16,
+    pub again: bool,
+    pub median_ns: u64,
+    pub lost: u64,
+    pub outcome: Outcome,
+    pub caveat: Option<&'static str>,
+}
+
+const PLAIN: Made = Made {
+    profile: "quickstart",
+    label: "acks=all",
+    acks: Acks::All,
+    retries: i32::MAX as u32,
+    idempotence: false,
+    repeat: 0,
+    again: false,
+    median_ns: 4_000_000,
+    lost: 0,
+    outcome: Outcome::Finished,
+    caveat: None,
+};
+
+pub const CELLS: [Made; 12] = [
+    Made { label: "acks=1", acks: Acks::One, median_ns: 3_000_000, ..PLAIN },
+    PLAIN,
+    Made { label: "acks=0", acks: Acks::Zero, median_ns: 2_500_000, ..PLAIN },
+    Made { label: "acks=all, idempotence=true", idempotence: true, caveat: Some("client-spinning"), ..PLAIN },
+    Made {
+        label: "acks=all, retries=0",
+        retries: 0,
+        caveat: Some("generator-bound"),
+        median_ns: 9_000_000,
+        ..PLAIN
+    },
+    Made { label: "acks=1, retries=0", acks: Acks::One, retries: 0, outcome: Outcome::Void, ..PLAIN },
+    Made { label: "acks=1", acks: Acks::One, repeat: 1, median_ns: 3_200_000, ..PLAIN },
+    Made { label: "acks=1", acks: Acks::One, again: true, median_ns: 3_300_000, ..PLAIN },
+    Made { profile: "l1", label: "acks=1", acks: Acks::One, lost: 1_000, ..PLAIN },
+    Made { profile: "l1", label: "acks=all", median_ns: 40_000_000, ..PLAIN },
+    Made {
+        profile: "l1",
+        label: "acks=all, idempotence=true",
+        idempotence: true,
+        outcome: Outcome::NotInjected,
+        ..PLAIN
+    },
+    Made {
+        profile: "l1",
+        label: "acks=all, retries=0",
+        retries: 0,
+        outcome: Outcome::CouldNotStart,
+        ..PLAIN
+    },
+];
+
+fn timeline(made: &Made) -> Vec<FaultStep> {
+    if made.profile != "l1" {
+        return Vec::new();
+    }
+    let step = |when, action, target| FaultStep { when, action, target };
+    vec![
+        step(When::At(4_200_000_000), Action::Stop, Target::Followers),
+        step(When::At(6_000_000_000), Action::Kill, Target::Leader),
+        step(When::At(6_000_000_000), Action::Continue, Target::Followers),
+        step(When::NewLeader, Action::Start, Target::Leader),
+    ]
+}
+
+fn planned(made: &Made) -> Cell {
+    let kind = if made.again { "a" } else { "r" };
+    let slug = made.label.replace([',', '='], "-").replace(' ', "");
+    let producer = ProducerSettings {
+        acks: made.acks,
+        retries: made.retries,
+        idempotence: made.idempotence,
+        linger_ns: 5_000_000,
+        batch_bytes: 1_000_000,
+        compression: "none".into(),
+        max_in_flight: 5,
+        queue_records: 100_000,
+        queue_bytes: 1 << 30,
+        request_timeout_ns: 30 * SECOND_NS,
+        delivery_timeout_ns: 120 * SECOND_NS,
+        extra: BTreeMap::new(),
+    };
+    let topic = TopicSettings {
+        partitions: 3,
+        replication_factor: 3,
+        min_insync_replicas: 2,
+        extra: BTreeMap::new(),
+    };
+    let load = Load {
+        arrival: Arrival::Constant { per_second: 1_000 },
+        record_bytes: 1_024,
+        warmup_ns: 2 * SECOND_NS,
+        length: Length::Time(8 * SECOND_NS),
+        producers: 1,
+        compressible_percent: 0,
+        drain_ns: 30 * SECOND_NS,
+    };
+    let expect = (made.profile == "l1").then(|| ("log_loss".to_owned(), made.lost)).into_iter().collect();
+    Cell {
+        id: format!("{}.{slug}.{kind}{}", made.profile, made.repeat),
+        profile: made.profile.into(),
+        label: made.label.into(),
+        axes: BTreeMap::new(),
+        repeat: made.repeat,
+        again: made.again,
+        seed: 1,
+        settings: CellSettings { producer, topic, load },
+        faults: timeline(made),
+        expect,
+    }
+}
+
+/// Ten seconds of a thousand records: a body around the median, a tail of one in fifty, and what never arrived.
+fn latencies(made: &Made) -> Set {
+    let (mut publish, mut end_to_end) = (Series::new(10), Series::new(10));
+    for k in 0..10_000_u64 {
+        let second = (k / 1_000) as usize;
+        let tail = if k % 50 == 7 { 8 + k % 11 } else { 1 };
+        let value_ns = made.median_ns * (80 + k * 7_919 % 41) / 100 * tail;
+        publish.record(second, value_ns);
+        if made.lost > 0 && second == 5 {
+            end_to_end.censor(second, 9 * SECOND_NS);
+        } else {
+            end_to_end.record(second, value_ns + 300_000);
+        }
+    }
+    let mut set = Set::default();
+    set.insert("publish", publish);
+    set.insert("end_to_end", end_to_end);
+    set
+}
+
+fn verdict(made: &Made) -> Verdict {
+    let records = 10_000;
+    let class = if made.acks == Acks::Zero { Class::Sent } else { Class::Acked };
+    let count = ClassCount { records, present: records - made.lost, absent: made.lost };
+    let tally = |kind, count, of| {
+        let weight = if count > 0 { Weight::Allowed } else { Weight::Reported };
+        (kind, Tally { count, of, weight, offenders: Vec::new(), not_checked: None })
+    };
+    let (acked, sent) = if class == Class::Sent { (0, records) } else { (records, 0) };
+    let holds = made.outcome != Outcome::Void;
+    Verdict {
+        records,
+        attempts: records,
+        copies: records - made.lost,
+        classes: [(class, count)].into(),
+        contingency: vec![Contingency {
+            class,
+            copies_0: made.lost,
+            copies_1: records - made.lost,
+            copies_2: 0,
+        }],
+        tallies: [
+            tally(TallyKind::LogLoss, made.lost, acked),
+            tally(TallyKind::Acks0Drop, 0, sent),
+            tally(TallyKind::UnknownPresent, 0, 0),
+            tally(TallyKind::UnknownAbsent, 0, 0),
+            tally(TallyKind::DuplicateSameAttempt, if made.profile == "l1" { 2 } else { 0 }, records),
+            tally(TallyKind::DuplicateCrossAttempt, 0, records),
+            tally(TallyKind::Reorder, 0, records),
+            tally(TallyKind::Phantom, 0, 0),
+        ]
+        .into(),
+        identities: vec![Identity { name: "I2".into(), holds, detail: "9,999 = 10,000".into() }],
+        inconclusive: None,
+        undrained: None,
+        promise: if made.lost > 0 { Promise::Allowed } else { Promise::Kept },
+    }
+}
+
+fn result(made: &Made, set: &Set) -> CellResult {
+    let cell = planned(made);
+    let ran = made.outcome != Outcome::CouldNotStart;
+    let proven = made.outcome != Outcome::NotInjected;
+    let done =
+        |at: usize| Some([4_201_000_000, 6_002_000_000, 6_003_000_000, 8_900_000_000][at]).filter(|_| proven);
+    let faults = cell.faults.iter().enumerate().map(|(at, step)| FaultRecord {
+        step: *step,
+        brokers: vec![BrokerId(1 + i32::from(step.target == Target::Followers))],
+        done_ns: done(at),
+        proof: if proven { vec!["process state as wanted".into()] } else { Vec::new() },
+    });
+    let series = |name: &str| set.get(name).filter(|_| ran);
+    let seconds = (0..10).filter(|_| ran).map(|second| Second {
+        second,
+        records: 1_000,
+        acked: 1_000,
+        publish_ns: series("publish").and_then(|series| series.second_ns(second as usize)),
+        end_to_end_ns: series("end_to_end").and_then(|series| series.second_ns(second as usize)),
+    });
+    let caveat = made.caveat.map(|kind| Caveat {
+        kind: kind.into(),
+        what: "seen in this cell".into(),
+        advice: "see docs/bias.md".into(),
+    });
+    let expects = !cell.expect.is_empty();
+    CellResult {
+        schema: SCHEMA_VERSION.into(),
+        run: RUN.into(),
+        outcome: made.outcome,
+        reason: (made.outcome != Outcome::Finished).then(|| "as made up".into()),
+        expectation: match (expects, made.outcome) {
+            (false, _) => Expectation::None,
+            (true, Outcome::Finished) => Expectation::Met,
+            (true, _) => Expectation::Unmet,
+        },
+        expectation_detail: cell
+            .expect
+            .iter()
+            .map(|(name, count)| format!("{name}: expected {count}"))
+            .collect(),
+        verdict: ran.then(|| verdict(made)),
+        faults: faults.filter(|_| ran).collect(),
+        latencies: ["publish", "end_to_end"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), series(name)?.summary(2..11)?)))
+            .collect(),
+        throughput_per_s: if ran { 998.5 } else { 0.0 },
+        asked_per_s: Some(1_000.0),
+        window_ns: 8 * SECOND_NS,
+        window_records: 8_000,
+        blocked_ns: 0,
+        cost: Cost {
+            client_cpu_ns_per_record: Some(2_340.0),
+            broker_cpu_ns_per_record: Some(61_000.0),
+            disk_bytes_per_record: Some(3_212.0),
+            network_bytes_per_record: None,
+        },
+        seconds: seconds.collect(),
+        caveats: caveat.into_iter().collect(),
+        client_settings: [(
+            "producer".to_owned(),
+            [("acks".to_owned(), made.acks.as_str().to_owned())].into(),
+        )]
+        .into(),
+        topic_settings: [("min.insync.replicas".to_owned(), "2".to_owned())].into(),
+        errors: Vec::new(),
+        stages_ns: BTreeMap::new(),
+        evidence: BTreeMap::new(),
+        cell,
+    }
+}
+
+fn manifest(provider: &str) -> Manifest {
+    Manifest {
+        schema: SCHEMA_VERSION.into(),
+        run: RUN.into(),
+        started: "2026-11-23T19:30:00Z".into(),
+        ended: "2026-11-23T19:34:00Z".into(),
+        command: ["bench-runner", "run", "profiles/quickstart.toml", "--set", "load.rate=1k/s (why)"]
+            .map(str::to_owned)
+            .to_vec(),
+        revision: "0.1.0 (0123abc)".into(),
+        client: "librdkafka 2.12.1".into(),
+        profiles: vec![ProfileSource {
+            name: "quickstart".into(),
+            why: "What <durability> costs & buys.".into(),
+            text: "name = \"quickstart\"\n".into(),
+            overrides: vec!["load.rate=1k/s".into()],
+        }],
+        plan: CELLS.iter().map(planned).collect(),
+        skipped: vec![Skipped {
+            profile: "quickstart".into(),
+            label: "acks=1, idempotence=true".into(),
+            reason: "idempotence needs acks=all".into(),
+        }],
+        cluster: ClusterFacts {
+            provider: provider.into(),
+            version: if provider == "mock" {
+                "mock: not Kafka; no durability claim".into()
+            } else {
+                "Apache Kafka 4.3.1".into()
+            },
+            brokers: 3,
+            start_s: Some(9.4),
+            warm: Some(Warm {
+                cpu_ns_per_record: vec![90e3, 61e3, 60e3, 62e3],
+                idle: vec![0.2, 0.4, 0.4, 0.4],
+                stable: true,
+                took_s: 8.0,
+            }),
+            ..ClusterFacts::default()
+        },
+        host: HostFacts {
+            os: "Linux 6.1".into(),
+            cpu: "made up".into(),
+            cores: 2,
+            memory_bytes: 8 << 30,
+            disk: "ext4".into(),
+        },
+        caveats: Vec::new(),
+        interrupted: false,
+    }
+}
+
+/// Writes the run below `results` and loads it.
+pub fn stored(results: &Path, provider: &str) -> StoredRun {
+    let run = RunDir::create(results, RUN).expect("a new directory");
+    run.write_manifest(&manifest(provider)).expect("room for a manifest");
+    for made in &CELLS {
+        let set = latencies(made);
+        let mut result = result(made, &set);
+        let aside = run.cell_aside(&result.cell.id).expect("a new directory");
+        if result.verdict.is_some() {
+            std::fs::write(aside.path().join("latency.hlog"), set.to_text()).expect("room for histograms");
+        }
+        aside.commit(&mut result).expect("a cell is stored");
+    }
+    load(run.path()).expect("what was stored is loaded")
+}
