@@ -2,5 +2,5 @@
 
 #[test]
 fn check_and_plan_answer_as_written() {
-    trycmd::TestCases::new().case("tests/profile_verbs/*.trycmd");
+    trycmd::TestCases::new().case("tests/cli_profiles/*.trycmd");
 }
