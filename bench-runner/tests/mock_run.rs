@@ -70,11 +70,25 @@ fn a_smoke_run_leaves_whole_results_and_says_that_it_is_a_mock() {
     for id in ["smoke.acks-1.r0", "smoke.acks-all.r0"] {
         let result = cell(results.path(), id);
         assert_eq!(result["outcome"], "finished");
-        assert_eq!(result["verdict"]["classes"]["acked"]["records"], 1000);
+        assert_eq!(result["verdict"]["classes"]["acked"]["records"], 4000);
+        assert_eq!(result["latencies"]["publish"]["count"], 3000, "the three seconds after the warm-up");
         for file in ["ledger.jsonl", "reading.jsonl", "latency.hlog"] {
             assert!(run.join("cells").join(id).join(file).exists(), "{file}");
         }
     }
+}
+
+#[test]
+fn a_cell_without_latencies_says_so() {
+    let results = tempfile::tempdir().expect("a directory");
+    let load = "load={ rate = \"1k/s\", warmup = \"200 ms\", records = 100, drain = \"10 s\" }";
+    let output =
+        run(results.path(), &["--set", load, "--only", "*acks-1*"]).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(0));
+    let result = cell(results.path(), "smoke.acks-1.r0");
+    assert_eq!(result["latencies"].as_object().map(|series| series.len()), Some(0));
+    let caveats = result["caveats"].to_string();
+    assert!(caveats.contains("few-samples") && caveats.contains("no latencies"), "{caveats}");
 }
 
 #[test]

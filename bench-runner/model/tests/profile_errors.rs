@@ -95,6 +95,23 @@ fn what_excludes_each_other_is_named() {
 }
 
 #[test]
+fn a_window_without_a_whole_second_is_refused() {
+    let window =
+        |warmup: &str, duration: &str| [format!("load.warmup={warmup}"), format!("load.duration={duration}")];
+    for (warmup, duration) in [("200ms", "800ms"), ("200ms", "1799ms"), ("0s", "999ms"), ("3s", "1ms")] {
+        let [first, second] = window(warmup, duration);
+        let answer = told(VALID, &[&first, &second]);
+        assert!(answer[0].starts_with("duration: no whole second lies between"), "{answer:?}");
+    }
+    for (warmup, duration) in [("0s", "1s"), ("200ms", "1800ms"), ("3s", "1s")] {
+        let [first, second] = window(warmup, duration);
+        valid(VALID, &[&first, &second]);
+    }
+    let answer = told(VALID, &["load.warmup=100ms", "load.duration=900ms"]);
+    assert!(answer[0].ends_with("write warmup = \"1 s\" and duration = \"1 s\" or more"), "{answer:?}");
+}
+
+#[test]
 fn cells_excludes_and_expectations_that_hit_nothing_are_slips() {
     let twice = told(&format!("{VALID}[matrix]\nacks = [0, 1]\n[[include]]\nacks = 1\n"), &[]);
     assert!(twice[0].starts_with("this cell is there already"), "{twice:?}");

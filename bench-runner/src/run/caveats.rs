@@ -94,14 +94,14 @@ fn spinning(cell: &Cell, observed: &Observed) -> Option<Caveat> {
 }
 
 fn few_samples(cell: &Cell, result: &CellResult) -> Option<Caveat> {
-    let summary = result.latencies.get("publish")?;
-    (cell.faults.is_empty() && summary.percentiles.get("99") == Some(&Percentile::TooFew)).then(|| {
-        caveat(
-            "few-samples",
-            format!("{} records in the window are too few for a p99", summary.count),
-            "measure longer or at a higher rate",
-        )
-    })
+    let what = match result.latencies.get("publish") {
+        None => "no whole second of the window holds a record: there are no latencies".to_owned(),
+        Some(summary) if summary.percentiles.get("99") == Some(&Percentile::TooFew) => {
+            format!("{} records in the window are too few for a p99", summary.count)
+        }
+        Some(_) => return None,
+    };
+    cell.faults.is_empty().then(|| caveat("few-samples", what, "measure longer or at a higher rate"))
 }
 
 fn drift(cell: &Cell, result: &CellResult) -> Option<Caveat> {

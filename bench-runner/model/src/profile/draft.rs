@@ -4,6 +4,7 @@ use super::axes::Axis;
 use super::problems::Problems;
 use super::section::{Section, Wrong};
 use super::tree::{Node, Value};
+use super::units;
 use super::values::{self, MOST_RETRIES};
 use crate::settings::{
     Acks, Arrival, Burst, CellSettings, ClusterAsk, Length, Load, ProducerSettings, TopicSettings,
@@ -247,6 +248,7 @@ pub(super) fn load(section: Option<Section<'_>>, problems: &Problems) -> (Load, 
             (None, Some(time_ns)) => Length::Time(time_ns),
             (None, None) => load.length,
         };
+        windowless(&mut section, &load, problems);
         if let (true, Some(entry)) = (section.entry("duration").is_some(), section.entry("records")) {
             let message = "records and duration exclude each other";
             problems.add(&entry.key_place, message, "remove one: either ends the measured window");
@@ -258,6 +260,22 @@ pub(super) fn load(section: Option<Section<'_>>, problems: &Problems) -> (Load, 
     };
     section.finish();
     (load, poisson == Some(true), pace)
+}
+
+/// Notes a window without a whole second: percentiles are of seconds, and one that begins in the warm-up is left out.
+fn windowless(section: &mut Section<'_>, load: &Load, problems: &Problems) {
+    let Length::Time(time_ns) = load.length else { return };
+    let first_ns = load.warmup_ns.next_multiple_of(SECOND);
+    let Some(entry) = section.entry("duration") else { return };
+    if first_ns + SECOND > load.warmup_ns + time_ns {
+        let [from, to] = [load.warmup_ns, load.warmup_ns + time_ns].map(units::duration_text);
+        let message = format!("duration: no whole second lies between {from} and {to}");
+        let [warmup, least] = [first_ns, SECOND].map(units::duration_text);
+        let help = format!(
+            "percentiles are of whole seconds: write warmup = \"{warmup}\" and duration = \"{least}\" or more"
+        );
+        problems.add(&entry.node.place, message, help);
+    }
 }
 
 /// What `[load]` says about when records are due.
