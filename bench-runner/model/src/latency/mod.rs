@@ -42,12 +42,18 @@ impl Tallied {
 
     #[inline]
     fn record(&mut self, value_ns: u64) {
-        self.counts.saturating_record(value_ns.min(HIGHEST_NS));
-        self.count += 1;
-        self.sum_ns += u128::from(value_ns);
+        self.record_many(value_ns, 1);
+    }
+
+    #[inline]
+    fn record_many(&mut self, value_ns: u64, count: u64) {
+        // A second holds fewer values than a 32-bit counter; more would saturate it, and contradict the exact count.
+        self.counts.saturating_record_n(value_ns.min(HIGHEST_NS), u32::try_from(count).unwrap_or(u32::MAX));
+        self.count += count;
+        self.sum_ns += u128::from(value_ns) * u128::from(count);
         self.min_ns = self.min_ns.min(value_ns);
         self.max_ns = self.max_ns.max(value_ns);
-        self.overflow += u64::from(value_ns > HIGHEST_NS);
+        self.overflow += if value_ns > HIGHEST_NS { count } else { 0 };
     }
 
     pub(crate) fn merge(&mut self, other: &Tallied) {
@@ -121,9 +127,7 @@ impl Series {
 
     /// A value that was cut off at this age: unfinished, expired, or of unknown fate.
     pub fn censor(&mut self, second: usize, cut_ns: u64) {
-        let last = self.bins.len() - 1;
-        let censored = &mut self.bins[second.min(last)].censored;
-        censored.get_or_insert_with(|| Box::new(Tallied::new())).record(cut_ns);
+        self.censor_many(second, cut_ns, 1);
     }
 
     /// A definite failure at this age: it never ends, hence counts as infinite.
@@ -135,9 +139,12 @@ impl Series {
 
     /// The same for many values of one age (records of a second that never arrived).
     pub fn censor_many(&mut self, second: usize, cut_ns: u64, count: u64) {
-        for _ in 0..count {
-            self.censor(second, cut_ns);
+        if count == 0 {
+            return;
         }
+        let last = self.bins.len() - 1;
+        let censored = &mut self.bins[second.min(last)].censored;
+        censored.get_or_insert_with(|| Box::new(Tallied::new())).record_many(cut_ns, count);
     }
 
     /// Values of one second: ended, cut off and failed.
