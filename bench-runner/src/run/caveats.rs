@@ -81,16 +81,16 @@ fn spinning(cell: &Cell, observed: &Observed) -> Option<Caveat> {
     if !cell.settings.producer.idempotence {
         return None;
     }
-    let wakeups = observed.producers.iter().filter_map(|done| done.wakeups_per_request).fold(0.0, f64::max);
-    (wakeups > WAKEUPS).then(|| {
-        caveat(
-            "client-spinning",
-            format!(
-                "the client woke {wakeups:.0} times for each request (librdkafka's idempotent busy wait)"
-            ),
-            "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md",
-        )
-    })
+    let wakeups: Option<Vec<f64>> = observed.producers.iter().map(|done| done.wakeups_per_request).collect();
+    let what = match wakeups.map(|each| each.into_iter().fold(0.0, f64::max)) {
+        Some(wakeups) if wakeups <= WAKEUPS => return None,
+        Some(wakeups) => {
+            format!("the client woke {wakeups:.0} times for each request (librdkafka's idempotent busy wait)")
+        }
+        None => "the client showed no statistics, so whether it spun is unknown".to_owned(),
+    };
+    let advice = "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md";
+    Some(caveat("client-spinning", what, advice))
 }
 
 fn few_samples(cell: &Cell, result: &CellResult) -> Option<Caveat> {
