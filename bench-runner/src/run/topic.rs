@@ -62,7 +62,16 @@ impl Topic {
             }
             tokio::time::sleep(STEP).await;
         }
-        let settings = if mock { BTreeMap::new() } else { read_back(admin, name, &asked).await? };
+        if mock {
+            return Ok(Topic { name: name.to_owned(), mock, settings: BTreeMap::new() });
+        }
+        // Any broker answers, also one that has not heard of a new topic's settings yet.
+        let settings = loop {
+            match read_back(admin, name, &asked).await {
+                Err(_) if tokio::time::Instant::now() < deadline => tokio::time::sleep(STEP).await,
+                settings => break settings?,
+            }
+        };
         Ok(Topic { name: name.to_owned(), mock, settings })
     }
 
