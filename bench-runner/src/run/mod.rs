@@ -23,6 +23,7 @@ use bench_model::profile::Profile;
 use bench_model::result::{Caveat, CellResult, Manifest, Outcome, ProfileSource, SCHEMA_VERSION};
 use interrupt::Interrupt;
 use progress::Bar;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -119,6 +120,7 @@ async fn on_cluster(
     let directory = RunDir::create(&orders.results, run)?;
     let admin = Admin::open(&cluster.bootstrap())?;
     let mut manifest = manifest(orders, cluster, run);
+    manifest.caveats.extend(shared_machine(&cluster.sharers()));
     directory.write_manifest(&manifest)?;
     warm_up(orders, cluster, &admin, &mut manifest, interrupt, bar).await;
     directory.write_manifest(&manifest)?;
@@ -129,11 +131,18 @@ async fn on_cluster(
         }
         bar.begin(index, planned);
         let aside = directory.cell_aside(&planned.id)?;
+        let mut sharers = cluster.sharers();
         let mut stage =
             cell::Stage { cluster, admin: &admin, run, keep_topics: orders.keep_topics, interrupt };
         let mut result =
             cell::carry_out(&mut stage, planned, aside.path(), &mut |progress| bar.tick(progress)).await;
-        note_sharers(cluster, &mut manifest, &mut result);
+        sharers.extend(cluster.sharers());
+        if let Some(caveat) = shared_machine(&sharers) {
+            if !manifest.caveats.iter().any(|known| known.kind == caveat.kind) {
+                manifest.caveats.push(caveat.clone());
+            }
+            result.caveats.push(caveat);
+        }
         bar.end(&result);
         if result.outcome == Outcome::Interrupted {
             break;
@@ -241,19 +250,15 @@ async fn warm_up(
     }
 }
 
-fn note_sharers(cluster: &Cluster, manifest: &mut Manifest, result: &mut CellResult) {
-    let sharers = cluster.sharers();
-    if sharers.is_empty() {
-        return;
-    }
-    let caveat = Caveat {
+fn shared_machine(sharers: &[String]) -> Option<Caveat> {
+    let pids: BTreeSet<&str> = sharers.iter().map(String::as_str).collect();
+    (!pids.is_empty()).then(|| Caveat {
         kind: "shared-machine".into(),
-        what: format!("another run was active on this machine ({})", sharers.join(", ")),
+        what: format!(
+            "another run was active on this machine ({})",
+            pids.into_iter().collect::<Vec<_>>().join(", ")
+        ),
         advice: "repeat on a machine of its own before comparing latencies; the books are not affected"
             .into(),
-    };
-    if !manifest.caveats.iter().any(|known| known.kind == caveat.kind) {
-        manifest.caveats.push(caveat.clone());
-    }
-    result.caveats.push(caveat);
+    })
 }
