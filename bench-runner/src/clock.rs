@@ -30,12 +30,13 @@ pub fn tighten_timers() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0) };
 }
 
-/// Asks for the calling thread to be preferred over the brokers that share its cores, so that it wakes when it should.
-/// Only a privileged user may; others keep their priority, and lateness tells.
+/// Asks for the calling thread to run as soon as it wakes, before the brokers and compilers that share its cores; for
+/// threads that mostly sleep. Children are not preferred. Only a privileged user may ask; others keep their priority,
+/// and lateness tells.
 pub fn prefer_this_thread() {
-    const NICE: libc::c_int = -10;
-    // SAFETY: takes no pointers; 0 names the calling thread on Linux.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: `lowest` outlives the call; 0 names the calling thread on Linux.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &lowest) };
 }
 
 /// Sleeps until the instant, or not at all if it has passed.

@@ -116,8 +116,6 @@ fn start(log: &Path) -> std::io::Result<Child> {
     unsafe {
         command.pre_exec(move || {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            // The run's thread may be preferred (it injects faults on time); what it starts is not.
-            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
             if libc::getppid() as u32 == runner { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
         });
     }

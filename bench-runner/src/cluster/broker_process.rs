@@ -62,14 +62,12 @@ pub fn stat(pid: u32) -> io::Result<Stat> {
 /// The signal belongs to the *thread* that spawns, hence: only the main thread, never `spawn_blocking`.
 pub fn guard(command: &mut Command) -> &mut Command {
     let parent = std::process::id() as libc::pid_t;
-    // SAFETY: between fork and exec only async-signal-safe calls are made (prctl, setpriority, getppid); nothing is allocated.
+    // SAFETY: between fork and exec only async-signal-safe calls are made (prctl, getppid); nothing is allocated.
     unsafe {
         command.process_group(0).kill_on_drop(true).pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            // The run's thread may be preferred (it injects faults on time); what it starts is not.
-            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
             // The parent may have died before the line above took effect.
             if libc::getppid() != parent {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));

@@ -45,7 +45,9 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
         Lane::open(&properties::producer(&spec.bootstrap, &client, &role.settings), &spec.topic, CONNECT)?;
     let mut sender = Sender::new(spec, role, lane, ledger);
     clock::tighten_timers();
-    clock::prefer_this_thread();
+    if !sender.closed_loop {
+        clock::prefer_this_thread();
+    }
     emit(&Event::Ready { client: client_version(), settings: sender.lane.settings().clone() });
     let t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
     sender.start(t0_ns);
