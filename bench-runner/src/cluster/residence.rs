@@ -188,6 +188,10 @@ mod tests {
                 .args(["-c", "sleep 30; true", &directory.to_string_lossy()])
                 .spawn()
                 .expect("a process whose command line names the directory");
+            // A spawn returns before the kernel has laid out the new command line.
+            while !command_line(sleeper.id()).contains(&*directory.to_string_lossy()) {
+                std::thread::yield_now();
+            }
             let mut identity = Identity::of(sleeper.id()).expect("its identity");
             identity.started_ticks += started_later;
             let inhabitants =
