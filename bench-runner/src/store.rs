@@ -226,6 +226,24 @@ pub fn load(path: &Path) -> Result<StoredRun, StoreError> {
     Ok(StoredRun { manifest, cells: stored })
 }
 
+/// Names of hidden directories among the cells: what a killed run was building.
+///
+/// # Errors
+/// The directory of cells cannot be listed.
+pub fn half_built(path: &Path) -> Result<Vec<String>, StoreError> {
+    let cells = path.join(CELLS);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&cells).map_err(io_error("list", &cells))? {
+        let entry = entry.map_err(io_error("list", &cells))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn write_json(path: &Path, document: &impl Serialize) -> Result<(), StoreError> {
     let mut text = serde_json::to_vec_pretty(document)
         .map_err(|source| StoreError::Malformed { path: path.to_owned(), source })?;

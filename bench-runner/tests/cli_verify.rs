@@ -1,14 +1,17 @@
 //! `verify` through the real binary, on a run that this test makes up: what is stored agrees, and each mutation of the
 //! evidence is found as exactly the predicted difference.
 
-use bench_model::fault::FaultRecord;
+use bench_model::assess::{self, Statements};
 use bench_model::ids::{BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
+use bench_model::latency::{Series, Set};
 use bench_model::ledger::{self, Ledger, LedgerMut, State, file_bytes};
 use bench_model::message::{Decoded, Header};
 use bench_model::plan::Cell;
 use bench_model::reading::{self, CopyRun, LogReading, PartitionReading, ReadingBuilder, Source};
+use bench_model::result::CellResult;
 use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
-use bench_model::verdict::{self, Verdict};
+use bench_model::verdict::TallyKind;
+use bench_model::wire::{Done, Progress};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -35,7 +38,7 @@ fn settings() -> CellSettings {
     let topic =
         TopicSettings { partitions: 1, replication_factor: 2, min_insync_replicas: 2, extra: [].into() };
     let load = Load {
-        arrival: Arrival::Max,
+        arrival: Arrival::Constant { per_second: RECORDS / 2 },
         record_bytes: 48,
         warmup_ns: 0,
         length: Length::Records(RECORDS),
@@ -76,11 +79,6 @@ impl Evidence {
         Evidence { ledgers: vec![made_up_ledger()], readings: sources.map(made_up_reading).into() }
     }
 
-    fn judge(&self) -> Verdict {
-        let faults: &[FaultRecord] = &[];
-        verdict::judge(&settings(), faults, &self.ledgers, &self.readings, Ok(()))
-    }
-
     /// Changes what every witness saw.
     fn everywhere(mut self, change: impl Fn(&mut PartitionReading)) -> Self {
         self.readings.iter_mut().flat_map(|reading| &mut reading.partitions).for_each(change);
@@ -88,21 +86,45 @@ impl Evidence {
     }
 }
 
-/// A run with one cell whose stored verdict is `stored`, and whose evidence is `evidence`, checksums included.
-fn write_run(run: &Path, stored: &Verdict, evidence: &Evidence) {
-    let directory = run.join("cells").join(CELL);
-    fs::create_dir_all(&directory).expect("directory");
-    let mut sums = serde_json::Map::new();
-    let files = [
-        ("ledger.jsonl", ledger::to_jsonl(&evidence.ledgers)),
-        ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
-    ];
-    for (name, text) in files {
-        sums.insert(name.into(), format!("{:08x}", crc32c::crc32c(text.as_bytes())).into());
-        fs::write(directory.join(name), text).expect("evidence");
+/// Latencies that fit the ledgers: every report took half a millisecond, of which the last took longer.
+fn made_up_series(ledgers: &[Ledger]) -> Set {
+    let settled = |state: State| -> u64 { ledgers.iter().map(|ledger| ledger.settled[state as usize]).sum() };
+    let (mut publish, mut end_to_end) = (Series::new(1), Series::new(1));
+    for record in 0..settled(State::Acked) {
+        publish.record(0, 500_000 + record * 1_000);
+        end_to_end.record(0, 700_000 + record * 1_000);
     }
-    let cell = Cell {
-        id: CELL.into(),
+    publish.censor_many(0, 90_000_000, settled(State::Unknown));
+    publish.censor_many(0, 80_000_000, settled(State::NotPersisted));
+    let mut set = Set::default();
+    set.insert("publish", publish);
+    set.insert("end_to_end", end_to_end);
+    set
+}
+
+fn made_up_statements() -> Statements {
+    let at = |at_ns, records| Progress {
+        at_ns,
+        records,
+        acked: records,
+        cpu_ns: records * 900,
+        ..Progress::default()
+    };
+    let producer = Done {
+        window: Some((at(1_000, 0), at(2_000_001_000, RECORDS))),
+        total: Progress { blocked_ns: 7, ..at(2_000_001_000, RECORDS) },
+        ended_ns: 2_000_001_000,
+        drained: true,
+        lateness_p99_ns: Some(2_500_000),
+        ..Done::default()
+    };
+    let reader = Done { drained: true, ended_ns: 2_100_000_000, ..Done::default() };
+    Statements { t0_ns: 1_000, producers: vec![producer], reader, ..Statements::default() }
+}
+
+fn cell(id: &str) -> Cell {
+    Cell {
+        id: id.into(),
         profile: "made-up".into(),
         label: "acks=all".into(),
         axes: [].into(),
@@ -111,27 +133,48 @@ fn write_run(run: &Path, stored: &Verdict, evidence: &Evidence) {
         seed: 1,
         settings: settings(),
         faults: vec![],
-        expect: [].into(),
-    };
-    let result = json!({
-        "schema": "1.0", "run": "made-up", "cell": cell, "outcome": "finished", "reason": null,
-        "expectation": "none", "expectation_detail": [], "verdict": stored, "faults": [], "latencies": {},
-        "throughput_per_s": 0.0, "asked_per_s": null, "window_ns": 0, "window_records": 0, "blocked_ns": 0,
-        "cost": {"client_cpu_ns_per_record": null, "broker_cpu_ns_per_record": null,
-                 "disk_bytes_per_record": null, "network_bytes_per_record": null},
-        "seconds": [], "caveats": [], "client_settings": {}, "topic_settings": {}, "errors": [],
-        "stages_ns": {}, "evidence": Value::Object(sums),
-    });
-    fs::write(directory.join("result.json"), result.to_string()).expect("result");
-    let manifest = json!({
-        "schema": "1.0", "run": "made-up", "started": "", "ended": "", "command": [], "revision": "",
-        "client": "", "profiles": [], "plan": [cell], "skipped": [],
+        expect: [("acks0_drop".to_owned(), 0)].into(),
+    }
+}
+
+fn manifest(plan: &[&str]) -> Value {
+    json!({
+        "schema": "1.1", "run": "made-up", "started": "", "ended": "now", "command": [], "revision": "",
+        "client": "", "profiles": [], "plan": plan.iter().map(|id| cell(id)).collect::<Vec<_>>(), "skipped": [],
         "cluster": {"provider": "local", "version": "", "brokers": 3, "features": {}, "settings": {},
                     "facts": {}, "start_s": null, "warm": null},
         "host": {"os": "", "cpu": "", "cores": 2, "memory_bytes": 0, "disk": ""},
         "caveats": [], "interrupted": false,
-    });
-    fs::write(run.join("manifest.json"), manifest.to_string()).expect("manifest");
+    })
+}
+
+/// What `run` would store of this evidence.
+fn assessed(evidence: &Evidence) -> CellResult {
+    let mut result = assess::blank("made-up", &cell(CELL));
+    let Evidence { ledgers, readings } = evidence;
+    let (series, statements) = (made_up_series(ledgers), made_up_statements());
+    let evidence = assess::Evidence { ledgers, readings, series: &series, statements: Some(&statements) };
+    assess::assess(&mut result, evidence);
+    result
+}
+
+/// A run with one cell that claims `stored`, and whose evidence is `evidence`, checksums included.
+fn write_run(run: &Path, mut stored: CellResult, evidence: &Evidence) {
+    let directory = run.join("cells").join(CELL);
+    fs::create_dir_all(&directory).expect("directory");
+    let files = [
+        ("ledger.jsonl", ledger::to_jsonl(&evidence.ledgers)),
+        ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
+        ("latency.hlog", made_up_series(&evidence.ledgers).to_text()),
+        ("statements.json", made_up_statements().to_json()),
+    ];
+    for (name, text) in files {
+        stored.evidence.insert(name.into(), format!("{:08x}", crc32c::crc32c(text.as_bytes())));
+        fs::write(directory.join(name), text).expect("evidence");
+    }
+    fs::write(directory.join("result.json"), serde_json::to_vec(&stored).expect("plain data"))
+        .expect("result");
+    fs::write(run.join("manifest.json"), manifest(&[CELL]).to_string()).expect("manifest");
 }
 
 fn verify(run: &Path) -> (i32, String) {
@@ -146,10 +189,10 @@ fn verify(run: &Path) -> (i32, String) {
 #[track_caller]
 fn differs(evidence: &Evidence, tallies: &[&str]) -> String {
     let run = tempfile::tempdir().expect("directory");
-    write_run(run.path(), &Evidence::clean().judge(), evidence);
+    write_run(run.path(), assessed(&Evidence::clean()), evidence);
     let (code, text) = verify(run.path());
     assert_eq!(code, 1, "{text}");
-    let kinds = verdict::TallyKind::ALL.map(verdict::TallyKind::as_str);
+    let kinds = TallyKind::ALL.map(TallyKind::as_str);
     let line = |line: &&str| kinds.iter().any(|kind| line.contains(&format!("{kind}: ")));
     let mut found: Vec<String> = Vec::new();
     for line in text.lines().filter(line) {
@@ -162,7 +205,7 @@ fn differs(evidence: &Evidence, tallies: &[&str]) -> String {
     }
     assert_eq!(found, tallies, "{text}");
     // Nothing but the evidence decides: stored with its own verdict, the changed evidence agrees.
-    write_run(run.path(), &evidence.judge(), evidence);
+    write_run(run.path(), assessed(evidence), evidence);
     assert_eq!(verify(run.path()).0, 0, "{}", verify(run.path()).1);
     text
 }
@@ -182,7 +225,7 @@ fn runs(part: &mut PartitionReading, pieces: &[(u64, u64)]) {
 fn stored_evidence_agrees_with_its_verdict() {
     let run = tempfile::tempdir().expect("directory");
     let evidence = Evidence::clean();
-    write_run(run.path(), &evidence.judge(), &evidence);
+    write_run(run.path(), assessed(&evidence), &evidence);
     let (code, text) = verify(run.path());
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("agrees") && text.contains("1000 records, 1000 copies"), "{text}");
@@ -194,7 +237,7 @@ fn a_changed_byte_and_a_torn_tail_are_found_by_their_checksums() {
     let run = tempfile::tempdir().expect("directory");
     let evidence = Evidence::clean();
     for cut in [false, true] {
-        write_run(run.path(), &evidence.judge(), &evidence);
+        write_run(run.path(), assessed(&evidence), &evidence);
         let path = run.path().join("cells").join(CELL).join("reading.jsonl");
         let text = fs::read_to_string(&path).expect("evidence");
         let changed = if cut { text[..text.len() - 9].to_owned() } else { text.replace("1000", "1001") };
@@ -269,6 +312,172 @@ fn errors_of_book_keeping_break_an_identity() {
     let mut skipped = Evidence::clean();
     skipped.readings[0].partitions[0].runs[0].count -= 1;
     assert!(differs(&skipped, &["log_loss: stored 0, judged 1"]).contains("I2"));
+}
+
+/// Changes one file of a good run and verifies it: the first line that names what is wrong, with exit code 1.
+#[track_caller]
+fn found(change: impl Fn(&Path)) -> String {
+    let run = tempfile::tempdir().expect("directory");
+    let evidence = Evidence::clean();
+    write_run(run.path(), assessed(&evidence), &evidence);
+    assert_eq!(verify(run.path()).0, 0, "{}", verify(run.path()).1);
+    change(run.path());
+    let (code, text) = verify(run.path());
+    assert_eq!(code, 1, "{text}");
+    text
+}
+
+fn edit(path: &Path, change: impl Fn(&mut Value)) {
+    let mut document = serde_json::from_slice(&fs::read(path).expect("a document")).expect("JSON");
+    change(&mut document);
+    fs::write(path, document.to_string()).expect("a document");
+}
+
+/// Changes one claim of the result: exactly one line may name it.
+#[track_caller]
+fn claim(pointer: &str, value: Value, line: &str) {
+    let text = found(|run| {
+        edit(&run.join("cells").join(CELL).join("result.json"), |result| {
+            *result.pointer_mut(pointer).expect(pointer) = value.clone();
+        });
+    });
+    assert!(text.contains(line), "{text}");
+    assert_eq!(text.matches(": stored ").count(), 1, "{text}");
+}
+
+#[test]
+fn every_changed_claim_is_named() {
+    claim("/latencies/publish/percentiles/99", json!({"exactly": 1}), "latencies.publish.percentiles.99");
+    claim(
+        "/latencies/publish/percentiles/50",
+        json!({"exactly": 999_424}),
+        "latencies.publish.percentiles.50",
+    );
+    claim("/latencies/end_to_end/count", json!(999), "latencies.end_to_end.count: stored 999, judged 1000");
+    claim("/latencies/publish/censored", json!(1), "latencies.publish.censored: stored 1, judged 0");
+    claim("/outcome", json!("inconclusive"), "outcome: stored \"inconclusive\", judged \"finished\"");
+    claim("/reason", json!("why not"), "reason: stored \"why not\", judged null");
+    claim("/expectation", json!("unmet"), "expectation: stored \"unmet\", judged \"met\"");
+    claim("/expectation_detail/0", json!("acks0_drop: 5"), "expectation_detail[0]");
+    claim("/verdict/promise", json!("violated"), "promise: stored Violated, judged Kept");
+    claim("/verdict/tallies/log_loss/count", json!(3), "log_loss: stored 3, judged 0");
+    claim("/throughput_per_s", json!(501.0), "throughput_per_s: stored 501.0, judged 500.0");
+    claim("/asked_per_s", json!(1.0), "asked_per_s: stored 1.0, judged 500.0");
+    claim("/window_ns", json!(1), "window_ns: stored 1, judged 2000000000");
+    claim("/window_records", json!(1), "window_records: stored 1, judged 1000");
+    claim("/blocked_ns", json!(8), "blocked_ns: stored 8, judged 7");
+    claim("/cost/client_cpu_ns_per_record", json!(1.0), "cost.client_cpu_ns_per_record: stored 1.0");
+    claim("/seconds/0/acked", json!(5), "seconds[0].acked: stored 5, judged 1000");
+    claim("/caveats/0/what", json!("nothing"), "caveats[0].what: stored \"nothing\"");
+    claim("/caveats", json!([]), "caveats: stored []");
+}
+
+#[test]
+fn a_cell_may_not_claim_anything_without_evidence() {
+    let text = found(|run| {
+        let directory = run.join("cells").join(CELL);
+        for name in ["ledger.jsonl", "reading.jsonl", "latency.hlog", "statements.json"] {
+            fs::remove_file(directory.join(name)).expect("evidence");
+        }
+        edit(&directory.join("result.json"), |result| {
+            result["verdict"] = Value::Null;
+            result["evidence"] = json!({});
+        });
+    });
+    assert!(text.contains("outcome: stored \"finished\", without evidence for it"), "{text}");
+    assert!(text.contains("expectation: stored \"met\", judged \"unmet\""), "{text}");
+    assert!(text.contains("latencies.publish: stored {") && text.contains("judged null"), "{text}");
+}
+
+#[test]
+fn evidence_that_is_torn_or_gone_is_named_even_if_its_checksum_is_good() {
+    for (name, torn) in [
+        ("latency.hlog", "latency.hlog: "),
+        ("statements.json", "statements.json: no statements of workers: EOF"),
+        ("ledger.jsonl", "ledger.jsonl: "),
+        ("reading.jsonl", "reading.jsonl: "),
+    ] {
+        for cut in [false, true] {
+            let text = found(|run| {
+                let directory = run.join("cells").join(CELL);
+                let path = directory.join(name);
+                let text = fs::read_to_string(&path).expect("evidence");
+                fs::remove_file(&path).expect("evidence");
+                edit(&directory.join("result.json"), |result| {
+                    drop(result["evidence"].as_object_mut().expect("sums").remove(name))
+                });
+                if cut {
+                    let text = &text[..text.len() * 2 / 3];
+                    fs::write(&path, text).expect("evidence");
+                    let sum = format!("{:08x}", crc32c::crc32c(text.as_bytes()));
+                    edit(&directory.join("result.json"), |result| {
+                        result["evidence"][name] = sum.clone().into()
+                    });
+                }
+            });
+            let expected = if cut { torn.to_owned() } else { format!("{name}: No such file") };
+            assert!(text.contains(&expected), "{name}: {text}");
+            assert!(!text.contains("not the file that was stored"), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn latencies_and_ledger_must_count_the_same_reports() {
+    let text = found(|run| {
+        let mut one_more = Evidence::clean();
+        one_more.ledgers[0].settled[State::Acked as usize] += 1;
+        let directory = run.join("cells").join(CELL);
+        let text = made_up_series(&one_more.ledgers).to_text();
+        fs::write(directory.join("latency.hlog"), &text).expect("evidence");
+        let sum = format!("{:08x}", crc32c::crc32c(text.as_bytes()));
+        edit(&directory.join("result.json"), |result| {
+            result["evidence"]["latency.hlog"] = sum.clone().into()
+        });
+    });
+    assert!(text.contains("latency.hlog: 1001 publish latencies ended, the ledgers count 1000"), "{text}");
+}
+
+#[test]
+fn cells_that_are_missing_unplanned_or_half_built_are_named() {
+    let cells = |run: &Path| run.join("cells");
+    let gone = found(|run| fs::remove_dir_all(cells(run).join(CELL)).expect("a cell"));
+    assert!(gone.contains(CELL) && gone.contains("planned and not stored"), "{gone}");
+    let renamed = found(|run| fs::rename(cells(run).join(CELL), cells(run).join("other")).expect("a cell"));
+    assert!(renamed.contains(&format!("result.json is of cell {CELL}")), "{renamed}");
+    let unplanned =
+        found(|run| fs::write(run.join("manifest.json"), manifest(&[]).to_string()).expect("plan"));
+    assert!(unplanned.contains("manifest.json plans no such cell"), "{unplanned}");
+    let half = found(|run| fs::create_dir(cells(run).join(".made-up.x")).expect("a directory"));
+    assert!(half.contains(".made-up.x") && half.contains("half a cell"), "{half}");
+    let other_seed =
+        found(|run| edit(&run.join("manifest.json"), |manifest| manifest["plan"][0]["seed"] = json!(2)));
+    assert!(other_seed.contains("not the one that manifest.json plans"), "{other_seed}");
+    let no_result =
+        found(|run| fs::remove_file(cells(run).join(CELL).join("result.json")).expect("a result"));
+    assert!(no_result.contains("result.json"), "{no_result}");
+}
+
+#[test]
+fn only_the_end_of_a_plan_may_be_missing_and_only_after_an_interrupt() {
+    let with = |plan: &[&str], interrupted: bool, ended: &str| {
+        let run = tempfile::tempdir().expect("directory");
+        write_run(run.path(), assessed(&Evidence::clean()), &Evidence::clean());
+        let mut manifest = manifest(plan);
+        manifest["interrupted"] = json!(interrupted);
+        manifest["ended"] = json!(ended);
+        fs::write(run.path().join("manifest.json"), manifest.to_string()).expect("manifest");
+        verify(run.path())
+    };
+    let (code, text) = with(&[CELL, "made-up.b.r0"], true, "now");
+    assert!(code == 0 && text.contains("not run  the run was interrupted before it"), "{text}");
+    assert!(text.contains("1 of 1 cells agree, 2 were planned"), "{text}");
+    let (code, text) = with(&["made-up.b.r0", CELL], true, "now");
+    assert!(code == 1 && text.contains("missing  planned and not stored"), "{text}");
+    let (code, text) = with(&[CELL, "made-up.b.r0"], false, "now");
+    assert!(code == 1 && text.contains("missing  planned and not stored"), "{text}");
+    let (code, text) = with(&[CELL, "made-up.b.r0"], false, "");
+    assert!(code == 1 && text.contains("missing  the run never ended"), "{text}");
 }
 
 #[test]

@@ -18,3 +18,4 @@ pub mod latency;
 pub mod wire;
 pub mod verdict;
 pub mod result;
+pub mod assess;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Major.minor of the stored schema: a reader refuses another major, and ignores unknown fields of a newer minor.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.1";
 
 /// `manifest.json`: what was asked, of what, on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,17 @@
-//! `verify RUN`: judges the stored evidence of a run again and compares with what is stored. Needs no topic, changes no
-//! file.
+//! `verify RUN`: assesses the stored evidence of a run again and compares with what is stored, cell by cell and against
+//! the plan. Needs no topic, changes no file.
 
 use super::exit::{Exit, Failure};
-use crate::store::{self, StoredCell};
-use bench_model::{ledger, reading, verdict};
+use crate::store::{self, StoredCell, StoredRun};
+use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
+use bench_model::latency::Set;
+use bench_model::plan::Cell;
+use bench_model::{ledger, reading};
 use comfy_table::{Table, presets};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Stored by schema 1.0 without its workers' statements.
+const WITHOUT_STATEMENTS: &str = "1.0";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -14,55 +20,160 @@ pub struct Args {
     run: PathBuf,
 }
 
-/// Judges every cell again; fails when one differs.
+/// Assesses every cell again; fails when one differs, is missing, or was never planned.
 pub fn verify(args: &Args) -> Result<Exit, Failure> {
-    let run = store::load(&args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
+    let fail = |error| Failure::new(Exit::Failure, error);
+    let run = store::load(&args.run).map_err(fail)?;
+    let mut rows: Vec<[String; 3]> = run.cells.iter().map(|cell| row(&run, cell)).collect();
+    let stored = rows.len();
+    let agreeing = rows.iter().filter(|[_, word, _]| word == "agrees").count();
+    rows.extend(absent(&run));
+    rows.extend(store::half_built(&args.run).map_err(fail)?.into_iter().map(|name| {
+        let what = "half a cell: the run goes on, or was killed while it built it";
+        [name, "differs".to_owned(), what.to_owned()]
+    }));
+    let good = rows.iter().all(|[_, word, _]| ["agrees", "not run"].contains(&word.as_str()));
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["cell", "verify", "what"]);
-    let mut differing = 0;
-    for cell in &run.cells {
-        let (word, what) = match again(cell) {
-            Ok(what) => ("agrees", vec![what]),
-            Err(what) => {
-                differing += 1;
-                ("differs", what)
-            }
-        };
-        table.add_row([cell.result.cell.id.as_str(), word, &what.join("\n")]);
-    }
+    table.load_style(presets::NOTHING).set_header(["cell", "verify", "what"]).add_rows(rows);
     println!("{}", table.trim_fmt());
-    println!("{} of {} cells agree", run.cells.len() - differing, run.cells.len());
-    Ok(if differing == 0 { Exit::Ok } else { Exit::Failure })
+    println!("{agreeing} of {stored} cells agree, {} were planned", run.manifest.plan.len());
+    Ok(if good { Exit::Ok } else { Exit::Failure })
 }
 
-/// What was judged again, or everything that differs.
+fn row(run: &StoredRun, cell: &StoredCell) -> [String; 3] {
+    let mut differs = place(run, cell);
+    let what = match again(cell) {
+        Ok(what) if differs.is_empty() => return [name(cell), "agrees".to_owned(), what],
+        Ok(_) => differs,
+        Err(more) => {
+            differs.extend(more);
+            differs
+        }
+    };
+    [name(cell), "differs".to_owned(), what.join("\n")]
+}
+
+/// The name of the cell's directory.
+fn name(cell: &StoredCell) -> String {
+    cell.directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What is wrong with the cell as a part of this run.
+fn place(run: &StoredRun, cell: &StoredCell) -> Vec<String> {
+    let (manifest, result) = (&run.manifest, &cell.result);
+    let mut wrong = Vec::new();
+    if result.run != manifest.run {
+        wrong.push(format!("result.json is of run {}, this one is {}", result.run, manifest.run));
+    }
+    if result.cell.id != name(cell) {
+        wrong.push(format!("result.json is of cell {}", result.cell.id));
+    }
+    match manifest.plan.iter().find(|planned| planned.id == result.cell.id) {
+        None => wrong.push("manifest.json plans no such cell".to_owned()),
+        Some(planned) if *planned != result.cell => {
+            wrong.push("the cell is not the one that manifest.json plans".to_owned());
+        }
+        Some(_) => {}
+    }
+    wrong
+}
+
+/// Planned cells that are not stored: the rest of an interrupted run, or a defect.
+fn absent(run: &StoredRun) -> Vec<[String; 3]> {
+    let is_stored = |planned: &Cell| run.cells.iter().any(|cell| cell.result.cell.id == planned.id);
+    let manifest = &run.manifest;
+    // Cells run in the order of the plan, so an interrupt leaves out the last ones only.
+    let ran = manifest.plan.iter().rposition(is_stored).map_or(0, |last| last + 1);
+    let of = |(index, planned): (usize, &Cell)| {
+        let (word, what) = match () {
+            () if manifest.interrupted && index >= ran => ("not run", "the run was interrupted before it"),
+            () if manifest.ended.is_empty() && index >= ran => {
+                ("missing", "the run never ended: it goes on, or it was killed")
+            }
+            () => ("missing", "planned and not stored"),
+        };
+        [planned.id.clone(), word.to_owned(), what.to_owned()]
+    };
+    manifest.plan.iter().enumerate().filter(|(_, planned)| !is_stored(planned)).map(of).collect()
+}
+
+/// What was assessed again, or everything that differs.
 fn again(cell: &StoredCell) -> Result<String, Vec<String>> {
     let altered = cell.altered_evidence().map_err(|error| vec![error.to_string()])?;
     let mut differs: Vec<String> =
         altered.iter().map(|name| format!("{name}: not the file that was stored")).collect();
-    if let Some(stored) = &cell.result.verdict {
-        match judge(cell, stored) {
-            Ok(judged) => differs.extend(stored.differences(&judged)),
-            Err(what) => differs.push(what),
+    let result = &cell.result;
+    let mut note = String::new();
+    if result.verdict.is_none() && !cell.directory.join("latency.hlog").exists() {
+        differs.extend(assess::differences(result, None));
+    } else {
+        match read(cell) {
+            Ok(read) => {
+                differs.extend(read.differences(cell));
+                if read.statements.is_none() {
+                    note = "; throughput, cost and caveats rest on nothing stored (schema 1.0)".to_owned();
+                }
+            }
+            Err(broken) => differs.extend(broken),
         }
     }
-    match &cell.result.verdict {
+    match &result.verdict {
         _ if !differs.is_empty() => Err(differs),
         None => Ok("no verdict is stored, the evidence is unchanged".to_owned()),
-        Some(stored) => Ok(format!("{} records, {} copies", stored.records, stored.copies)),
+        Some(stored) => Ok(format!("{} records, {} copies{note}", stored.records, stored.copies)),
     }
 }
 
-fn judge(cell: &StoredCell, stored: &verdict::Verdict) -> Result<verdict::Verdict, String> {
-    let text = |name: &str| {
-        let path = cell.directory.join(name);
-        std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))
+/// A cell's evidence, in memory.
+struct Read {
+    ledgers: Vec<ledger::Ledger>,
+    readings: Vec<reading::LogReading>,
+    series: Set,
+    statements: Option<Statements>,
+}
+
+impl Read {
+    fn differences(&self, cell: &StoredCell) -> Vec<String> {
+        let Read { ledgers, readings, series, statements } = self;
+        let evidence = Evidence { ledgers, readings, series, statements: statements.as_ref() };
+        assess::differences(&cell.result, Some(evidence))
+    }
+}
+
+/// Reads every file of evidence; each that is missing or torn is named.
+fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
+    let mut broken = Vec::new();
+    let directory = &cell.directory;
+    let ledgers = parse(directory, "ledger.jsonl", ledger::from_jsonl, &mut broken);
+    let readings = parse(directory, "reading.jsonl", reading::from_jsonl, &mut broken);
+    let series = parse(directory, "latency.hlog", Set::from_text, &mut broken);
+    let result = &cell.result;
+    let without = result.schema == WITHOUT_STATEMENTS && !result.evidence.contains_key(STATEMENTS);
+    let statements = if without {
+        Some(None)
+    } else {
+        parse(directory, STATEMENTS, Statements::from_json, &mut broken).map(Some)
     };
-    let ledgers =
-        ledger::from_jsonl(&text("ledger.jsonl")?).map_err(|error| format!("ledger.jsonl: {error}"))?;
-    let readings =
-        reading::from_jsonl(&text("reading.jsonl")?).map_err(|error| format!("reading.jsonl: {error}"))?;
-    let drained = stored.undrained.clone().map_or(Ok(()), Err);
-    let settings = &cell.result.cell.settings;
-    Ok(verdict::judge(settings, &cell.result.faults, &ledgers, &readings, drained))
+    match (ledgers, readings, series, statements) {
+        (Some(ledgers), Some(readings), Some(series), Some(statements)) => {
+            Ok(Read { ledgers, readings, series, statements })
+        }
+        _ => Err(broken),
+    }
+}
+
+fn parse<T, E: std::fmt::Display>(
+    directory: &Path,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+    broken: &mut Vec<String>,
+) -> Option<T> {
+    let text = std::fs::read_to_string(directory.join(name)).map_err(|error| error.to_string());
+    match text.and_then(|text| parse(&text).map_err(|error| error.to_string())) {
+        Ok(parsed) => Some(parsed),
+        Err(why) => {
+            broken.push(format!("{name}: {why}"));
+            None
+        }
+    }
 }

@@ -1,18 +1,7 @@
 //! What processes have used, as the kernel counts it, and which of their threads go first.
 
+pub use bench_model::assess::Usage;
 use std::mem::MaybeUninit;
-
-/// Sums over all processes of a local cluster, controller included, since its start (a restarted broker's
-/// former lives included).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time, user and system.
-    pub cpu_ns: u64,
-    /// Bytes that they caused to be sent to the storage layer.
-    pub disk_write_bytes: u64,
-    /// Bytes received by the loopback interface: everything on the machine, not only the cluster.
-    pub network_bytes: u64,
-}
 
 /// CPU and disk bytes of one process; zero once it is gone.
 pub fn of_process(pid: u32) -> Usage {

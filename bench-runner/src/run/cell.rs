@@ -10,11 +10,12 @@ use crate::clock;
 use crate::cluster::{Cluster, Usage};
 use crate::injector;
 use crate::kafka::admin::Admin;
+use bench_model::assess::{self, Statements};
 use bench_model::fault::FaultRecord;
 use bench_model::ids::BookKey;
 use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Outcome};
-use bench_model::wire::{Done, Progress};
+use bench_model::wire::Progress;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -66,16 +67,10 @@ impl From<CrewError> for Trouble {
 
 /// What was seen while the load ran.
 pub struct Observed {
-    /// T0, nanoseconds of the monotonic clock.
-    pub t0_ns: u64,
-    /// Closing statements of the producers.
-    pub producers: Vec<Done>,
-    /// Closing statement of the reader.
-    pub reader: Done,
+    /// What runner and workers say at the end.
+    pub statements: Statements,
     /// Fault steps as carried out.
     pub faults: Vec<FaultRecord>,
-    /// What the cluster used up to both ends of the measured window.
-    pub usage: [Option<Usage>; 2],
     /// Effective client settings by role.
     pub client_settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Client errors.
@@ -103,7 +98,7 @@ pub async fn carry_out(
     directory: &Path,
     tell: &mut dyn FnMut(&Progress),
 ) -> CellResult {
-    let mut result = measure::blank(stage.run, cell);
+    let mut result = assess::blank(stage.run, cell);
     let mut stages = Stages { since_ns: clock::now_ns(), spent_ns: BTreeMap::new() };
     let name = format!("bench-runner-{}-{}", stage.run, cell.id);
     let trouble = match Topic::create(stage.cluster, stage.admin, &name, &cell.settings.topic).await {
@@ -188,12 +183,16 @@ async fn with_topic(
     stages.end("quiet");
     let end_offsets = ends.iter().flatten().map(|end| end.high).collect();
     let reader = gang.finish_reader(end_offsets, clock::now_ns() + READ_NS).await?;
-    let observed = Observed {
+    let statements = Statements {
         t0_ns: gang.t0_ns,
+        unquiet: ends.as_ref().err().cloned(),
         producers: gang.done.iter().take(usize::from(load.producers)).flatten().cloned().collect(),
         reader,
-        faults,
         usage,
+    };
+    let observed = Observed {
+        statements,
+        faults,
         client_settings: std::mem::take(&mut gang.settings),
         errors: std::mem::take(&mut gang.errors),
     };
@@ -204,7 +203,7 @@ async fn with_topic(
         .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
-    measure::fill(result, cell, &observed, &gathered, ends.map(|_| ()), directory)
+    measure::fill(result, observed, &gathered, directory)
         .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
     stages.end("verdict");
     Ok(())

@@ -1,6 +1,5 @@
 //! A run: cluster up, warm, every cell of the plan in order, results stored as they are finished.
 
-mod caveats;
 mod cell;
 mod crew;
 mod evidence;

@@ -1,10 +1,10 @@
 //! Doubts about a cell's numbers, each with what was seen and what to do about it.
 
-use super::cell::Observed;
-use bench_model::latency::Percentile;
-use bench_model::plan::Cell;
-use bench_model::result::{Caveat, CellResult};
-use bench_model::verdict::Verdict;
+use super::statements::Statements;
+use crate::latency::Percentile;
+use crate::plan::Cell;
+use crate::result::{Caveat, CellResult};
+use crate::verdict::{Class, Verdict};
 
 /// Own lateness above this makes a cell generator-bound.
 const LATENESS_NS: u64 = 1_000_000;
@@ -15,12 +15,25 @@ const WAKEUPS: f64 = 20.0;
 /// First and last third of the window may differ by this factor in their median latency.
 const DRIFT: f64 = 1.5;
 
+/// Every kind that is found here; others are added by the run, which sees more than one cell.
+pub(super) const KINDS: [&str; 8] = [
+    "generator-bound",
+    "backpressured",
+    "client-spinning",
+    "few-samples",
+    "drift",
+    "stopped-early",
+    "clock",
+    "unknown-fates",
+];
+
 fn caveat(kind: &str, what: String, advice: &str) -> Caveat {
     Caveat { kind: kind.into(), what, advice: advice.into() }
 }
 
 /// All doubts about a cell.
-pub fn of_cell(cell: &Cell, observed: &Observed, result: &CellResult, verdict: &Verdict) -> Vec<Caveat> {
+pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verdict) -> Vec<Caveat> {
+    let cell = &result.cell;
     let mut caveats = Vec::new();
     caveats.extend(generator(observed));
     caveats.extend(backpressure(observed, result));
@@ -36,7 +49,7 @@ pub fn of_cell(cell: &Cell, observed: &Observed, result: &CellResult, verdict: &
             "producers and reader do not share a clock: do not use end-to-end latency",
         ));
     }
-    let unknown = verdict.classes.get(&bench_model::verdict::Class::Unknown).map_or(0, |class| class.records);
+    let unknown = verdict.classes.get(&Class::Unknown).map_or(0, |class| class.records);
     if unknown > 0 && cell.faults.is_empty() {
         let what = format!("the fate of {unknown} records is unknown although no fault was injected");
         caveats.push(caveat(
@@ -48,7 +61,7 @@ pub fn of_cell(cell: &Cell, observed: &Observed, result: &CellResult, verdict: &
     caveats
 }
 
-fn generator(observed: &Observed) -> Option<Caveat> {
+fn generator(observed: &Statements) -> Option<Caveat> {
     let lateness_ns = observed.producers.iter().filter_map(|done| done.lateness_p99_ns).max()?;
     (lateness_ns > LATENESS_NS).then(|| {
         caveat(
@@ -62,7 +75,7 @@ fn generator(observed: &Observed) -> Option<Caveat> {
     })
 }
 
-fn backpressure(observed: &Observed, result: &CellResult) -> Option<Caveat> {
+fn backpressure(observed: &Statements, result: &CellResult) -> Option<Caveat> {
     let blocked_ns = observed.producers.iter().map(|done| done.total.blocked_ns).max()?;
     result.asked_per_s?;
     (blocked_ns as f64 > result.window_ns as f64 * BLOCKED_SHARE).then(|| {
@@ -77,7 +90,7 @@ fn backpressure(observed: &Observed, result: &CellResult) -> Option<Caveat> {
     })
 }
 
-fn spinning(cell: &Cell, observed: &Observed) -> Option<Caveat> {
+fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
     if !cell.settings.producer.idempotence {
         return None;
     }
@@ -136,7 +149,7 @@ fn drift(cell: &Cell, result: &CellResult) -> Option<Caveat> {
     })
 }
 
-fn early(observed: &Observed) -> Option<Caveat> {
+fn early(observed: &Statements) -> Option<Caveat> {
     let why = observed.producers.iter().find_map(|done| done.stopped_early.clone())?;
     Some(caveat(
         "stopped-early",

@@ -1,0 +1,127 @@
+//! A stored result beside what its evidence gives: where they differ, in words. It judges nothing.
+
+use super::{Evidence, assess, blank, caveats};
+use crate::ledger::State;
+use crate::result::{Caveat, CellResult, Outcome};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// At most this much of a value is shown.
+const SHOWN: usize = 120;
+
+/// Where a stored result differs from what follows from its plan and evidence (`None`: it has none that could be
+/// judged), one line each.
+pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<String> {
+    let mut again = blank(&stored.run, &stored.cell);
+    again.faults = stored.faults.clone();
+    let mut found = Vec::new();
+    match evidence {
+        Some(evidence) => {
+            if evidence.statements.is_none() {
+                keep_unproven(&mut again, stored);
+            }
+            assess(&mut again, evidence);
+            match (&stored.verdict, &again.verdict) {
+                (Some(stored), Some(judged)) => found.extend(stored.differences(judged)),
+                _ => found.push("verdict: none is stored, and the evidence for one is".to_owned()),
+            }
+            let planned: Vec<_> = stored.cell.faults.iter().collect();
+            let carried_out: Vec<_> = stored.faults.iter().map(|fault| &fault.step).collect();
+            differ(&mut found, "faults", &carried_out, &planned);
+            found.extend(counts(&evidence));
+        }
+        None => {
+            // Nothing was observed, so nothing may be claimed but why.
+            (again.outcome, again.reason) = (stored.outcome, stored.reason.clone());
+            let unjudged = [Outcome::CouldNotStart, Outcome::Void, Outcome::Interrupted];
+            if !unjudged.contains(&stored.outcome) {
+                found.push(format!("outcome: stored {}, without evidence for it", shown(&value(&stored.outcome))));
+            }
+        }
+    }
+    found.extend(claims(stored, &again));
+    found
+}
+
+/// What schema 1.0 stored without the statements it rests on.
+fn keep_unproven(again: &mut CellResult, stored: &CellResult) {
+    again.verdict = stored.verdict.clone();
+    again.window_ns = stored.window_ns;
+    again.throughput_per_s = stored.throughput_per_s;
+    again.blocked_ns = stored.blocked_ns;
+    again.cost = stored.cost.clone();
+    again.caveats = stored.caveats.clone();
+}
+
+/// Every claim beside the verdict.
+fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
+    let mut found = Vec::new();
+    differ(&mut found, "outcome", &stored.outcome, &again.outcome);
+    differ(&mut found, "reason", &stored.reason, &again.reason);
+    differ(&mut found, "expectation", &stored.expectation, &again.expectation);
+    differ(&mut found, "expectation_detail", &stored.expectation_detail, &again.expectation_detail);
+    differ(&mut found, "latencies", &stored.latencies, &again.latencies);
+    differ(&mut found, "throughput_per_s", &stored.throughput_per_s, &again.throughput_per_s);
+    differ(&mut found, "asked_per_s", &stored.asked_per_s, &again.asked_per_s);
+    differ(&mut found, "window_ns", &stored.window_ns, &again.window_ns);
+    differ(&mut found, "window_records", &stored.window_records, &again.window_records);
+    differ(&mut found, "blocked_ns", &stored.blocked_ns, &again.blocked_ns);
+    differ(&mut found, "cost", &stored.cost, &again.cost);
+    differ(&mut found, "seconds", &stored.seconds, &again.seconds);
+    let own = |result: &CellResult| -> Vec<Caveat> {
+        let is_own = |caveat: &&Caveat| caveats::KINDS.contains(&caveat.kind.as_str());
+        result.caveats.iter().filter(is_own).cloned().collect()
+    };
+    differ(&mut found, "caveats", &own(stored), &own(again));
+    found
+}
+
+/// Two witnesses of one producer: its series and its ledger count the same reports.
+fn counts(evidence: &Evidence<'_>) -> Vec<String> {
+    let Some(publish) = evidence.series.get("publish") else {
+        return vec!["latency.hlog: no series `publish`".to_owned()];
+    };
+    let settled = |state: State| -> u64 {
+        evidence.ledgers.iter().map(|ledger| ledger.settled[state as usize]).sum()
+    };
+    let ended: u64 = (0..=publish.seconds()).map(|second| publish.ended(second)).sum();
+    let reported = settled(State::Acked) + settled(State::Sent);
+    let differs = format!("latency.hlog: {ended} publish latencies ended, the ledgers count {reported} such reports");
+    (ended != reported).then_some(differs).into_iter().collect()
+}
+
+/// Both sides as they are stored: a number that was written and read is compared with one that was, too.
+fn value(claim: &impl Serialize) -> Value {
+    let text = serde_json::to_string(claim).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
+}
+
+fn differ<S: Serialize, A: Serialize>(found: &mut Vec<String>, name: &str, stored: &S, again: &A) {
+    leaves(found, name, &value(stored), &value(again));
+}
+
+/// Goes down as far as both sides have the same shape, so that the one figure that differs is named.
+fn leaves(found: &mut Vec<String>, name: &str, stored: &Value, again: &Value) {
+    match (stored, again) {
+        _ if stored == again => {}
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let side = |object: &serde_json::Map<String, Value>| object.get(key).cloned().unwrap_or_default();
+                leaves(found, &format!("{name}.{key}"), &side(one), &side(other));
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            for (index, (stored, again)) in one.iter().zip(other).enumerate() {
+                leaves(found, &format!("{name}[{index}]"), stored, again);
+            }
+        }
+        _ => found.push(format!("{name}: stored {}, judged {}", shown(stored), shown(again))),
+    }
+}

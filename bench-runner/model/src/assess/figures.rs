@@ -1,0 +1,84 @@
+//! Latencies, throughput and cost of a cell, from its series and from what its workers stated. It doubts nothing.
+
+use super::statements::Statements;
+use crate::latency::{Series, Set};
+use crate::plan::Cell;
+use crate::result::{CellResult, Cost, Second};
+use crate::settings::{Acks, Length};
+use crate::wire::Progress;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Seconds of the measured window, for series that are kept by second.
+fn window_seconds(cell: &Cell, set: &Set) -> std::ops::Range<usize> {
+    let all = set.get("publish").map_or(0, Series::seconds);
+    let first =
+        usize::try_from(cell.settings.load.warmup_ns.div_ceil(SECOND_NS)).unwrap_or(usize::MAX).min(all);
+    // Nothing is due after the window, so its end needs no cut; the overflow second belongs to it.
+    first..all + 1
+}
+
+/// Percentiles over the window, and the course by second.
+pub(super) fn latencies(result: &mut CellResult, set: &Set) {
+    let window = window_seconds(&result.cell, set);
+    result.latencies = ["publish", "service", "lateness", "end_to_end"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), set.get(name)?.summary(window.clone())?)))
+        .collect();
+    let (publish, end_to_end) = (set.get("publish"), set.get("end_to_end"));
+    let seconds = publish.map_or(0, Series::seconds);
+    result.seconds = (0..seconds)
+        .map(|second| Second {
+            second: u32::try_from(second).unwrap_or(u32::MAX),
+            records: publish.map_or(0, |series| series.count(second)),
+            acked: publish.map_or(0, |series| series.ended(second)),
+            publish_ns: publish.and_then(|series| series.second_ns(second)),
+            end_to_end_ns: end_to_end.and_then(|series| series.second_ns(second)),
+        })
+        .collect();
+    while result.seconds.last().is_some_and(|second| second.records == 0) {
+        result.seconds.pop();
+    }
+    result.window_records = publish.map_or(0, |series| window.map(|second| series.count(second)).sum());
+}
+
+/// Length of the window, time blocked, throughput and cost.
+pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, set: &Set) {
+    result.window_ns = window_ns(&result.cell, statements);
+    result.blocked_ns = statements.producers.iter().map(|done| done.total.blocked_ns).sum();
+    let windows: Vec<(Progress, Progress)> =
+        statements.producers.iter().filter_map(|done| done.window).collect();
+    let grown = |field: fn(&Progress) -> u64| -> u64 {
+        windows.iter().map(|(begin, end)| field(end).saturating_sub(field(begin))).sum()
+    };
+    let seconds = result.window_ns as f64 / 1e9;
+    let (records, cpu_ns) = (grown(|progress| progress.records), grown(|progress| progress.cpu_ns));
+    let delivered = match result.cell.settings.producer.acks {
+        Acks::Zero => set
+            .get("end_to_end")
+            .map_or(0, |series| window_seconds(&result.cell, set).map(|s| series.ended(s)).sum()),
+        Acks::One | Acks::All => grown(|progress| progress.acked),
+    };
+    result.throughput_per_s = if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 };
+    let per_record = |total: u64| (records > 0).then(|| total as f64 / records as f64);
+    result.cost = Cost { client_cpu_ns_per_record: per_record(cpu_ns), ..Cost::default() };
+    if let [Some(begin), Some(end)] = &statements.usage {
+        result.cost.broker_cpu_ns_per_record = per_record(end.cpu_ns.saturating_sub(begin.cpu_ns));
+        result.cost.disk_bytes_per_record =
+            per_record(end.disk_write_bytes.saturating_sub(begin.disk_write_bytes));
+        result.cost.network_bytes_per_record =
+            per_record(end.network_bytes.saturating_sub(begin.network_bytes));
+    }
+}
+
+fn window_ns(cell: &Cell, statements: &Statements) -> u64 {
+    let load = &cell.settings.load;
+    match (load.length, load.window_end_ns()) {
+        (Length::Time(window_ns), Some(_)) => window_ns,
+        (_, Some(end_ns)) => end_ns - load.warmup_ns,
+        (_, None) => {
+            let last_ns = statements.producers.iter().map(|done| done.ended_ns).max().unwrap_or(0);
+            last_ns.saturating_sub(statements.t0_ns + load.warmup_ns)
+        }
+    }
+}

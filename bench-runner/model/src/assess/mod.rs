@@ -1,0 +1,88 @@
+//! From evidence to everything that a result claims: judgement, latencies, throughput, cost, doubts.
+//!
+//! `run` makes results with it and `verify` holds results against it, so that both mean the same. It reads no file and
+//! measures nothing.
+
+mod caveats;
+mod compare;
+mod figures;
+mod judgement;
+mod statements;
+
+pub use compare::differences;
+pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
+
+use crate::ledger::Ledger;
+use crate::plan::Cell;
+use crate::reading::LogReading;
+use crate::result::{CellResult, Cost, Expectation, Outcome, SCHEMA_VERSION};
+use crate::settings::Arrival;
+use crate::{latency, verdict};
+
+/// What a cell left behind.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// One for each producer.
+    pub ledgers: &'a [Ledger],
+    /// The independent reader's first.
+    pub readings: &'a [LogReading],
+    /// Every series of the cell, as stored: producers merged, records that never arrived cut off.
+    pub series: &'a latency::Set,
+    /// `None`: a cell of schema 1.0, which did not store them.
+    pub statements: Option<&'a Statements>,
+}
+
+/// The result of a cell of which nothing is known but the plan.
+pub fn blank(run: &str, cell: &Cell) -> CellResult {
+    CellResult {
+        schema: SCHEMA_VERSION.into(),
+        run: run.into(),
+        cell: cell.clone(),
+        outcome: Outcome::CouldNotStart,
+        reason: None,
+        expectation: if cell.expect.is_empty() { Expectation::None } else { Expectation::Unmet },
+        expectation_detail: Vec::new(),
+        verdict: None,
+        faults: Vec::new(),
+        latencies: Default::default(),
+        throughput_per_s: 0.0,
+        asked_per_s: match cell.settings.load.arrival {
+            Arrival::Constant { per_second } | Arrival::Poisson { per_second } => Some(per_second as f64),
+            Arrival::Max | Arrival::Bursts(_) => None,
+        },
+        window_ns: 0,
+        window_records: 0,
+        blocked_ns: 0,
+        cost: Cost::default(),
+        seconds: Vec::new(),
+        caveats: Vec::new(),
+        client_settings: Default::default(),
+        topic_settings: Default::default(),
+        errors: Vec::new(),
+        stages_ns: Default::default(),
+        evidence: Default::default(),
+    }
+}
+
+/// Fills in everything that follows from the cell, the faults as carried out, and the evidence.
+///
+/// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
+pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
+    let Evidence { ledgers, readings, series, statements } = evidence;
+    let undrained = match statements {
+        Some(statements) => statements.undrained(),
+        None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
+    };
+    let drained = undrained.map_or(Ok(()), Err);
+    let verdict = verdict::judge(&result.cell.settings, &result.faults, ledgers, readings, drained);
+    (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults);
+    (result.expectation, result.expectation_detail) =
+        judgement::expectation(&result.cell, &verdict, result.outcome);
+    figures::latencies(result, series);
+    if let Some(statements) = statements {
+        figures::from_statements(result, statements, series);
+        result.caveats = caveats::of_cell(statements, result, &verdict);
+    }
+    result.verdict = Some(verdict);
+}
+

@@ -1,0 +1,81 @@
+//! `statements.json`: what runner and workers said when a cell had ended. Evidence as given; it concludes nothing.
+
+use crate::latency::Set;
+use crate::wire::Done;
+use serde::{Deserialize, Serialize};
+
+/// The file's name in a cell's directory.
+pub const STATEMENTS: &str = "statements.json";
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// What the processes of a cluster have used since their start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time, user and system.
+    pub cpu_ns: u64,
+    /// Bytes that they caused to be sent to the storage layer.
+    pub disk_write_bytes: u64,
+    /// Bytes received by the loopback interface: everything on the machine, not only the cluster.
+    pub network_bytes: u64,
+}
+
+/// Everything that a result rests on besides ledgers, readings and series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statements {
+    /// T0, nanoseconds of the monotonic clock.
+    pub t0_ns: u64,
+    /// Why the cluster was not quiet when the log was to be read; `None`: it was.
+    pub unquiet: Option<String>,
+    /// Closing statements of the producers.
+    pub producers: Vec<Done>,
+    /// Closing statement of the reader.
+    pub reader: Done,
+    /// What the cluster had used at both ends of the measured window (local clusters, cells without fault).
+    pub usage: [Option<Usage>; 2],
+}
+
+/// A text that holds no statements.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no statements of workers: {0}")]
+pub struct StatementsError(
+    /// What the parser says.
+    pub String,
+);
+
+impl Statements {
+    /// The stored form.
+    pub fn to_json(&self) -> String {
+        // Plain data with text keys: it can always be written.
+        serde_json::to_string_pretty(self).expect("plain data") + "\n"
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// When the text is torn, or is something else.
+    pub fn from_json(text: &str) -> Result<Self, StatementsError> {
+        serde_json::from_str(text).map_err(|error| StatementsError(error.to_string()))
+    }
+
+    /// Why there can be no verdict, if so: the log was not quiet, or the end-to-end reader did not reach its end.
+    pub fn undrained(&self) -> Option<String> {
+        let reader = (!self.reader.drained)
+            .then(|| "the end-to-end reader did not reach the end of every partition in time".to_owned());
+        self.unquiet.clone().or(reader)
+    }
+
+    /// A record that was due and never delivered waits still when the reader ends: no setting may look fast by losing its
+    /// slow records. Its second is known, so its age is at least that of the second's end.
+    pub fn censor_undelivered(&self, set: &mut Set) {
+        let Some(publish) = set.get("publish") else { return };
+        let due: Vec<u64> = (0..=publish.seconds()).map(|second| publish.count(second)).collect();
+        let ended_ns = self.reader.ended_ns.saturating_sub(self.t0_ns);
+        let Some(end_to_end) = set.get_mut("end_to_end") else { return };
+        for (second, due) in due.into_iter().enumerate() {
+            let missing = due.saturating_sub(end_to_end.count(second));
+            let cut_ns = ended_ns.saturating_sub((second as u64 + 1) * SECOND_NS);
+            end_to_end.censor_many(second, cut_ns, missing);
+        }
+    }
+}
