@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 fn profile(name: &str, rest: &str) -> Profile {
     let text = format!("name = \"{name}\"\nwhy = \"w\"\n{rest}");
-    parse("p.toml", &text, &[]).unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)))
+    parse("p.toml", &text, &[], &()).unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)))
 }
 
 fn ids(cells: &[Cell]) -> Vec<&str> {

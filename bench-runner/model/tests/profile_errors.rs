@@ -16,12 +16,12 @@ fn rendered(errors: &ProfileErrors) -> String {
 
 fn errors(text: &str, overrides: &[&str]) -> ProfileErrors {
     let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-    parse("p.toml", text, &overrides).expect_err("this profile is wrong")
+    parse("p.toml", text, &overrides, &()).expect_err("this profile is wrong")
 }
 
 fn valid(text: &str, overrides: &[&str]) -> Profile {
     let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-    parse("p.toml", text, &overrides).unwrap_or_else(|errors| panic!("{}", rendered(&errors)))
+    parse("p.toml", text, &overrides, &()).unwrap_or_else(|errors| panic!("{}", rendered(&errors)))
 }
 
 /// The messages, each with its help.
@@ -95,6 +95,39 @@ fn what_excludes_each_other_is_named() {
 }
 
 #[test]
+fn a_setting_of_brokers_or_topics_that_kafka_does_not_know_is_refused() {
+    let answer = |section: &str, name: &str| {
+        let [problem] = told(VALID, &[&format!("{section}.settings={{ \"{name}\" = \"1\" }}")])
+            .try_into()
+            .expect("one problem");
+        problem
+    };
+    let expected = "settings: num.io.thread is no broker setting | did you mean num.io.threads?";
+    assert_eq!(answer("cluster", "num.io.thread"), expected);
+    let expected = "settings: segment.byte is no topic setting | did you mean segment.bytes?";
+    assert_eq!(answer("topic", "segment.byte"), expected);
+    let slip_of_an_owned_one = answer("topic", "min.insync.replica");
+    assert!(
+        slip_of_an_owned_one
+            .ends_with("did you mean min.insync.replicas? write min-insync-replicas = … in [topic]")
+    );
+    assert!(answer("cluster", "no.such.thing").ends_with("as its documentation spells it"));
+    for name in
+        ["listeners", "controller.quorum.voters", "log.retention.ms", "log.cleanup.policy", "ssl.protocol"]
+    {
+        assert!(
+            answer("cluster", name).contains(&format!("{name} cannot be set here | remove it")),
+            "{name}"
+        );
+    }
+    valid(
+        VALID,
+        &["cluster.settings={ \"log.retention.check.interval.ms\" = 1000, \"num.io.threads\" = 8 }"],
+    );
+    valid(VALID, &["topic.settings={ \"segment.bytes\" = 1048576, \"cleanup.policy\" = \"delete\" }"]);
+}
+
+#[test]
 fn a_window_without_a_whole_second_is_refused() {
     let window =
         |warmup: &str, duration: &str| [format!("load.warmup={warmup}"), format!("load.duration={duration}")];
@@ -161,6 +194,6 @@ proptest! {
     ) {
         let mut lines: Vec<&str> = VALID.lines().collect();
         lines.insert(at, &line);
-        let _ = parse("p.toml", &lines.join("\n"), std::slice::from_ref(&set));
+        let _ = parse("p.toml", &lines.join("\n"), std::slice::from_ref(&set), &());
     }
 }

@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
 
 fn shipped(name: &str) -> Profile {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml"))).expect("the profile ships");
-    profile::parse(name, &text, &[]).unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)))
+    profile::parse(name, &text, &[], &()).unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)))
 }
 
 fn plan_of(names: &[&str]) -> Plan {
@@ -95,15 +95,15 @@ fn the_examples_of_the_readme_are_valid_and_the_first_shows_every_key() {
     let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let blocks: Vec<&str> =
         readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let example = profile::parse("README.md", blocks[0], &[]);
+    let example = profile::parse("README.md", blocks[0], &[], &());
     let example = example.unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)));
     assert_eq!(example.combinations.len(), 4);
     let bursts = format!("name = \"b\"\nwhy = \"w\"\n{}", blocks[1]);
-    assert!(profile::parse("README.md", &bursts, &[]).is_ok());
+    assert!(profile::parse("README.md", &bursts, &[], &()).is_ok());
     // An unknown key makes the reader list what it knows: all of that must be in the example or the text around it.
     for section in ["", "cluster.", "topic.", "load.", "producer.", "matrix."] {
         let errors =
-            profile::parse("README.md", blocks[0], &[format!("{section}qqqqqqqqqqqq=1")]).unwrap_err();
+            profile::parse("README.md", blocks[0], &[format!("{section}qqqqqqqqqqqq=1")], &()).unwrap_err();
         let known = errors.problems()[0].help().strip_prefix("known keys: ").expect("a list of keys");
         for key in known.split(", ") {
             assert!(readme.contains(key), "{section}{key} is not documented");

@@ -1,6 +1,7 @@
 //! Profiles from files to a plan: the first step of `check`, `plan` and `run`, and the same one.
 
 use super::exit::{Exit, Failure};
+use crate::kafka::offline::Offline;
 use bench_model::plan::{self, Plan, PlanError};
 use bench_model::profile::{self, Profile, ProfileErrors};
 use miette::{Diagnostic, miette};
@@ -52,7 +53,7 @@ pub fn read(args: &Files) -> Result<Vec<Profile>, Failure> {
             let help = "name a profile, e.g. profiles/quickstart.toml";
             Failure::new(Exit::Profile, miette!(help = help, "could not read profile {name}: {error}"))
         })?;
-        match profile::parse(&name, &text, &args.overrides) {
+        match profile::parse(&name, &text, &args.overrides, &Offline) {
             Ok(profile) => valid.push(profile),
             Err(errors) => invalid.push(errors),
         }

@@ -5,6 +5,7 @@ pub mod reader;
 pub mod admin;
 pub mod mock;
 pub mod probe;
+pub mod offline;
 pub mod offsets;
 pub mod properties;
 mod wake;

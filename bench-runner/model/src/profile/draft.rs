@@ -2,6 +2,7 @@
 
 use super::axes::Axis;
 use super::problems::Problems;
+use super::property_names::{self, Client};
 use super::section::{Section, Wrong};
 use super::tree::{Node, Value};
 use super::units;
@@ -54,19 +55,12 @@ pub(super) fn cluster(section: Option<Section<'_>>) -> ClusterAsk {
     if let Some(limit) = section.read("warm", |node| values::duration(node, 0..=600 * SECOND)) {
         ask.warm_limit_ns = limit;
     }
-    if let Some(settings) = section.read("settings", |node| values::properties(node, broker_refusal)) {
+    if let Some(settings) = section.read("settings", |node| values::properties(node, property_names::broker))
+    {
         ask.settings = settings;
     }
     section.finish();
     ask
-}
-
-fn broker_refusal(key: &str, _: &str) -> Option<String> {
-    let owned = ["node.id", "broker.id", "process.roles", "listeners", "log.dir", "log.dirs"].contains(&key)
-        || ["advertised.", "controller.", "listener.", "inter.broker.listener", "metadata.log.dir"]
-            .iter()
-            .any(|prefix| key.starts_with(prefix));
-    owned.then(|| "remove it: the harness gives its brokers their identity, addresses and directories".into())
 }
 
 /// `[topic]`.
@@ -87,28 +81,15 @@ pub(super) fn topic(section: Option<Section<'_>>) -> TopicSettings {
     if let Some(replicas) = section.read("min-insync-replicas", |node| values::narrow(node, 1..=100)) {
         topic.min_insync_replicas = replicas;
     }
-    if let Some(extra) = section.read("settings", |node| values::properties(node, topic_refusal)) {
+    if let Some(extra) = section.read("settings", |node| values::properties(node, property_names::topic)) {
         topic.extra = extra;
     }
     section.finish();
     topic
 }
 
-fn topic_refusal(key: &str, value: &str) -> Option<String> {
-    match key {
-        "min.insync.replicas" => Some("write min-insync-replicas = … in [topic]".into()),
-        "cleanup.policy" if value != "delete" => {
-            Some("remove it: a topic that compacts cannot be judged, absent records would look lost".into())
-        }
-        _ if key.starts_with("retention.") || key.starts_with("local.retention.") => Some(
-            "remove it: a topic that expires data cannot be judged, absent records would look lost".into(),
-        ),
-        _ => None,
-    }
-}
-
 /// `[producer]`.
-pub(super) fn producer(section: Option<Section<'_>>) -> ProducerSettings {
+pub(super) fn producer(section: Option<Section<'_>>, client: &dyn Client) -> ProducerSettings {
     let mut settings = ProducerSettings {
         acks: Acks::All,
         retries: MOST_RETRIES,
@@ -150,55 +131,12 @@ pub(super) fn producer(section: Option<Section<'_>>) -> ProducerSettings {
     if let Some(timeout_ns) = read.read("delivery-timeout", |node| values::millis(node, 3_600_000)) {
         settings.delivery_timeout_ns = timeout_ns;
     }
-    if let Some(extra) = read.read("settings", |node| values::properties(node, client_refusal)) {
+    let refused = |key: &str, value: &str| property_names::client(key, value, client);
+    if let Some(extra) = read.read("settings", |node| values::properties(node, refused)) {
         settings.extra = extra;
     }
     section.finish();
     settings
-}
-
-fn client_refusal(key: &str, _: &str) -> Option<String> {
-    let own = match key {
-        "acks" | "request.required.acks" => "acks",
-        "retries" | "message.send.max.retries" => "retries",
-        "enable.idempotence" => "idempotence",
-        "linger.ms" | "queue.buffering.max.ms" => "linger",
-        "batch.size" => "batch-size",
-        "compression.type" | "compression.codec" => "compression",
-        "max.in.flight" | "max.in.flight.requests.per.connection" => "max-in-flight",
-        "queue.buffering.max.messages" => "queue-records",
-        "queue.buffering.max.kbytes" => "queue-size",
-        "request.timeout.ms" => "request-timeout",
-        "message.timeout.ms" | "delivery.timeout.ms" => "delivery-timeout",
-        _ => "",
-    };
-    if !own.is_empty() {
-        return Some(format!("write {own} = … in [producer]"));
-    }
-    const HARNESS: [&str; 12] = [
-        "bootstrap.servers",
-        "metadata.broker.list",
-        "client.id",
-        "statistics.interval.ms",
-        "enabled_events",
-        "opaque",
-        "log.queue",
-        "delivery.report.only.error",
-        "produce.offset.report",
-        "plugin.library.paths",
-        "partitioner",
-        "group.id",
-    ];
-    if HARNESS.contains(&key) || key.starts_with("test.mock.") || key.ends_with("_cb") {
-        return Some("remove it: the harness needs this property for itself".into());
-    }
-    if key.starts_with("transaction") {
-        return Some("remove it: transactional cells are not part of this version".into());
-    }
-    if ["security.", "ssl.", "sasl.", "https."].iter().any(|prefix| key.starts_with(prefix)) {
-        return Some("remove it: this version speaks plaintext only".into());
-    }
-    None
 }
 
 /// `[load]`; whether a rate or bursts were given is the second part.

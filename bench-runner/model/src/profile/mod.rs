@@ -7,6 +7,7 @@ mod cells;
 mod draft;
 mod faults;
 mod problems;
+mod property_names;
 mod section;
 mod tree;
 mod units;
@@ -14,6 +15,7 @@ mod values;
 
 pub use cells::TALLIES;
 pub use problems::{Problem, ProfileErrors};
+pub use property_names::{Client, ClientRefusal};
 pub use units::{duration_text, rate_text, size_text};
 pub use values::retries_text;
 
@@ -73,11 +75,17 @@ pub struct Impossible {
     pub reason: String,
 }
 
-/// Validates a profile's text after applying `overrides` (`load.rate=5k/s`); `file` is its name in messages.
+/// Validates a profile's text after applying `overrides` (`load.rate=5k/s`); `file` is its name in messages, `client`
+/// is asked about producer properties that have no key of their own.
 ///
 /// # Errors
 /// Every problem that could be found, each with its place and what to write instead.
-pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Profile, ProfileErrors> {
+pub fn parse(
+    file: &str,
+    text: &str,
+    overrides: &[String],
+    client: &dyn Client,
+) -> Result<Profile, ProfileErrors> {
     let mut sources = vec![(file.to_string(), text.to_string())];
     sources.extend(overrides.iter().map(|text| ("--set".to_string(), text.clone())));
     let problems = Problems::default();
@@ -86,7 +94,7 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Profile, Pr
         for (index, text) in overrides.iter().enumerate() {
             tree::graft(&mut root, index + 1, text, &problems);
         }
-        read(&root, text, overrides, &problems)
+        read(&root, text, overrides, client, &problems)
     } else {
         None
     };
@@ -95,7 +103,13 @@ pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Profile, Pr
     Ok(profile.expect("a profile without problems is complete"))
 }
 
-fn read(root: &Node, text: &str, overrides: &[String], problems: &Problems) -> Option<Profile> {
+fn read(
+    root: &Node,
+    text: &str,
+    overrides: &[String],
+    client: &dyn Client,
+    problems: &Problems,
+) -> Option<Profile> {
     let start = Place { source: 0, span: 0..text.lines().next().map_or(0, str::len) };
     let mut root = Section::new("", &start, root, problems);
     let name = root.require("name", "write name = \"quickstart\" in the first line", name);
@@ -109,7 +123,7 @@ fn read(root: &Node, text: &str, overrides: &[String], problems: &Problems) -> O
     let cluster = draft::cluster(root.table("cluster"));
     let topic = draft::topic(root.table("topic"));
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
-    let producer = draft::producer(root.table("producer"));
+    let producer = draft::producer(root.table("producer"), client);
     let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
     let draft = draft::Draft { producer, topic, load, poisson };
     let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };

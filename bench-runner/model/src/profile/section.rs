@@ -132,10 +132,12 @@ impl<'a> Section<'a> {
 pub(super) fn nearest<'k>(typed: &str, candidates: &[&'k str]) -> Option<&'k str> {
     let plain = |key: &str| key.to_ascii_lowercase().replace(['.', '_'], "-");
     let typed = plain(typed);
-    let typed = typed.strip_suffix("-ms").or(typed.strip_suffix("-bytes")).unwrap_or(&typed);
+    let bare = typed.strip_suffix("-ms").or(typed.strip_suffix("-bytes")).unwrap_or(&typed);
+    let distance =
+        |candidate: &str| strsim::osa_distance(&typed, candidate).min(strsim::osa_distance(bare, candidate));
     candidates
         .iter()
-        .map(|candidate| (strsim::osa_distance(typed, &plain(candidate)), *candidate))
+        .map(|candidate| (distance(&plain(candidate)), *candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3).min(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

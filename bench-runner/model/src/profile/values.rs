@@ -1,5 +1,6 @@
 //! Values of single keys: what each accepts, and what to write instead.
 
+use super::property_names::{Part, Refusal};
 use super::section::Wrong;
 use super::tree::{Entry, Node, Value};
 use super::units;
@@ -167,10 +168,10 @@ pub(super) fn compression(node: &Node) -> Result<String, Wrong> {
     }
 }
 
-/// Properties passed on verbatim; `refused` names those that may not be, with what to do instead.
+/// Properties passed on verbatim; `refused` names those that may not be.
 pub(super) fn properties(
     node: &Node,
-    refused: impl Fn(&str, &str) -> Option<String>,
+    refused: impl Fn(&str, &str) -> Option<Refusal>,
 ) -> Result<BTreeMap<String, String>, Wrong> {
     let Value::Table(entries) = &node.value else {
         return Err(Wrong::new(
@@ -195,8 +196,9 @@ pub(super) fn properties(
                 return Err(Wrong::new(message, "write the value as a text").at(&node.place));
             }
         };
-        if let Some(help) = refused(&key, &value) {
-            return Err(Wrong::new(format!("{key} cannot be set here"), help).at(key_place));
+        if let Some(Refusal { message, help, part }) = refused(&key, &value) {
+            let place = if part == Part::Name { key_place } else { &node.place };
+            return Err(Wrong::new(message, help).at(place));
         }
         if properties.insert(key.clone(), value).is_some() {
             return Err(Wrong::new(format!("{key} stands here twice"), "keep one of them").at(key_place));

@@ -1,0 +1,197 @@
+//! Properties of brokers, topics and the client that a profile passes on verbatim: which names there are, and which of
+//! them may not be set.
+//!
+//! Brokers ignore a name that they do not know, so a slip would change what is measured, and nobody would see it.
+
+use super::section::nearest;
+
+/// Of Kafka 4.3, by its own definitions (`KafkaConfig`).
+const BROKER: &str = include_str!("broker-properties.txt");
+/// Of Kafka 4.3 (`LogConfig`).
+const TOPIC: &str = include_str!("topic-properties.txt");
+
+/// What the client library says of its properties; this room does not know the library.
+pub trait Client {
+    /// Why it would not take this property; `None`: it does.
+    fn refusal(&self, name: &str, value: &str) -> Option<ClientRefusal>;
+    /// The names of all its properties.
+    fn names(&self) -> Vec<String>;
+}
+
+/// What of a property the client library would not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientRefusal {
+    /// It knows no such name.
+    Name,
+    /// The value, for this reason in its own words.
+    Value(String),
+}
+
+/// No client at hand: every property is taken.
+impl Client for () {
+    fn refusal(&self, _: &str, _: &str) -> Option<ClientRefusal> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What of `name = value` is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Name,
+    Value,
+}
+
+/// Why a property cannot be passed on, and what to write instead.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub message: String,
+    pub help: String,
+    pub part: Part,
+}
+
+impl Refusal {
+    fn name(message: String, help: impl Into<String>) -> Self {
+        Refusal { message, help: help.into(), part: Part::Name }
+    }
+}
+
+/// Refuses a name that is not known, or that `owned` gives a reason for.
+fn by_name(
+    name: &str,
+    whose: &str,
+    known: &[&str],
+    owned: impl Fn(&str) -> Option<String>,
+) -> Option<Refusal> {
+    if let Some(help) = owned(name) {
+        return Some(Refusal::name(format!("{name} cannot be set here"), help));
+    }
+    (!known.contains(&name)).then(|| unknown(name, whose, known, owned))
+}
+
+fn unknown(name: &str, whose: &str, known: &[&str], owned: impl Fn(&str) -> Option<String>) -> Refusal {
+    let help = match nearest(name, known) {
+        Some(meant) => match owned(meant) {
+            Some(instead) => format!("did you mean {meant}? {instead}"),
+            None => format!("did you mean {meant}?"),
+        },
+        None => format!("write the name of a {whose} setting as its documentation spells it"),
+    };
+    Refusal::name(format!("{name} is no {whose} setting"), help)
+}
+
+/// Broker properties.
+pub(super) fn broker(name: &str, _: &str) -> Option<Refusal> {
+    by_name(name, "broker", &BROKER.split_whitespace().collect::<Vec<_>>(), |name| {
+        const IDENTITY: [&str; 7] =
+            ["node.id", "broker.id", "process.roles", "listeners", "log.dir", "log.dirs", "metadata.log.dir"];
+        const ADDRESSES: [&str; 7] = [
+            "advertised.",
+            "controller.listener.",
+            "controller.quorum.voters",
+            "controller.quorum.bootstrap.",
+            "listener.",
+            "inter.broker.listener",
+            "early.start.listeners",
+        ];
+        if IDENTITY.contains(&name) || ADDRESSES.iter().any(|prefix| name.starts_with(prefix)) {
+            let help = "remove it: the harness gives its brokers their identity, addresses and directories";
+            return Some(help.into());
+        }
+        if ["security.", "ssl.", "sasl.", "authorizer."].iter().any(|prefix| name.starts_with(prefix)) {
+            return Some("remove it: this version speaks plaintext only".into());
+        }
+        let expires =
+            ["log.retention.", "log.local.retention."].iter().any(|prefix| name.starts_with(prefix));
+        (name == "log.cleanup.policy" || expires && name != "log.retention.check.interval.ms").then(|| {
+            "remove it: a log that expires data cannot be judged, absent records would look lost".into()
+        })
+    })
+}
+
+/// Topic properties.
+pub(super) fn topic(name: &str, value: &str) -> Option<Refusal> {
+    by_name(name, "topic", &TOPIC.split_whitespace().collect::<Vec<_>>(), |name| match name {
+        "min.insync.replicas" => Some("write min-insync-replicas = … in [topic]".into()),
+        "cleanup.policy" if value != "delete" => {
+            Some("remove it: a topic that compacts cannot be judged, absent records would look lost".into())
+        }
+        _ if name.starts_with("retention.") || name.starts_with("local.retention.") => Some(
+            "remove it: a topic that expires data cannot be judged, absent records would look lost".into(),
+        ),
+        _ => None,
+    })
+}
+
+/// Producer properties, by what the client itself says.
+pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Refusal> {
+    if let Some(help) = client_owned(name) {
+        return Some(Refusal::name(format!("{name} cannot be set here"), help));
+    }
+    match client.refusal(name, value)? {
+        ClientRefusal::Name => {
+            let names = client.names();
+            let known: Vec<&str> =
+                names.iter().map(String::as_str).chain(OWN.map(|(name, _)| name)).collect();
+            Some(unknown(name, "client", &known, client_owned))
+        }
+        ClientRefusal::Value(message) => {
+            let help = "write a value that the client takes: librdkafka's CONFIGURATION.md lists them".into();
+            Some(Refusal { message, help, part: Part::Value })
+        }
+    }
+}
+
+/// What has a key of its own, under every name that the client knows it by.
+const OWN: [(&str, &str); 17] = [
+    ("acks", "acks"),
+    ("request.required.acks", "acks"),
+    ("retries", "retries"),
+    ("message.send.max.retries", "retries"),
+    ("enable.idempotence", "idempotence"),
+    ("linger.ms", "linger"),
+    ("queue.buffering.max.ms", "linger"),
+    ("batch.size", "batch-size"),
+    ("compression.type", "compression"),
+    ("compression.codec", "compression"),
+    ("max.in.flight", "max-in-flight"),
+    ("max.in.flight.requests.per.connection", "max-in-flight"),
+    ("queue.buffering.max.messages", "queue-records"),
+    ("queue.buffering.max.kbytes", "queue-size"),
+    ("request.timeout.ms", "request-timeout"),
+    ("message.timeout.ms", "delivery-timeout"),
+    ("delivery.timeout.ms", "delivery-timeout"),
+];
+
+fn client_owned(name: &str) -> Option<String> {
+    if let Some((_, own)) = OWN.iter().find(|(known, _)| *known == name) {
+        return Some(format!("write {own} = … in [producer]"));
+    }
+    const HARNESS: [&str; 12] = [
+        "bootstrap.servers",
+        "metadata.broker.list",
+        "client.id",
+        "statistics.interval.ms",
+        "enabled_events",
+        "opaque",
+        "log.queue",
+        "delivery.report.only.error",
+        "produce.offset.report",
+        "plugin.library.paths",
+        "partitioner",
+        "group.id",
+    ];
+    if HARNESS.contains(&name) || name.starts_with("test.mock.") || name.ends_with("_cb") {
+        return Some("remove it: the harness needs this property for itself".into());
+    }
+    if name.starts_with("transaction") {
+        return Some("remove it: transactional cells are not part of this version".into());
+    }
+    if ["security.", "ssl.", "sasl.", "https."].iter().any(|prefix| name.starts_with(prefix)) {
+        return Some("remove it: this version speaks plaintext only".into());
+    }
+    None
+}
