@@ -177,6 +177,33 @@ fn fault_steps_that_cannot_follow_each_other_are_refused() {
 }
 
 #[test]
+fn a_fault_after_the_load_is_refused_and_an_undo_after_the_drain() {
+    let load = "name = \"p\"\nwhy = \"w\"\n[load]\ndrain = \"30 s\"\n";
+    let rate = format!("{load}rate = \"1k/s\"\nwarmup = \"2 s\"\nduration = \"8 s\"\n");
+    let bursts =
+        format!("{load}bursts = [{{ at = \"0 s\", records = 1 }}, {{ at = \"10 s\", records = 1 }}]\n");
+    let sent = format!("{load}rate = \"max\"\nrecords = 1000\n");
+    let steps = |at: &str, undone: &str| {
+        let step = |at: &str, action: &str| {
+            format!("[[fault]]\nat = \"{at}\"\naction = \"{action}\"\ntarget = \"leader\"\n")
+        };
+        [step(at, "kill"), step(undone, "start")].concat()
+    };
+    for (load, at, undone) in [(&rate, "10 s", "40 s"), (&bursts, "40 s", "40 s"), (&sent, "1 min", "2 min")]
+    {
+        valid(&format!("{load}{}", steps(at, undone)), &[]);
+    }
+    let late = told(&format!("{rate}{}", steps("10001 ms", "40 s")), &[]);
+    let expected =
+        "10001 ms is too late: the load ends at 10 s | write an instant up to \"10 s\", or lengthen the load";
+    assert_eq!(late, [expected]);
+    for load in [&rate, &bursts] {
+        let late = told(&format!("{load}{}", steps("9 s", "40001 ms")), &[]);
+        assert!(late[0].starts_with("40001 ms is too late: the cell is over at 40 s"), "{late:?}");
+    }
+}
+
+#[test]
 fn every_tally_can_be_expected_by_its_own_name() {
     for name in TALLIES {
         serde_json::from_value::<TallyKind>(name.into()).expect(name);

@@ -56,13 +56,33 @@ impl Cell {
             put(&format!("producer.settings.{key}"), value.clone());
         }
         if !self.faults.is_empty() {
-            put("fault", self.faults.iter().map(step_text).collect::<Vec<_>>().join(", "));
+            let steps = self.faults.iter().map(step_text).chain(self.healed().map(heal_text));
+            put("fault", steps.collect::<Vec<_>>().join(", "));
         }
         for (tally, count) in &self.expect {
             put(&format!("expect.{tally}"), count.to_string());
         }
         all
     }
+
+    /// What the steps leave stopped or dead: undone when the load is over, before anything is read.
+    fn healed(&self) -> impl Iterator<Item = Target> {
+        [Target::Leader, Target::Followers].into_iter().filter(|target| {
+            let last = self.faults.iter().rev().find(|step| step.target == *target);
+            last.is_some_and(|step| matches!(step.action, Action::Stop | Action::Kill))
+        })
+    }
+}
+
+fn target_text(target: Target) -> &'static str {
+    match target {
+        Target::Leader => "leader",
+        Target::Followers => "followers",
+    }
+}
+
+fn heal_text(target: Target) -> String {
+    format!("heal {} after the load", target_text(target))
 }
 
 /// E.g. `stop followers at 1200 ms`.
@@ -73,10 +93,7 @@ fn step_text(step: &FaultStep) -> String {
         Action::Kill => "kill",
         Action::Start => "start",
     };
-    let target = match step.target {
-        Target::Leader => "leader",
-        Target::Followers => "followers",
-    };
+    let target = target_text(step.target);
     match step.when {
         When::At(at_ns) => format!("{action} {target} at {}", duration_text(at_ns)),
         When::NewLeader => format!("{action} {target} when new-leader"),

@@ -128,7 +128,8 @@ fn read(
     let draft = draft::Draft { producer, topic, load, poisson };
     let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };
     let (combinations, impossible) = cells::expand(&mut root, &base, problems);
-    let faults = faults::faults(&mut root, problems);
+    let ends = faults::Ends::of(combinations.iter().map(|cell| &cell.settings.load));
+    let faults = faults::faults(&mut root, ends.filter(|_| !combinations.is_empty()), problems);
     let alone = combinations.iter().find(|cell| cell.settings.topic.replication_factor == 1);
     if let (Some(alone), true) = (alone, faults.iter().any(|step| step.target == Target::Followers)) {
         let message = format!("cell \"{}\" has one replica, hence no followers for the fault", alone.label);
