@@ -23,6 +23,7 @@ mod mutations;
 mod reference;
 
 pub use judge::judge;
+pub use spans::{Part, Spans};
 pub use tally::{TallyKind, UnknownTally, bound_95};
 
 use crate::ids::{PartitionId, ProducerId};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Half-open spans, disjoint and never touching.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Spans {
+pub struct Spans {
     /// Every span but the highest: start to end.
     lower: BTreeMap<u64, u64>,
     /// The highest span, where nearly everything happens.
@@ -13,7 +13,7 @@ pub(super) struct Spans {
 
 /// What became of a part of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// It was not in the set.
     Fresh,
     /// It was.
@@ -23,7 +23,7 @@ pub(super) enum Part {
 impl Spans {
     /// Adds `start..end` and tells of its parts, in order.
     #[inline]
-    pub(super) fn insert(&mut self, start: u64, end: u64, mut tell: impl FnMut(u64, u64, Part)) {
+    pub fn insert(&mut self, start: u64, end: u64, mut tell: impl FnMut(u64, u64, Part)) {
         if start >= end {
             return;
         }
@@ -73,12 +73,12 @@ impl Spans {
     }
 
     /// Every span, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.lower.iter().map(|(from, to)| (*from, *to)).chain(self.top)
     }
 
     /// The parts of `start..end` in order, and whether each is in the set.
-    pub(super) fn split(&self, start: u64, end: u64, mut tell: impl FnMut(u64, u64, bool)) {
+    pub fn split(&self, start: u64, end: u64, mut tell: impl FnMut(u64, u64, bool)) {
         let mut at = start;
         let first = self.lower.range(..=start).next_back().map_or(start, |(from, _)| *from);
         let below = self.lower.range(first..end.max(first)).map(|(from, to)| (*from, *to));
