@@ -31,11 +31,15 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The directory is no run.
-    #[error("{} is no run: it has no {MANIFEST}", path.display())]
-    #[diagnostic(help("give a directory below results/"))]
+    #[error("{} {why}", path.display())]
     NoRun {
         /// The directory.
         path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to give instead.
+        #[help]
+        advice: String,
     },
     /// A run of that name exists.
     #[error("{} exists already", path.display())]
@@ -198,6 +202,24 @@ impl StoredCell {
     }
 }
 
+/// Says what to give instead: a run in this directory, if there is one.
+fn no_run(path: &Path) -> StoreError {
+    let why = match (path.is_dir(), path.exists()) {
+        (true, _) => format!("is no run: it has no {MANIFEST}"),
+        (false, true) => "is no run: it is a file".into(),
+        (false, false) => "does not exist".into(),
+    };
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Names begin with the time.
+    let advice = match entries.filter(|entry| entry.join(MANIFEST).is_file()).max() {
+        Some(latest) => format!("its latest run is {}", latest.display()),
+        None => {
+            "give the directory of a run, such as `run` names at its end: a directory below results/".into()
+        }
+    };
+    StoreError::NoRun { path: path.to_owned(), why, advice }
+}
+
 /// Loads a run; cells that were never finished are not part of it.
 ///
 /// # Errors
@@ -205,7 +227,7 @@ impl StoredCell {
 pub fn load(path: &Path) -> Result<StoredRun, StoreError> {
     let file = path.join(MANIFEST);
     if !file.is_file() {
-        return Err(StoreError::NoRun { path: path.to_owned() });
+        return Err(no_run(path));
     }
     let manifest: Manifest = read_json(&file)?;
     let cells = path.join(CELLS);

@@ -1,6 +1,6 @@
-//! `check` and `plan` through the real binary: what is printed, and the exit codes of wrong profiles and arguments.
+//! Profiles and arguments through the real binary: what `check` and `plan` print, and what is said of wrong ones.
 
 #[test]
-fn check_and_plan_answer_as_written() {
+fn every_example_is_answered_as_written() {
     trycmd::TestCases::new().case("tests/cli_profiles/*.trycmd");
 }

@@ -483,6 +483,12 @@ fn only_the_end_of_a_plan_may_be_missing_and_only_after_an_interrupt() {
 #[test]
 fn what_is_no_run_is_refused() {
     let (code, text) = verify(Path::new("/nonexistent"));
-    assert_eq!(code, 1, "{text}");
-    assert!(text.contains("is no run"), "{text}");
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("/nonexistent does not exist") && text.contains("help: give"), "{text}");
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let (code, text) = verify(&stored);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("is no run: it has no") && text.contains("its latest run is"), "{text}");
+    let (code, text) = verify(&stored.join("layering.rs"));
+    assert!(code == 2 && text.contains("it is a file"), "{text}");
 }

@@ -137,18 +137,32 @@ fn faults_on_a_cluster_without_processes_are_refused_with_4() {
 }
 
 #[test]
-fn results_that_cannot_be_written_end_with_1() {
+fn places_that_cannot_be_written_are_found_before_the_cluster_starts() {
     let results = tempfile::tempdir().expect("a directory");
     let file = results.path().join("file");
     std::fs::write(&file, "in the way").expect("written");
-    let output = run(results.path(), &[]).arg("--results").arg(&file).output().expect("the binary runs");
-    // clap takes an option once: the second `--results` is a usage error, so ask for the file alone.
-    assert_eq!(code(&output), Some(2));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
-    command.args(["run", "--mock", "--results"]).arg(&file).arg(smoke());
-    let output =
-        command.env("BENCH_RUNNER_STATE", results.path().join("state")).output().expect("the binary runs");
-    assert_eq!(code(&output), Some(1));
+    let refused = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+        command.args(["run", "--mock"]).arg(smoke()).args(arguments);
+        let output = command
+            .env("BENCH_RUNNER_STATE", results.path().join("state"))
+            .output()
+            .expect("the binary runs");
+        assert_eq!(code(&output), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("mock cluster"), "nothing was started: {said}");
+        said
+    };
+    let said = refused(&["--results".as_ref(), file.as_os_str()]);
+    assert!(said.contains("results cannot be written to") && said.contains("--results DIR"), "{said}");
+    let summary = results.path().join("missing/summary.json");
+    let said = refused(&[
+        "--results".as_ref(),
+        results.path().as_os_str(),
+        "--summary".as_ref(),
+        summary.as_os_str(),
+    ]);
+    assert!(said.contains("the summary cannot be written to"), "{said}");
 }
 
 /// A run in the background, and its worker processes once they exist.

@@ -1,5 +1,6 @@
 //! `cluster`: the hidden verb that opens a cluster and holds it, for scripts and tests.
 
+use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
 use crate::cluster::{self, Ask, ClusterError, Provider};
 use bench_model::settings::ClusterAsk;
@@ -23,7 +24,7 @@ pub struct Args {
     #[arg(long)]
     replication_factor: Option<u16>,
     /// Look at an existing cluster (plaintext) instead
-    #[arg(long, value_name = "HOST:PORT,…", conflicts_with_all = ["mock", "kafka_home"])]
+    #[arg(long, value_name = "HOST:PORT,…", value_parser = endpoints, conflicts_with_all = ["mock", "kafka_home"])]
     bootstrap_server: Option<String>,
     /// Librdkafka's mock cluster instead
     #[arg(long, conflicts_with = "kafka_home")]

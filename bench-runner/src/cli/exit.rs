@@ -1,5 +1,6 @@
 //! The one table of exit codes; `docs/method.md` prints it, `main` alone hands it to the shell.
 
+use crate::store::StoreError;
 use std::process::ExitCode;
 
 /// How the program ends. When several apply, the one that stands first in [`Exit::PRECEDENCE`] wins.
@@ -65,6 +66,13 @@ impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, report: impl Into<miette::Report>) -> Self {
         Failure { exit, report: report.into() }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = if matches!(error, StoreError::NoRun { .. }) { Exit::Usage } else { Exit::Failure };
+        Failure::new(exit, error)
     }
 }
 

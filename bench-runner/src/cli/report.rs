@@ -13,7 +13,7 @@ pub struct Args {
 
 /// Writes report.md, report.html, cells.csv and plots/ beside the results, and prints the tables.
 pub fn report(args: &Args) -> Result<Exit, Failure> {
-    let run = store::load(&args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
+    let run = store::load(&args.run)?;
     room::render(&run, &args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
     println!("{}", room::terminal(&run));
     eprintln!("report: {}", args.run.join("report.html").display());

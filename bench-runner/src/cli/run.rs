@@ -1,5 +1,6 @@
 //! `run FILE…`: check, plan, measure, report. The exit code is decided here from what is stored.
 
+use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
 use crate::cluster::{ClusterError, Provider};
 use crate::run::{self, Orders, RunError};
@@ -15,7 +16,7 @@ pub struct Args {
     #[command(flatten)]
     profiles: super::profiles::Args,
     /// Measure an existing cluster (plaintext) instead of starting a local one
-    #[arg(long, value_name = "HOST:PORT,…", conflicts_with_all = ["mock", "kafka_home"])]
+    #[arg(long, value_name = "HOST:PORT,…", value_parser = endpoints, conflicts_with_all = ["mock", "kafka_home"])]
     bootstrap_server: Option<String>,
     /// Use librdkafka's mock cluster: a smoke test, not Kafka, no durability claim
     #[arg(long)]
@@ -49,6 +50,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         None => Provider::Local { kafka_home: args.kafka_home.clone() },
     };
     refuse_faults(&plan, &provider)?;
+    refuse_places(args)?;
     let orders = Orders {
         profiles,
         plan,
@@ -63,7 +65,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         eprintln!("interrupted before the first cell was finished; nothing to report");
         return Ok(exit_of(&outcomes.cells, outcomes.interrupted));
     }
-    let stored = store::load(&outcomes.directory).map_err(|error| Failure::new(Exit::Failure, error))?;
+    let stored = store::load(&outcomes.directory)?;
     report::render(&stored, &outcomes.directory).map_err(|error| Failure::new(Exit::Failure, error))?;
     let to_stdout = args.summary.as_deref() == Some(Path::new("-"));
     let view = report::terminal(&stored);
@@ -107,6 +109,30 @@ fn refuse_faults(plan: &Plan, provider: &Provider) -> Result<(), Failure> {
     }
 }
 
+/// Tried before the cluster starts: minutes later it would cost the run.
+fn refuse_places(args: &Args) -> Result<(), Failure> {
+    let probe = args.results.join(format!(".bench-runner-probe-{}", std::process::id()));
+    std::fs::create_dir_all(&args.results)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| {
+            let help = "give a directory that can be written to: --results DIR";
+            let place = args.results.display();
+            Failure::new(
+                Exit::Usage,
+                miette::miette!(help = help, "results cannot be written to {place}: {error}"),
+            )
+        })?;
+    let Some(file) = args.summary.as_deref().filter(|file| *file != Path::new("-")) else { return Ok(()) };
+    let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    if !parent.is_dir() || file.is_dir() {
+        let help = "give a file in a directory that exists: --summary FILE, or - for standard output";
+        let report = miette::miette!(help = help, "the summary cannot be written to {}", file.display());
+        return Err(Failure::new(Exit::Usage, report));
+    }
+    Ok(())
+}
+
 fn write_summary(path: &Path, stored: &store::StoredRun) -> Result<(), Failure> {
     let text = format!("{:#}\n", report::summary(stored));
     if path == Path::new("-") {
@@ -120,6 +146,8 @@ fn write_summary(path: &Path, stored: &store::StoredRun) -> Result<(), Failure> 
 fn failure(error: RunError) -> Failure {
     match error {
         RunError::Cluster(error @ ClusterError::Unfit { .. }) => Failure::new(Exit::Cluster, error),
+        RunError::Cluster(error) => Failure::new(Exit::Failure, error),
+        RunError::Store(error) => Failure::new(Exit::Failure, error),
         other => Failure::new(Exit::Failure, miette::miette!("{other}")),
     }
 }

@@ -1,5 +1,6 @@
 //! `topic`: the hidden verb by which `scripts/client-cost` creates and deletes its topics.
 
+use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
 use crate::kafka::admin::Admin;
 use clap::Subcommand;
@@ -14,7 +15,7 @@ pub enum Act {
     /// Creates a topic and returns once every partition has its leader and all replicas in sync.
     Create {
         /// `host:port,host:port`.
-        #[arg(long)]
+        #[arg(long, value_parser = endpoints)]
         bootstrap_server: String,
         /// Its name.
         topic: String,
@@ -28,7 +29,7 @@ pub enum Act {
     /// Deletes a topic.
     Delete {
         /// `host:port,host:port`.
-        #[arg(long)]
+        #[arg(long, value_parser = endpoints)]
         bootstrap_server: String,
         /// Its name.
         topic: String,

@@ -22,13 +22,12 @@ pub struct Args {
 
 /// Assesses every cell again; fails when one differs, is missing, or was never planned.
 pub fn verify(args: &Args) -> Result<Exit, Failure> {
-    let fail = |error| Failure::new(Exit::Failure, error);
-    let run = store::load(&args.run).map_err(fail)?;
+    let run = store::load(&args.run)?;
     let mut rows: Vec<[String; 3]> = run.cells.iter().map(|cell| row(&run, cell)).collect();
     let stored = rows.len();
     let agreeing = rows.iter().filter(|[_, word, _]| word == "agrees").count();
     rows.extend(absent(&run));
-    rows.extend(store::half_built(&args.run).map_err(fail)?.into_iter().map(|name| {
+    rows.extend(store::half_built(&args.run)?.into_iter().map(|name| {
         let what = "half a cell: the run goes on, or was killed while it built it";
         [name, "differs".to_owned(), what.to_owned()]
     }));
