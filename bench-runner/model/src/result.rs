@@ -160,7 +160,7 @@ pub struct Cost {
     pub network_bytes_per_record: Option<f64>,
 }
 
-/// One second of a cell, for time series; all counts by intended second.
+/// One second of a cell, for time series; all counts but `arrived` by intended second.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// Second since T0.
@@ -169,6 +169,10 @@ pub struct Second {
     pub records: u64,
     /// Of these, reported without error.
     pub acked: u64,
+    /// Reports without error that came in during this second, whenever their records were due (acks=0: records that
+    /// the reader was handed). `None`: stored before this was kept.
+    #[serde(default)]
+    pub arrived: Option<u64>,
     /// Publish latency p50, p99 and maximum of the records due in it, in nanoseconds.
     pub publish_ns: Option<[u64; 3]>,
     /// The same for end-to-end latency.

@@ -3,7 +3,7 @@
 
 use crate::store::{RunDir, StoredRun, load};
 use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
-use bench_model::ids::BrokerId;
+use bench_model::ids::{BrokerId, PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::plan::{Cell, Skipped};
 use bench_model::result::*;
@@ -166,9 +166,17 @@ fn verdict(made: &Made) -> Verdict {
         let weight = if count > 0 { Weight::Allowed } else { Weight::Reported };
         (kind, Tally { count, of, weight, offenders: Vec::new(), not_checked: None })
     };
+    // Sequences 1,096 and up of partition 2 are due from second 5 on: a batch is 976 records.
+    let offenders = (0..made.lost.min(32)).map(|k| Offender {
+        producer: Some(ProducerId(0)),
+        partition: PartitionId(2),
+        sequence: Some(1_096 + k),
+        offset: None,
+        class: Some(class),
+    });
     let (acked, sent) = if class == Class::Sent { (0, records) } else { (records, 0) };
     let holds = made.outcome != Outcome::Void;
-    Verdict {
+    let mut verdict = Verdict {
         records,
         attempts: records,
         copies: records - made.lost,
@@ -194,7 +202,11 @@ fn verdict(made: &Made) -> Verdict {
         inconclusive: None,
         undrained: None,
         promise: if made.lost > 0 { Promise::Allowed } else { Promise::Kept },
+    };
+    if let Some(tally) = verdict.tallies.get_mut(&TallyKind::LogLoss) {
+        tally.offenders = offenders.collect();
     }
+    verdict
 }
 
 fn result(made: &Made, set: &Set) -> CellResult {
@@ -214,6 +226,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
         second,
         records: 1_000,
         acked: 1_000,
+        arrived: Some(arrived(made, second)),
         publish_ns: series("publish").and_then(|series| series.second_ns(second as usize)),
         end_to_end_ns: series("end_to_end").and_then(|series| series.second_ns(second as usize)),
     });
@@ -267,6 +280,15 @@ fn result(made: &Made, set: &Set) -> CellResult {
         stages_ns: BTreeMap::new(),
         evidence: BTreeMap::new(),
         cell,
+    }
+}
+
+/// Reports stand still from second 4 to 6 under the fault and come in the second after it.
+fn arrived(made: &Made, second: u32) -> u64 {
+    match (made.profile, second) {
+        ("l1", 4..=6) => 0,
+        ("l1", 7) => 4_000,
+        _ => 1_000,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One cell: topic, workers, faults, drain, quiet, reading, verdict. Every way that this can end is a stored result.
 
+use super::arrivals;
 use super::crew::{CrewError, Gang, Task};
 use super::evidence;
 use super::interrupt::Interrupt;
@@ -183,12 +184,14 @@ async fn with_topic(
     stages.end("quiet");
     let end_offsets = ends.iter().flatten().map(|end| end.high).collect();
     let reader = gang.finish_reader(end_offsets, clock::now_ns() + READ_NS).await?;
+    let arrivals = arrivals::of_cell(&gang.histories, cell, gang.t0_ns);
     let statements = Statements {
         t0_ns: gang.t0_ns,
         unquiet: ends.as_ref().err().cloned(),
         producers: gang.done.iter().take(usize::from(load.producers)).flatten().cloned().collect(),
         reader,
         usage,
+        arrivals: Some(arrivals),
     };
     let observed = Observed {
         statements,

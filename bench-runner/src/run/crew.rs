@@ -66,8 +66,8 @@ pub struct Gang {
     producers: usize,
     /// Nanoseconds of the monotonic clock.
     pub t0_ns: u64,
-    /// The latest progress of each worker; the reader is the last.
-    pub progress: Vec<Progress>,
+    /// Every total that each worker has told, in order; the reader is the last.
+    pub histories: Vec<Vec<Progress>>,
     /// Closing statements so far.
     pub done: Vec<Option<Done>>,
     /// Effective client settings by role.
@@ -101,7 +101,7 @@ impl Gang {
             crew,
             producers: task.producers.len(),
             t0_ns: 0,
-            progress: vec![Progress::default(); workers],
+            histories: vec![Vec::new(); workers],
             done: vec![None; workers],
             settings: BTreeMap::new(),
             client: String::new(),
@@ -151,7 +151,7 @@ impl Gang {
 
     fn note(&mut self, index: usize, event: Event) {
         match event {
-            Event::Progress(progress) => self.progress[index] = progress,
+            Event::Progress(progress) => self.histories[index].push(progress),
             Event::ClientError { at_ns, text, fatal } => {
                 if self.errors.len() < ERRORS {
                     let at_s = at_ns.saturating_sub(self.t0_ns) as f64 / 1e9;
@@ -160,7 +160,7 @@ impl Gang {
                 }
             }
             Event::Done(done) => {
-                self.progress[index] = done.total;
+                self.histories[index].push(done.total);
                 self.done[index] = Some(*done);
             }
             Event::Ready { .. } => {}
@@ -174,7 +174,8 @@ impl Gang {
 
     /// Progress of the producers, added up.
     pub fn produced(&self) -> Progress {
-        self.progress[..self.producers].iter().fold(Progress::default(), |sum, progress| Progress {
+        let latest = self.histories[..self.producers].iter().filter_map(|history| history.last());
+        latest.fold(Progress::default(), |sum, progress| Progress {
             at_ns: sum.at_ns.max(progress.at_ns),
             records: sum.records + progress.records,
             acked: sum.acked + progress.acked,

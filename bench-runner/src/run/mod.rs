@@ -1,5 +1,6 @@
 //! A run: cluster up, warm, every cell of the plan in order, results stored as they are finished.
 
+mod arrivals;
 mod cell;
 mod crew;
 mod evidence;

@@ -32,6 +32,7 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
             second: u32::try_from(second).unwrap_or(u32::MAX),
             records: publish.map_or(0, |series| series.count(second)),
             acked: publish.map_or(0, |series| series.ended(second)),
+            arrived: None,
             publish_ns: publish.and_then(|series| series.second_ns(second)),
             end_to_end_ns: end_to_end.and_then(|series| series.second_ns(second)),
         })
@@ -42,8 +43,23 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
     result.window_records = publish.map_or(0, |series| window.map(|second| series.count(second)).sum());
 }
 
+/// Beside what was due in each second: the answers that came in it, also after the last record was due.
+fn arrivals(result: &mut CellResult, arrivals: &[u64]) {
+    let known = result.seconds.len();
+    result.seconds.extend((known..arrivals.len()).map(|second| Second {
+        second: u32::try_from(second).unwrap_or(u32::MAX),
+        ..Second::default()
+    }));
+    for (at, second) in result.seconds.iter_mut().enumerate() {
+        second.arrived = Some(arrivals.get(at).copied().unwrap_or(0));
+    }
+}
+
 /// Length of the window, time blocked, throughput and cost.
 pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, set: &Set) {
+    if let Some(answers) = &statements.arrivals {
+        arrivals(result, answers);
+    }
     result.window_ns = window_ns(&result.cell, statements);
     result.blocked_ns = statements.producers.iter().map(|done| done.total.blocked_ns).sum();
     let windows: Vec<(Progress, Progress)> =
@@ -51,7 +67,13 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     let grown = |field: fn(&Progress) -> u64| -> u64 {
         windows.iter().map(|(begin, end)| field(end).saturating_sub(field(begin))).sum()
     };
-    let seconds = result.window_ns as f64 / 1e9;
+    // What is counted by whole seconds leaves out a second that began in the warm-up.
+    let warmup_ns = result.cell.settings.load.warmup_ns;
+    let left_out_ns = match result.cell.settings.producer.acks {
+        Acks::Zero => warmup_ns.next_multiple_of(SECOND_NS) - warmup_ns,
+        Acks::One | Acks::All => 0,
+    };
+    let seconds = result.window_ns.saturating_sub(left_out_ns) as f64 / 1e9;
     let (records, cpu_ns) = (grown(|progress| progress.records), grown(|progress| progress.cpu_ns));
     let delivered = match result.cell.settings.producer.acks {
         Acks::Zero => set

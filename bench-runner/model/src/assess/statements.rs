@@ -33,6 +33,10 @@ pub struct Statements {
     pub reader: Done,
     /// What the cluster had used at both ends of the measured window (local clusters, cells without fault).
     pub usage: [Option<Usage>; 2],
+    /// Answers by the second after T0 in which they came, whenever their records were due: reports without error, or
+    /// with acks=0 records that the reader was handed. `None`: stored before this was kept.
+    #[serde(default)]
+    pub arrivals: Option<Vec<u64>>,
 }
 
 /// A text that holds no statements.
