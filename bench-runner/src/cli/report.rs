@@ -16,6 +16,9 @@ pub fn report(args: &Args) -> Result<Exit, Failure> {
     let run = store::load(&args.run)?;
     room::render(&run, &args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
     println!("{}", room::terminal(&run));
+    for line in room::damaged(&run) {
+        eprintln!("{line}");
+    }
     eprintln!("report: {}", args.run.join("report.html").display());
     Ok(Exit::Ok)
 }

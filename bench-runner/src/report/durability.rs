@@ -2,11 +2,12 @@
 //!
 //! A zero counts only where the fault is known to be able to lose something: a control fired.
 
-use super::view::{Figure, View, word};
+use super::view::{Figure, Group, View, word};
 use bench_model::fault::{FaultStep, When};
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, ProducerSettings};
 use bench_model::verdict::{Class, TallyKind};
+use std::collections::BTreeSet;
 
 /// The producer settings that decide about durability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,8 +57,12 @@ pub struct Trial {
     pub control_fired: bool,
     /// p99 of the end-to-end latency in nanoseconds, whether it is a lower bound.
     pub p99: Option<(f64, bool)>,
-    /// That latency comes from the cell with the fault, for want of one without.
+    /// That latency comes from a cell with a fault, for want of one without: it is not comparable with the others.
     pub p99_under_fault: bool,
+    /// The cell that the latency is from.
+    pub p99_from: Option<String>,
+    /// Kinds of caveats of the cells that the figures are from.
+    pub caveats: BTreeSet<String>,
     /// Cells with this fault that give no figures, by state.
     pub left_out: Vec<String>,
 }
@@ -133,6 +138,7 @@ pub fn trials(view: &View) -> Vec<Trial> {
             }
             let control_fired = results.iter().any(|result| result.cell.faults == *steps && fired(result));
             let mut trial = Trial { fault: timeline(steps), control_fired, ..untested(setting, view) };
+            trial.caveats.extend(kinds(&with_fault));
             for result in with_fault {
                 if !is_proven(result) {
                     trial.left_out.push(word(&result.outcome));
@@ -153,6 +159,10 @@ pub fn trials(view: &View) -> Vec<Trial> {
     trials
 }
 
+fn kinds<'r>(results: &'r [&CellResult]) -> impl Iterator<Item = String> + 'r {
+    results.iter().flat_map(|result| &result.caveats).map(|caveat| caveat.kind.clone())
+}
+
 /// The setting alone: its latency, and no fault.
 fn untested(setting: Setting, view: &View) -> Trial {
     let groups: Vec<_> = view
@@ -162,11 +172,14 @@ fn untested(setting: Setting, view: &View) -> Trial {
             Setting::of(&group.first().cell.settings.producer) == setting && group.is_comparable()
         })
         .collect();
-    let calm = groups.iter().find(|group| !group.has_fault());
-    let p99 = calm
-        .or(groups.first())
+    let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
+    let calm = groups.iter().filter(|group| !group.has_fault()).find(has_p99);
+    let source = calm.or(groups.iter().find(has_p99));
+    let p99 = source
         .and_then(|group| group.latency("end_to_end", Figure::Percentile("99")))
         .map(|spread| (spread.median, spread.at_least));
+    let cells: Vec<&CellResult> =
+        source.iter().flat_map(|group| &group.cells).map(|cell| &cell.result).collect();
     Trial {
         setting,
         fault: String::new(),
@@ -176,7 +189,9 @@ fn untested(setting: Setting, view: &View) -> Trial {
         faults_with_loss: 0,
         control_fired: false,
         p99,
-        p99_under_fault: calm.is_none(),
+        p99_under_fault: p99.is_some() && calm.is_none(),
+        p99_from: source.map(|group| format!("{} · {}", group.profile, group.label)),
+        caveats: kinds(&cells).collect(),
         left_out: Vec::new(),
     }
 }

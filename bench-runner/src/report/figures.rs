@@ -40,11 +40,11 @@ pub fn zero_bound_per_million(of: u64) -> Option<f64> {
     (of > 0).then(|| (3.0 / of as f64).min(1.0) * 1e6)
 }
 
-/// `k of n`; nothing seen is a bound, never a zero share.
+/// `k of n`; nothing seen is a bound at 95 %, never a zero share.
 pub fn share(count: u64, of: u64) -> String {
     let plain = format!("{} of {}", grouped(count), grouped(of));
     match zero_bound_per_million(of) {
-        Some(bound) if count == 0 => format!("{plain} (< {} per million at 95 %)", three_digits(bound)),
+        Some(bound) if count == 0 => format!("{plain} (< {} ppm)", three_digits(bound)),
         _ => plain,
     }
 }
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_a_bound() {
-        assert_eq!(share(0, 3_000), "0 of 3,000 (< 1,000 per million at 95 %)");
-        assert_eq!(share(0, 2), "0 of 2 (< 1,000,000 per million at 95 %)");
+        assert_eq!(share(0, 3_000), "0 of 3,000 (< 1,000 ppm)");
+        assert_eq!(share(0, 2), "0 of 2 (< 1,000,000 ppm)");
         assert_eq!(share(0, 0), "0 of 0");
         assert_eq!(share(1_000, 3_010), "1,000 of 3,010");
     }

@@ -10,6 +10,7 @@ h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px sol
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; margin: .75rem 0; }
 th, td { border-bottom: 1px solid #ddd; padding: .25rem .6rem; text-align: left; vertical-align: top; white-space: nowrap; }
 th { background: #f4f4f4; } .n { text-align: right; font-variant-numeric: tabular-nums; }
+.note { font-size: .85rem; color: #444; margin-top: 0; }
 figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; } figcaption { font-size: .9rem; }
 pre { background: #f4f4f4; padding: .75rem; overflow-x: auto; } summary { cursor: pointer; }
 .stamp { border: 2px solid #D55E00; padding: .5rem 1rem; font-weight: bold; }
@@ -50,7 +51,7 @@ fn blocks(list: &[Block], text: &mut String) {
                 let caption = escape(&chart.caption);
                 writeln!(text, "<figure>\n{}\n<figcaption>{caption}</figcaption>\n</figure>", chart.svg)
             }
-            Block::Details(summary, inner) => {
+            Block::Details(summary, inner) | Block::Bulk { title: summary, inner, .. } => {
                 let _ = writeln!(text, "<details><summary>{}</summary>", escape(summary));
                 blocks(inner, text);
                 writeln!(text, "</details>")

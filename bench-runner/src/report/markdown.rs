@@ -26,6 +26,7 @@ fn blocks(list: &[Block], text: &mut String) {
             Block::Chart(chart) => {
                 writeln!(text, "![{}](plots/{})\n\n{}\n", chart.title, chart.file, chart.caption)
             }
+            Block::Bulk { title, elsewhere, .. } => writeln!(text, "{title}: in {elsewhere}.\n"),
             Block::Details(summary, inner) => {
                 let _ = writeln!(text, "<details><summary>{}</summary>\n", escape(summary));
                 blocks(inner, text);

@@ -1,13 +1,21 @@
 //! Tables, charts and summaries from stored results alone; this room never sees a run.
 
+mod csv;
+mod damage;
 mod durability;
+mod environment;
+mod faults;
 mod figures;
 #[cfg(test)]
 mod fixture;
 mod html;
+mod lines;
 mod markdown;
+mod notes;
+mod offenders;
 mod page;
 mod plots;
+mod settings;
 mod summary;
 mod table;
 mod tables;
@@ -18,9 +26,11 @@ mod view;
 pub use summary::summary;
 
 use crate::store::StoredRun;
+use lines::wrapped;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use table::TERMINAL_COLUMNS;
 use view::View;
 
 /// A part of the report could not be written.
@@ -51,7 +61,7 @@ pub fn render(run: &StoredRun, directory: &Path) -> Result<(), ReportError> {
     for chart in charts.iter() {
         write(plots.join(&chart.file), &chart.svg)?;
     }
-    write(directory.join("cells.csv"), &tables::every_cell(&view).csv())?;
+    write(directory.join("cells.csv"), &csv::every_cell(&view).csv())?;
     let page = page::compose(&view, charts);
     write(directory.join("report.md"), &markdown::render(&page))?;
     write(directory.join("report.html"), &html::render(&page))
@@ -65,7 +75,17 @@ pub fn terminal(run: &StoredRun) -> String {
     parts.push(tables::books(&view).terminal());
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());
-    parts.extend([page::doubts(&view), page::without_verdict(&view), page::noise(&view)].concat());
-    parts.push(view.credit());
+    let notes =
+        [notes::doubts(&view), notes::without_verdict(&view), notes::noise(&view), vec![view.credit()]];
+    parts.extend(notes.iter().flatten().flat_map(|note| wrapped(note, TERMINAL_COLUMNS.into())));
     parts.join("\n")
+}
+
+/// Evidence that is missing, torn or changed since it was stored, one line each: for whoever asks for a report.
+pub fn damaged(run: &StoredRun) -> Vec<String> {
+    run.cells
+        .iter()
+        .flat_map(damage::of)
+        .map(|damage| format!("damaged evidence: {}", damage.line()))
+        .collect()
 }

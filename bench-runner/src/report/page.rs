@@ -1,13 +1,10 @@
 //! The report as a list of blocks: what is said and in which order; how it looks is the renderers' business.
 
+use super::damage::Damage;
 use super::plots::{Chart, Place};
 use super::table::Table;
-use super::view::{Figure, Group, View, word};
-use super::{figures, tables};
-use crate::store::StoredCell;
-use bench_model::fault::FaultRecord;
-use bench_model::result::{Expectation, Outcome};
-use std::collections::{BTreeMap, BTreeSet};
+use super::view::View;
+use super::{environment, faults, notes, offenders, settings, tables};
 
 /// A part of a page.
 #[derive(Debug)]
@@ -28,6 +25,15 @@ pub enum Block {
     Chart(Chart),
     /// Folded away until it is asked for.
     Details(String, Vec<Block>),
+    /// Too long to be read as plain text: folded away, or only said where it is.
+    Bulk {
+        /// What it is.
+        title: String,
+        /// Where else it is.
+        elsewhere: String,
+        /// The parts.
+        inner: Vec<Block>,
+    },
 }
 
 /// A page.
@@ -61,7 +67,7 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     blocks.push(Block::Table(tables::speed(view)));
     blocks.push(Block::Heading(2, "What a record cost".into()));
     blocks.push(Block::Table(tables::cost(view)));
-    notes(view, &mut blocks);
+    lists(view, &mut blocks);
     let (mut main, mut folded) = (Vec::new(), Vec::new());
     for chart in charts {
         if chart.place == Place::Folded { folded.push(chart) } else { main.push(chart) }
@@ -92,10 +98,11 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
         figure(chart, &mut inner);
         blocks.push(Block::Details(title, inner));
     }
-    faults(view, &mut blocks);
-    settings(view, &mut blocks);
+    faults::describe(view, &mut blocks);
+    offenders::describe(view, &mut blocks);
+    settings::describe(view, &mut blocks);
     method(view, &mut blocks);
-    environment(view, &mut blocks);
+    environment::describe(view, &mut blocks);
     Page { title: manifest.run.clone(), blocks }
 }
 
@@ -108,12 +115,12 @@ fn figure(mut chart: Chart, blocks: &mut Vec<Block>) {
     blocks.push(Block::Table(table));
 }
 
-fn notes(view: &View, blocks: &mut Vec<Block>) {
+fn lists(view: &View, blocks: &mut Vec<Block>) {
     let lists = [
-        ("Doubts", doubts(view)),
-        ("Cells without a verdict, and expectations that were not met", without_verdict(view)),
-        ("Noise floor", noise(view)),
-        ("Evidence that was changed after it was stored", altered(view)),
+        ("Doubts", notes::doubts(view)),
+        ("Evidence that is missing, torn or changed", view.damage.iter().map(Damage::line).collect()),
+        ("Cells without a verdict, and expectations that were not met", notes::without_verdict(view)),
+        ("Noise floor", notes::noise(view)),
         (
             "Skipped combinations",
             view.run
@@ -130,199 +137,6 @@ fn notes(view: &View, blocks: &mut Vec<Block>) {
             blocks.push(Block::List(list));
         }
     }
-}
-
-/// What each mark means, with advice, and where it was seen.
-pub fn doubts(view: &View) -> Vec<String> {
-    let mut list: Vec<String> = view
-        .run
-        .manifest
-        .caveats
-        .iter()
-        .map(|doubt| format!("{}: {}; {}", doubt.kind, doubt.what, doubt.advice))
-        .collect();
-    for (mark, kind) in &view.marks {
-        let mut seen: Vec<String> = Vec::new();
-        let mut advice = String::new();
-        for cell in &view.run.cells {
-            for caveat in cell.result.caveats.iter().filter(|caveat| caveat.kind == *kind) {
-                seen.push(format!("{}: {}", cell.result.cell.id, caveat.what));
-                advice.clone_from(&caveat.advice);
-            }
-        }
-        list.push(format!("[{mark}] {kind}: {advice} ({})", seen.join("; ")));
-    }
-    list
-}
-
-/// Cells that give no figures, and expectations that were not met, with the reason.
-pub fn without_verdict(view: &View) -> Vec<String> {
-    let mut list = Vec::new();
-    for cell in &view.run.cells {
-        let result = &cell.result;
-        if result.outcome != Outcome::Finished {
-            let reason = result.reason.as_deref().unwrap_or("no reason stored");
-            list.push(format!("{}: {}: {reason}", result.cell.id, word(&result.outcome)));
-            let broken = result.verdict.iter().flat_map(|verdict| &verdict.identities).filter(|it| !it.holds);
-            list.extend(
-                broken.map(|it| format!("{}: {} does not hold: {}", result.cell.id, it.name, it.detail)),
-            );
-        }
-        if result.expectation == Expectation::Unmet {
-            list.push(format!(
-                "{}: expectation unmet: {}",
-                result.cell.id,
-                result.expectation_detail.join("; ")
-            ));
-        }
-    }
-    let done: BTreeSet<&str> = view.run.cells.iter().map(|cell| cell.result.cell.id.as_str()).collect();
-    let missing = view.run.manifest.plan.iter().filter(|cell| !done.contains(cell.id.as_str()));
-    list.extend(missing.map(|cell| format!("{}: planned, not run", cell.id)));
-    list
-}
-
-/// How far a profile's first cell and its A/A copy differ: smaller differences are not claims.
-pub fn noise(view: &View) -> Vec<String> {
-    let mut list = Vec::new();
-    for again in view.groups.iter().filter(|group| group.again && group.is_comparable()) {
-        let is_first =
-            |group: &&Group| !group.again && group.profile == again.profile && group.label == again.label;
-        let Some(first) = view.groups.iter().find(is_first).filter(|group| group.is_comparable()) else {
-            continue;
-        };
-        let differ = |one: Option<f64>, other: Option<f64>| match (one, other) {
-            (Some(one), Some(other)) if one > 0.0 => format!("{:+.1} %", (other / one - 1.0) * 100.0),
-            _ => "n/a".into(),
-        };
-        let series = if again.is_acks0() { "end_to_end" } else { "publish" };
-        let p =
-            |group: &Group, name| group.latency(series, Figure::Percentile(name)).map(|spread| spread.median);
-        let rate = |group: &Group| group.throughput().map(|spread| spread.median);
-        list.push(format!(
-            "{} · {}, measured again at the end: throughput {}, {} p50 {}, p99 {}. Differences between cells below this are not claims.",
-            again.profile,
-            again.label,
-            differ(rate(first), rate(again)),
-            word(&series),
-            differ(p(first, "50"), p(again, "50")),
-            differ(p(first, "99"), p(again, "99")),
-        ));
-    }
-    list
-}
-
-fn altered(view: &View) -> Vec<String> {
-    let told = view.run.cells.iter().filter_map(|cell| match cell.altered_evidence() {
-        Ok(names) if names.is_empty() => None,
-        Ok(names) => Some(format!("{}: {}", cell.result.cell.id, names.join(", "))),
-        Err(error) => Some(format!("{}: {error}", cell.result.cell.id)),
-    });
-    told.collect()
-}
-
-fn faults(view: &View, blocks: &mut Vec<Block>) {
-    let mut table = Table::new(["cell", "step", "brokers", ">done after T0", "proof"]);
-    for cell in &view.run.cells {
-        for FaultRecord { step, brokers, done_ns, proof } in &cell.result.faults {
-            let brokers: Vec<String> = brokers.iter().map(ToString::to_string).collect();
-            table.row([
-                cell.result.cell.id.clone(),
-                super::durability::timeline(&[*step]),
-                brokers.join(", "),
-                done_ns.map_or("never".into(), |ns| figures::duration(ns as f64)),
-                if proof.is_empty() { "NOT PROVEN".into() } else { proof.join("; ") },
-            ]);
-        }
-    }
-    if !table.is_empty() {
-        blocks.push(Block::Heading(2, "Faults as carried out".into()));
-        blocks.push(Block::Table(table));
-    }
-}
-
-/// First what differs between the cells, then everything.
-fn settings(view: &View, blocks: &mut Vec<Block>) {
-    let all: Vec<(&Group, BTreeMap<String, String>)> = view
-        .groups
-        .iter()
-        .map(|group| (group, group.first().cell.effective().into_iter().collect()))
-        .collect();
-    let keys: BTreeSet<&String> = all.iter().flat_map(|(_, settings)| settings.keys()).collect();
-    let values = |key: &String| -> BTreeSet<Option<&String>> {
-        all.iter().map(|(_, settings)| settings.get(key)).collect()
-    };
-    let (differing, equal): (Vec<&String>, Vec<&String>) =
-        keys.into_iter().partition(|key| values(key).len() > 1);
-    if !differing.is_empty() {
-        let heads = ["profile", "cell"].into_iter().chain(differing.iter().map(|key| key.as_str()));
-        let mut table = Table::new(heads);
-        for (group, settings) in &all {
-            let cells = differing.iter().map(|key| settings.get(*key).cloned().unwrap_or("–".into()));
-            table.row([group.profile.to_owned(), group.name.clone()].into_iter().chain(cells));
-        }
-        blocks.push(Block::Heading(2, "Settings that differ between the cells".into()));
-        blocks.push(Block::Table(table));
-    }
-    let mut inner = Vec::new();
-    if let Some((_, settings)) = all.first() {
-        let pairs = equal.iter().filter_map(|key| Some(((*key).clone(), settings.get(*key)?.clone())));
-        inner.push(Block::Heading(3, "The same in every cell".into()));
-        inner.push(Block::Table(pairs_table(pairs)));
-    }
-    read_back(view, &mut inner);
-    let brokers = &view.run.manifest.cluster.settings;
-    if !brokers.is_empty() {
-        let pairs = brokers.iter().map(|(key, value)| (key.clone(), value.clone()));
-        inner.push(Block::Details(
-            "Broker settings as read back".into(),
-            vec![Block::Table(pairs_table(pairs))],
-        ));
-    }
-    blocks.push(Block::Details("All settings".into(), inner));
-}
-
-/// Client and topic settings as read back: once what all cells share, then the rest of each.
-fn read_back(view: &View, blocks: &mut Vec<Block>) {
-    let of_cell = |cell: &StoredCell| -> BTreeSet<(String, String)> {
-        let result = &cell.result;
-        let of_roles = result.client_settings.iter().flat_map(|(role, settings)| {
-            settings.iter().map(move |(key, value)| (format!("{role}: {key}"), value.clone()))
-        });
-        let of_topic =
-            result.topic_settings.iter().map(|(key, value)| (format!("topic: {key}"), value.clone()));
-        of_roles.chain(of_topic).collect()
-    };
-    let all: Vec<(&str, BTreeSet<(String, String)>)> = view
-        .run
-        .cells
-        .iter()
-        .map(|cell| (cell.result.cell.id.as_str(), of_cell(cell)))
-        .filter(|(_, settings)| !settings.is_empty())
-        .collect();
-    let Some((_, first)) = all.first() else { return };
-    let shared: BTreeSet<(String, String)> = first
-        .iter()
-        .filter(|pair| all.iter().all(|(_, settings)| settings.contains(*pair)))
-        .cloned()
-        .collect();
-    let title = "Client and topic settings as read back, the same in every cell that ran".to_owned();
-    blocks.push(Block::Details(title, vec![Block::Table(pairs_table(shared.clone()))]));
-    for (id, settings) in all {
-        let own: Vec<(String, String)> = settings.difference(&shared).cloned().collect();
-        if !own.is_empty() {
-            let title = format!("{id}: client and topic settings as read back that are not shared by all");
-            blocks.push(Block::Details(title, vec![Block::Table(pairs_table(own))]));
-        }
-    }
-}
-
-fn pairs_table(pairs: impl IntoIterator<Item = (String, String)>) -> Table {
-    let mut table = Table::new(["setting", "value"]);
-    for (key, value) in pairs {
-        table.row([key, value]);
-    }
-    table
 }
 
 fn method(view: &View, blocks: &mut Vec<Block>) {
@@ -355,58 +169,4 @@ fn method(view: &View, blocks: &mut Vec<Block>) {
                 .into(),
         ));
     }
-}
-
-fn environment(view: &View, blocks: &mut Vec<Block>) {
-    let manifest = &view.run.manifest;
-    let host = &manifest.host;
-    let cluster = &manifest.cluster;
-    let mut pairs = vec![
-        ("client".to_owned(), manifest.client.clone()),
-        ("cluster".into(), format!("{}: {}, {} brokers", cluster.provider, cluster.version, cluster.brokers)),
-        ("bench-runner".into(), manifest.revision.clone()),
-        ("system".into(), host.os.clone()),
-        ("CPU".into(), format!("{}, {} logical", host.cpu, host.cores)),
-        ("memory".into(), figures::bytes(host.memory_bytes as f64)),
-        ("disk".into(), host.disk.clone()),
-        ("started, ended".into(), format!("{}, {}", manifest.started, manifest.ended)),
-    ];
-    pairs.extend(cluster.start_s.map(|start_s| ("cluster start".into(), format!("{start_s:.1} s"))));
-    pairs.extend(cluster.warm.as_ref().map(|warm| {
-        let windows: Vec<String> =
-            warm.cpu_ns_per_record.iter().map(|ns| figures::three_digits(ns / 1e3)).collect();
-        let stable = if warm.stable { "stable" } else { "NOT stable" };
-        let text = format!(
-            "{stable} after {:.1} s; broker CPU per record by window, µs: {}",
-            warm.took_s,
-            windows.join(" ")
-        );
-        ("broker warm-up".into(), text)
-    }));
-    pairs.extend(cluster.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
-    pairs.extend(cluster.features.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let mut table = Table::new(["what", "value"]);
-    for (what, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-        table.row([what, value]);
-    }
-    blocks.push(Block::Heading(2, "Environment".into()));
-    blocks.push(Block::Table(table));
-    blocks.push(Block::Heading(2, "To do it again".into()));
-    blocks.push(Block::Code(manifest.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")));
-    for profile in &manifest.profiles {
-        let mut inner = vec![Block::Code(profile.text.clone())];
-        if !profile.overrides.is_empty() {
-            inner.push(Block::Text(format!("overridden: {}", profile.overrides.join(", "))));
-        }
-        blocks.push(Block::Details(format!("Profile {}", profile.name), inner));
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -1,12 +1,13 @@
 //! The outcome of a run as one versioned JSON document; every count with its denominator, every zero with its bound.
 
+use super::damage::Damage;
 use super::durability::{timeline, trials};
 use super::figures::zero_bound_per_million;
 use super::view::{View, word};
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
 use bench_model::settings::Acks;
-use bench_model::verdict::Tally;
+use bench_model::verdict::{Promise, Tally};
 use serde_json::{Map, Value, json};
 
 /// Major.minor of the document.
@@ -46,9 +47,10 @@ pub fn summary(run: &StoredRun) -> Value {
         "stamp": view.stamp(),
         "interrupted": manifest.interrupted,
         "caveats": manifest.caveats,
+        "damaged_evidence": view.damage.iter().map(Damage::line).collect::<Vec<_>>(),
         "skipped": manifest.skipped,
         "durability": durability,
-        "cells": run.cells.iter().map(cell).collect::<Vec<_>>(),
+        "cells": run.cells.iter().map(|it| cell(&view, it)).collect::<Vec<_>>(),
     })
 }
 
@@ -66,7 +68,17 @@ fn tally(tally: &Tally) -> Value {
     })
 }
 
-fn cell(cell: &StoredCell) -> Value {
+/// As stored, unless nothing was promised.
+fn promise(view: &View, cell: &StoredCell) -> Option<String> {
+    let verdict = cell.result.verdict.as_ref()?;
+    let group = view.groups.iter().find(|group| group.has(cell))?;
+    Some(match verdict.promise {
+        Promise::Violated => word(&verdict.promise),
+        Promise::Kept | Promise::Allowed => group.promise_of(verdict),
+    })
+}
+
+fn cell(view: &View, cell: &StoredCell) -> Value {
     let result = &cell.result;
     let planned = &result.cell;
     let latencies: Map<String, Value> = result
@@ -111,7 +123,7 @@ fn cell(cell: &StoredCell) -> Value {
         "again": planned.again,
         "outcome": result.outcome,
         "reason": result.reason,
-        "promise": result.verdict.as_ref().map(|verdict| verdict.promise),
+        "promise": promise(view, cell),
         "expectation": result.expectation,
         "expectation_detail": result.expectation_detail,
         "caveats": result.caveats,

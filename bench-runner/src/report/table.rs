@@ -1,24 +1,34 @@
 //! One table, four renderings: terminal, Markdown, HTML, CSV. Knows text, not results.
 
 use super::html::escape;
+use super::lines::wrapped;
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
-use comfy_table::{CellAlignment, ContentArrangement};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Width};
 use std::fmt::Write as _;
 
 /// Wider tables are not aligned in Markdown.
 const WIDEST_ALIGNED: usize = 240;
+/// Characters of a line in a terminal; wider tables are folded.
+pub const TERMINAL_COLUMNS: u16 = 120;
+
+/// Characters of a cell's name that are not folded.
+const WHOLE_NAME: usize = 32;
+
+/// The column that a terminal shows as lines of their own.
+pub const PROFILE: &str = "profile";
 
 /// A table of text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
+    notes: Vec<String>,
 }
 
 impl Table {
     /// A table with these columns; a name that begins with `>` is aligned to the right.
     pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
-        Table { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        Table { columns: columns.into_iter().map(Into::into).collect(), ..Table::default() }
     }
 
     /// Adds a row.
@@ -33,8 +43,33 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Leaves out the columns in which every row holds one of `idle`.
+    /// Adds a sentence that stands under the table.
+    pub fn note(&mut self, words: impl Into<String>) {
+        self.notes.push(words.into());
+    }
+
+    /// Leaves out the columns in which every row holds one of `idle`, and says which these are.
     pub fn without_idle_columns(mut self, idle: &[&str]) -> Self {
+        let left_out = self.columns_of_only(idle);
+        if !left_out.is_empty() {
+            let values = idle.join(" or ");
+            self.notes.push(format!("No column, because {values} in every cell: {}.", left_out.join(", ")));
+        }
+        self.without_columns_of_only(idle)
+    }
+
+    fn columns_of_only(&self, idle: &[&str]) -> Vec<String> {
+        let heads = self.heads().enumerate().skip(1);
+        heads
+            .filter(|(at, _)| {
+                !self.rows.is_empty() && self.rows.iter().all(|row| idle.contains(&row[*at].as_str()))
+            })
+            .map(|(_, (name, _))| name.to_owned())
+            .collect()
+    }
+
+    /// Leaves out the columns in which every row holds one of `idle`.
+    pub fn without_columns_of_only(mut self, idle: &[&str]) -> Self {
         let keep: Vec<bool> = (0..self.columns.len())
             .map(|at| at == 0 || self.rows.iter().any(|row| !idle.contains(&row[at].as_str())))
             .collect();
@@ -52,9 +87,18 @@ impl Table {
             .map(|name| name.strip_prefix('>').map_or((name.as_str(), false), |name| (name, true)))
     }
 
-    fn drawn(&self, preset: comfy_table::TableStyle, cell: impl Fn(&str) -> String) -> String {
+    /// Folded to a width where there is one.
+    fn drawn(
+        &self,
+        style: comfy_table::TableStyle,
+        width: Option<u16>,
+        cell: impl Fn(&str) -> String,
+    ) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_style(preset).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(width) = width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
         table.set_header(self.heads().map(|(name, _)| cell(name)));
         for row in &self.rows {
             table.add_row(row.iter().map(|text| cell(text)));
@@ -64,25 +108,66 @@ impl Table {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
+        if width.is_some() {
+            table.set_constraints(self.longest_words());
+        }
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         lines.join("\n")
     }
 
-    /// Aligned, for a terminal, with a rule under the names.
+    /// Aligned, for a terminal, with a rule under the names; too wide columns are folded between words, and a column of
+    /// profiles becomes a line above the rows of each.
     pub fn terminal(&self) -> String {
-        let drawn = self.drawn(NOTHING, str::to_owned);
-        let width = drawn.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        match drawn.split_once('\n') {
-            Some((names, rows)) => format!("{names}\n{}\n{rows}\n", "─".repeat(width)),
-            None => drawn + "\n",
+        let style = NOTHING.header_separator(LineStyle::none().fill('─'));
+        let mut text = self.by_profile().drawn(style, Some(TERMINAL_COLUMNS), str::to_owned) + "\n";
+        for line in self.notes.iter().flat_map(|note| wrapped(note, usize::from(TERMINAL_COLUMNS) - 2)) {
+            let _ = writeln!(text, " {line}");
         }
+        text
     }
 
-    /// For Markdown: aligned, unless one long value would pad every line.
+    fn by_profile(&self) -> Table {
+        if self.columns.first().is_none_or(|name| name != PROFILE) {
+            return self.clone();
+        }
+        let mut table = Table { columns: self.columns[1..].to_vec(), ..Table::default() };
+        let mut above: Option<&String> = None;
+        for row in &self.rows {
+            if above != Some(&row[0]) {
+                let blank = std::iter::repeat_n(String::new(), self.columns.len() - 2);
+                table.rows.push(std::iter::once(format!("{}:", row[0])).chain(blank).collect());
+                above = Some(&row[0]);
+            }
+            table.rows.push(row[1..].to_vec());
+        }
+        table
+    }
+
+    /// The longest word of each column (of cells' names more), its padding included: no column is narrower.
+    fn longest_words(&self) -> Vec<ColumnConstraint> {
+        let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+        let of_column = |(at, (name, _)): (usize, (&str, bool))| {
+            let words = self.rows.iter().map(|row| longest(&row[at])).chain([longest(name)]);
+            // Whole names of cells, where there is room for them.
+            let names = self.rows.iter().map(|row| row[at].chars().count()).filter(|_| name == "cell");
+            let width = words.chain(names.map(|name| name.min(WHOLE_NAME))).max().unwrap_or(0) + 2;
+            ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(width).unwrap_or(u16::MAX)))
+        };
+        self.heads().enumerate().map(of_column).collect()
+    }
+
+    /// For Markdown, with its notes below.
     pub fn markdown(&self) -> String {
+        let notes: String =
+            self.notes.iter().map(|note| format!("\n\n{}", note.replace('<', "\\<"))).collect();
+        self.markdown_rows() + &notes
+    }
+
+    /// Aligned, unless one long value would pad every line.
+    fn markdown_rows(&self) -> String {
         let safe = |text: &str| text.replace('|', "\\|").replace('\n', " ");
         let rule_of = |right: bool| if right { "--:" } else { "---" };
-        let drawn = self.drawn(ASCII_MARKDOWN, safe);
+        let drawn = self.drawn(ASCII_MARKDOWN, None, safe);
         if drawn.lines().next().is_some_and(|line| line.chars().count() > WIDEST_ALIGNED) {
             let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
             let mut lines = vec![
@@ -121,6 +206,9 @@ impl Table {
             text.push_str("</tr>\n");
         }
         text.push_str("</tbody></table></div>\n");
+        for note in &self.notes {
+            let _ = writeln!(text, "<p class=\"note\">{}</p>", escape(note));
+        }
         text
     }
 

@@ -2,11 +2,11 @@
 
 use super::durability::Trial;
 use super::figures::{bytes, duration, grouped, share, three_digits, zero_bound_per_million};
-use super::table::Table;
+use super::table::{PROFILE, Table};
 use super::view::{Figure, Group, View};
 use bench_model::result::CellResult;
 use bench_model::settings::{Acks, Arrival};
-use bench_model::verdict::{Class, TallyKind};
+use bench_model::verdict::TallyKind;
 
 /// Everything a latency table shows of a series.
 pub const LATENCY_FIGURES: [(&str, Figure); 5] = [
@@ -18,7 +18,7 @@ pub const LATENCY_FIGURES: [(&str, Figure); 5] = [
 ];
 
 fn head<'a>(view: &View, columns: &[&'a str]) -> Vec<&'a str> {
-    let profile: &[&str] = if view.profiles().len() > 1 { &["profile"] } else { &[] };
+    let profile: &[&str] = if view.profiles().len() > 1 { &[PROFILE] } else { &[] };
     profile.iter().chain(&["cell"]).chain(columns).copied().collect()
 }
 
@@ -41,9 +41,9 @@ pub fn books(view: &View) -> Table {
             "promise",
             "expectation",
             ">records",
-            ">lost of acked (acks=0: dropped of sent)",
-            ">unknown present/absent",
-            ">duplicates same/cross attempt",
+            ">lost of acknowledged",
+            ">unknown",
+            ">duplicates",
             ">reordered",
             "other findings",
         ],
@@ -52,8 +52,11 @@ pub fn books(view: &View) -> Table {
         let count = |kind| group.tally(kind).map_or("n/a".into(), |(count, _)| grouped(count));
         let (fate, verb) =
             if group.is_acks0() { (TallyKind::Acks0Drop, "dropped ") } else { (TallyKind::LogLoss, "") };
-        let fate =
-            group.tally(fate).map_or("n/a".into(), |(count, of)| format!("{verb}{}", share(count, of)));
+        let fate = group.tally(fate).map_or("n/a".into(), |(count, of)| match group.is_mock {
+            // A bound would be a claim.
+            true => format!("{verb}{} of {}", grouped(count), grouped(of)),
+            false => format!("{verb}{}", share(count, of)),
+        });
         let pair = |one, other| format!("{} / {}", count(one), count(other));
         let judged = group.finished().next().is_some();
         let shown = |text: String| if judged { text } else { "n/a".into() };
@@ -72,14 +75,30 @@ pub fn books(view: &View) -> Table {
         ];
         table.row(line(view, group, row));
     }
-    table.without_idle_columns(&["none", "n/a"])
+    table.note("Unknown: present / absent. Duplicates: of one attempt / of resends by the application.");
+    if view.groups.iter().any(Group::is_acks0) {
+        table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
+    }
+    if !view.groups.iter().all(|group| group.is_mock) {
+        table.note("ppm: per million records. \"0 of n (< x ppm)\": nothing seen; the bound holds at 95 % where failures are independent.");
+    }
+    table.without_idle_columns(&["0", "0 / 0", "none", "n/a"])
 }
 
 /// Throughput and the primary latencies.
 pub fn speed(view: &View) -> Table {
     let mut table = Table::new(head(
         view,
-        &[">throughput", ">asked", ">publish p50", ">p99", ">p99.9", ">max", ">end-to-end p50", ">p99"],
+        &[
+            ">throughput",
+            ">asked",
+            ">publish p50",
+            ">publish p99",
+            ">publish p99.9",
+            ">publish max",
+            ">end-to-end p50",
+            ">end-to-end p99",
+        ],
     ));
     for group in &view.groups {
         let p = |series, name| group.latency_text(series, Figure::Percentile(name));
@@ -136,7 +155,29 @@ pub fn cost(view: &View) -> Table {
         ];
         table.row(line(view, group, row));
     }
+    costs_not_measured(view).into_iter().for_each(|why| table.note(why));
     table
+}
+
+/// Why brokers' cost is n/a in finished cells.
+fn costs_not_measured(view: &View) -> Vec<&'static str> {
+    let without = |group: &&Group| group.figure(|result| result.cost.broker_cpu_ns_per_record).is_none();
+    let mut why = Vec::new();
+    let mut finished = view.groups.iter().filter(|group| group.finished().next().is_some()).filter(without);
+    match view.run.manifest.cluster.provider.as_str() {
+        "local" if finished.any(Group::has_fault) => why.push(
+            "Broker CPU, disk and network are n/a in cells with a fault: a broker that is killed takes its counters with it.",
+        ),
+        "local" => {}
+        _ if finished.next().is_some() => {
+            why.push("Broker CPU, disk and network are n/a: brokers' processes can be seen on a local cluster only.");
+        }
+        _ => {}
+    }
+    if view.groups.iter().any(|group| group.finished().next().is_none()) {
+        why.push("A cell without a verdict shows no figures.");
+    }
+    why
 }
 
 /// Percentiles of one series for the given groups.
@@ -170,20 +211,26 @@ pub fn throughputs(view: &View, groups: &[&Group]) -> Table {
 
 /// Seconds of one cell.
 pub fn seconds(result: &CellResult) -> Table {
+    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
     let mut table = Table::new([
         ">second",
         ">due",
-        ">acked",
+        if acks0 { ">handed over, of those due" } else { ">acknowledged, of those due" },
+        if acks0 { ">delivered in this second" } else { ">acknowledged in this second" },
         ">publish p50",
-        ">p99",
-        ">max",
+        ">publish p99",
+        ">publish max",
         ">end-to-end p50",
-        ">p99",
-        ">max",
+        ">end-to-end p99",
+        ">end-to-end max",
     ]);
-    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
     for second in &result.seconds {
-        let mut row = vec![second.second.to_string(), grouped(second.records), grouped(second.acked)];
+        let mut row = vec![
+            second.second.to_string(),
+            grouped(second.records),
+            grouped(second.acked),
+            second.arrived.map_or("not stored".into(), grouped),
+        ];
         for (figures, handed_over) in [(second.publish_ns, acks0), (second.end_to_end_ns, false)] {
             row.extend((0..3).map(|at| match figures {
                 _ if handed_over => "(handed over)".into(),
@@ -193,16 +240,17 @@ pub fn seconds(result: &CellResult) -> Table {
         }
         table.row(row);
     }
-    table.without_idle_columns(&["(handed over)"])
+    table.without_columns_of_only(&["(handed over)", "not stored"])
 }
 
 /// Latency against durability, with both ways to read a zero.
-pub fn durability(trials: &[Trial]) -> Table {
+pub fn durability(trials: &[Trial], is_mock: bool) -> Table {
     let mut table = Table::new([
         "setting",
         "fault",
         ">end-to-end p99",
-        ">lost of acked, per record",
+        "p99 from",
+        ">lost of acknowledged",
         ">per million",
         ">faults with loss",
         "reading",
@@ -219,7 +267,9 @@ pub fn durability(trials: &[Trial]) -> Table {
             (_, 0, Some(bound)) => format!("< {}", three_digits(bound)),
             (_, lost, _) => three_digits(lost as f64 / trial.claimed as f64 * 1e6),
         };
-        let reading = if acks0 {
+        let reading = if is_mock {
+            "no claim (mock)".into()
+        } else if acks0 {
             "no claim: acks=0 acknowledges nothing".into()
         } else if trial.fault.is_empty() {
             "untested: no fault".into()
@@ -236,6 +286,7 @@ pub fn durability(trials: &[Trial]) -> Table {
             trial.setting.name(),
             if trial.fault.is_empty() { "none".into() } else { trial.fault.clone() },
             p99,
+            trial.p99_from.clone().unwrap_or("–".into()),
             if trial.faults == 0 || acks0 { "–".into() } else { share(trial.lost, trial.claimed) },
             per_million,
             if trial.faults == 0 {
@@ -247,116 +298,4 @@ pub fn durability(trials: &[Trial]) -> Table {
         ]);
     }
     table
-}
-
-/// One line for each cell, unrounded, outcome before every figure.
-pub fn every_cell(view: &View) -> Table {
-    const SERIES: [(&str, &str); 3] =
-        [("publish", "publish"), ("handover", "publish"), ("end_to_end", "end_to_end")];
-    let mut columns: Vec<String> = [
-        "run",
-        "profile",
-        "cell",
-        "label",
-        "repeat",
-        "again",
-        "acks",
-        "retries",
-        "idempotence",
-        "outcome",
-        "promise",
-        "expectation",
-        "caveats",
-        "records",
-        "acked",
-        "lost",
-        "lost_bound_per_million_95",
-        "sent_acks0",
-        "dropped_acks0",
-        "unknown_present",
-        "unknown_absent",
-        "duplicates_same_attempt",
-        "duplicates_cross_attempt",
-        "reordered",
-        "throughput_per_s",
-        "asked_per_s",
-        "client_cpu_ns_per_record",
-        "broker_cpu_ns_per_record",
-        "disk_bytes_per_record",
-        "network_bytes_per_record",
-        "blocked_ns",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    for (name, _) in SERIES {
-        for (figure, _) in LATENCY_FIGURES {
-            columns.push(format!("{name}_{figure}_ns"));
-            columns.push(format!("{name}_{figure}_is_lower_bound"));
-        }
-    }
-    let mut table = Table::new(columns);
-    for group in &view.groups {
-        for cell in &group.cells {
-            let mut row = facts(group, &cell.result);
-            for (name, series) in SERIES {
-                let shown = name == "end_to_end" || (name == "handover") == group.is_acks0();
-                for (_, figure) in LATENCY_FIGURES {
-                    let value =
-                        cell.result.latencies.get(series).filter(|_| shown).and_then(|it| figure.of(it));
-                    row.push(value.map_or(String::new(), |(ns, _)| ns.to_string()));
-                    row.push(value.map_or(String::new(), |(_, at_least)| at_least.to_string()));
-                }
-            }
-            table.row(row);
-        }
-    }
-    table
-}
-
-fn facts(group: &Group, result: &CellResult) -> Vec<String> {
-    let producer = &result.cell.settings.producer;
-    let verdict = result.verdict.as_ref();
-    let class = |class: Class| verdict.and_then(|verdict| verdict.classes.get(&class)).copied();
-    let number = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
-    let real = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let tally =
-        |kind| number(verdict.and_then(|verdict| verdict.tallies.get(&kind)).map(|tally| tally.count));
-    let (acked, sent) = (class(Class::Acked), class(Class::Sent));
-    let claimed = acked.filter(|_| !group.is_acks0());
-    let bound =
-        claimed.filter(|count| count.absent == 0).and_then(|count| zero_bound_per_million(count.records));
-    let kinds: Vec<&str> = result.caveats.iter().map(|caveat| caveat.kind.as_str()).collect();
-    vec![
-        result.run.clone(),
-        result.cell.profile.clone(),
-        result.cell.id.clone(),
-        result.cell.label.clone(),
-        result.cell.repeat.to_string(),
-        result.cell.again.to_string(),
-        producer.acks.as_str().into(),
-        producer.retries.to_string(),
-        producer.idempotence.to_string(),
-        super::view::word(&result.outcome),
-        verdict.map_or(String::new(), |verdict| super::view::word(&verdict.promise)),
-        super::view::word(&result.expectation),
-        kinds.join(" "),
-        number(verdict.map(|verdict| verdict.records)),
-        number(claimed.map(|count| count.records)),
-        number(claimed.map(|count| count.absent)),
-        real(bound),
-        number(sent.filter(|_| group.is_acks0()).map(|count| count.records)),
-        number(sent.filter(|_| group.is_acks0()).map(|count| count.absent)),
-        tally(TallyKind::UnknownPresent),
-        tally(TallyKind::UnknownAbsent),
-        tally(TallyKind::DuplicateSameAttempt),
-        tally(TallyKind::DuplicateCrossAttempt),
-        tally(TallyKind::Reorder),
-        result.throughput_per_s.to_string(),
-        real(result.asked_per_s),
-        real(result.cost.client_cpu_ns_per_record),
-        real(result.cost.broker_cpu_ns_per_record),
-        real(result.cost.disk_bytes_per_record),
-        real(result.cost.network_bytes_per_record),
-        result.blocked_ns.to_string(),
-    ]
 }

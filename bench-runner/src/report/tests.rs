@@ -61,13 +61,22 @@ fn the_page_asks_nothing_of_the_network() {
 #[test]
 fn cells_without_a_verdict_show_no_figures_and_generator_bound_cells_are_not_compared() {
     let (results, run) = rendered("local");
-    for line in terminal(&run).lines().filter(|line| line.contains("acks=1, retries=0  ")) {
+    for line in terminal(&run).lines().filter(|line| line.contains("acks=1, retries=0 ")) {
         assert!(!line.contains(" ms") && !line.contains(" of "), "{line}");
     }
     let chart = read(&results, "plots/latency-publish-quickstart.svg");
-    assert!(!chart.contains("retries=0"), "void and generator-bound cells are not in a comparison");
-    assert!(!chart.contains("acks=0"), "a hand-over shares no axis with publish latency");
-    assert!(read(&results, "plots/latency-end-to-end-quickstart.svg").contains("acks=0"));
+    let names = texts(&chart);
+    assert!(names.iter().all(|name| !name.starts_with("acks=1, retries=0")), "a void cell is not compared");
+    assert!(names.iter().all(|name| !name.starts_with("acks=all, retries=0")), "nor a generator-bound one");
+    assert!(!names.contains(&"acks=0".to_owned()), "a hand-over shares no axis with publish latency");
+    let said = names.join(" ");
+    for why in
+        ["acks=1, retries=0 (void)", "acks=all, retries=0 (generator-bound)", "acks=0 (its reports say"]
+    {
+        assert!(said.contains(why), "a chart says what it leaves out: {why} in {said}");
+    }
+    assert!(!said.contains("[b]"), "no caveat of a cell that is not shown: {said}");
+    assert!(texts(&read(&results, "plots/latency-end-to-end-quickstart.svg")).contains(&"acks=0".to_owned()));
 }
 
 #[test]
@@ -92,5 +101,115 @@ fn changed_evidence_is_named() {
     fs::write(&file, "something else").expect("a writable file");
     let run = crate::store::load(&results.path().join(RUN)).expect("still a run");
     render(&run, &results.path().join(RUN)).expect("room for a report");
-    assert!(read(&results, "report.md").contains("- l1.acks-1.r0: latency.hlog"));
+    let said = "l1.acks-1.r0: latency.hlog is torn";
+    assert!(read(&results, "report.md").contains(&format!("- {said}")));
+    assert!(terminal(&run).contains("damaged-evidence"));
+    assert!(damaged(&run).iter().any(|line| line.contains(said)), "{:?}", damaged(&run));
+    for chart in ["curves-publish-l1.svg", "curves-end-to-end-l1.svg"] {
+        let said = texts(&read(&results, &format!("plots/{chart}"))).join(" ");
+        assert!(said.contains("acks=1 (damaged-evidence)"), "{chart}: {said}");
+    }
+}
+
+#[test]
+fn missing_evidence_is_named_and_whole_evidence_is_not() {
+    let (results, run) = rendered("local");
+    assert_eq!(damaged(&run), Vec::<String>::new());
+    assert!(!terminal(&run).contains("damaged-evidence"));
+    fs::remove_file(results.path().join(RUN).join("cells/l1.acks-1.r0/latency.hlog")).expect("a file");
+    let run = crate::store::load(&results.path().join(RUN)).expect("still a run");
+    let lines = damaged(&run);
+    assert!(matches!(lines.as_slice(), [line] if line.contains("latency.hlog is missing")), "{lines:?}");
+}
+
+#[test]
+fn no_promise_is_kept_where_none_was_made() {
+    let (results, run) = rendered("local");
+    for text in [terminal(&run), read(&results, "report.md"), read(&results, "cells.csv")] {
+        let dropped = text.lines().find(|line| line.contains("dropped 0") || line.contains(".acks-0.r0"));
+        let dropped = dropped.expect("a line of acks=0");
+        assert!(dropped.contains("none made") && !dropped.contains("kept"), "{dropped}");
+    }
+    let (results, run) = rendered("mock");
+    for text in [
+        terminal(&run),
+        read(&results, "report.md"),
+        read(&results, "report.html"),
+        read(&results, "cells.csv"),
+        summary(&run).to_string(),
+    ] {
+        let kept = |line: &&str| ["kept ", "kept<", "kept,", "\"kept\""].iter().any(|it| line.contains(it));
+        let line = text.lines().filter(|line| !line.contains("kept by second")).find(kept);
+        assert_eq!(line.filter(|line| !line.contains("kept apart")), None);
+        assert!(text.contains("no claim"), "{text}");
+    }
+}
+
+#[test]
+fn answers_stand_in_the_second_in_which_they_came() {
+    let (results, run) = rendered("local");
+    let file = "plots/seconds-l1.acks-1.r0.svg";
+    let by_arrival = read(&results, file);
+    assert!(by_arrival.contains("acknowledged then"));
+    let mut of_old = run.clone();
+    for second in of_old.cells.iter_mut().flat_map(|cell| &mut cell.result.seconds) {
+        second.arrived = None;
+    }
+    render(&of_old, &results.path().join(RUN)).expect("room for a report");
+    let by_due = read(&results, file);
+    assert!(by_due.contains("of these acknowledged") && !by_due.contains("acknowledged then"));
+    let thin = |svg: &str| lines_of(svg, "#000000", 2);
+    assert_ne!(thin(&by_arrival), thin(&by_due), "the line follows the answers, not the records due");
+    assert!(!lines_of(&by_arrival, "#56B4E9", 8).is_empty(), "what was due is seen below what was answered");
+}
+
+/// What a picture says, text by text.
+fn texts(svg: &str) -> Vec<String> {
+    let inside =
+        svg.split("<text").skip(1).filter_map(|part| part.split_once('>')?.1.split("</text>").next());
+    inside.map(|text| text.trim().to_owned()).collect()
+}
+
+/// The points of every line of this colour and width.
+fn lines_of(svg: &str, colour: &str, width: u32) -> Vec<String> {
+    let (colour, width) = (format!("stroke=\"{colour}\""), format!("stroke-width=\"{width}\""));
+    let lines = svg.split("<polyline").skip(1).filter(|line| line.contains(&colour) && line.contains(&width));
+    lines.filter_map(|line| Some(line.split_once("points=\"")?.1.split('"').next()?.to_owned())).collect()
+}
+
+#[test]
+fn a_latency_under_a_fault_has_no_place_on_the_axis_of_those_without() {
+    let (_results, run) = rendered("local");
+    let mut faulty = run.clone();
+    faulty
+        .cells
+        .retain(|cell| cell.result.cell.profile == "l1" || cell.result.cell.id == "quickstart.acks-all.r0");
+    let view = View::of(&faulty);
+    let chart = plots::charts(&view).swap_remove(0);
+    let all = durability::trials(&view);
+    assert!(all[0].setting.name() == "acks=1, retries" && all[0].p99_under_fault);
+    assert!(chart.svg.contains("p99 under the fault ≥ 8.99 s"));
+    assert!(chart.svg.contains("no p99 without a fault"));
+    // The first trial is the filled circle of the first colour; in the legend there is a second one.
+    let discs =
+        chart.svg.split("<circle").filter(|disc| disc.contains("r=\"5\"") && disc.contains("#0072B2"));
+    let x = |disc: &str| disc.split_once("cx=\"")?.1.split('"').next()?.parse::<i32>().ok();
+    assert!(discs.filter_map(x).any(|x| x > 740), "right of the latency axis");
+}
+
+#[test]
+fn offending_records_name_the_fault_that_was_active_when_they_were_due() {
+    let (results, _) = rendered("local");
+    let report = read(&results, "report.md");
+    let line = report.lines().find(|line| line.contains("first 32 of 1,000")).expect("offenders");
+    assert!(line.contains("1,096 – 1,127") && line.contains("5.00 s – 5.03 s"), "{line}");
+    assert!(line.contains("followers stopped") && !line.contains("leader killed"), "{line}");
+}
+
+#[test]
+fn tables_fit_into_a_terminal() {
+    let (_results, run) = rendered("local");
+    for line in terminal(&run).lines() {
+        assert!(line.chars().count() <= usize::from(TERMINAL_COLUMNS), "{line}");
+    }
 }

@@ -1,11 +1,13 @@
 //! Stored cells as a reader compares them: repeats together, doubts as marks, figures only where there is a verdict.
 
+use super::damage::{self, DAMAGED, Damage};
 use super::figures::duration;
+use super::lines::counted;
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::{LatencySummary, Percentile};
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, Arrival};
-use bench_model::verdict::{Promise, TallyKind, Weight};
+use bench_model::verdict::{Promise, TallyKind, Verdict, Weight};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GENERATOR_BOUND: &str = "generator-bound";
@@ -43,7 +45,15 @@ impl Spread {
         if self.repeats == 1 {
             return format!("{bound}{}", figure(self.median));
         }
-        format!("{bound}{} ({} – {})", figure(self.median), figure(self.min), figure(self.max))
+        let [median, min, max] = [self.median, self.min, self.max].map(figure);
+        match [&median, &min, &max].map(|text| text.split_once(' ')) {
+            [Some((median, unit)), Some((min, of_min)), Some((max, of_max))]
+                if unit == of_min && unit == of_max =>
+            {
+                format!("{bound}{median} ({min} – {max}) {unit}")
+            }
+            _ => format!("{bound}{median} ({min} – {max})"),
+        }
     }
 }
 
@@ -83,6 +93,10 @@ pub struct Group<'a> {
     pub again: bool,
     /// Mark that stands beside each percentile of a generator-bound cell; empty otherwise.
     pub doubt: String,
+    /// On the mock cluster nothing is promised.
+    pub is_mock: bool,
+    /// Evidence of a repeat is not what was stored.
+    pub damaged: bool,
     /// Its repeats.
     pub cells: Vec<&'a StoredCell>,
 }
@@ -103,9 +117,15 @@ impl<'a> Group<'a> {
         self.first().cell.settings.producer.acks == Acks::Zero
     }
 
+    /// This cell is one of the repeats.
+    pub fn has(&self, cell: &StoredCell) -> bool {
+        self.cells.iter().any(|own| own.result.cell.id == cell.result.cell.id)
+    }
+
     /// Any repeat carries this caveat.
     pub fn has_caveat(&self, kind: &str) -> bool {
-        self.cells.iter().any(|cell| cell.result.caveats.iter().any(|caveat| caveat.kind == kind))
+        (self.damaged && kind == DAMAGED)
+            || self.cells.iter().any(|cell| cell.result.caveats.iter().any(|caveat| caveat.kind == kind))
     }
 
     /// Fit for comparisons: a verdict, and a generator that kept its schedule.
@@ -186,14 +206,22 @@ impl<'a> Group<'a> {
 
     /// The promise of the finished repeats.
     pub fn promise(&self) -> String {
-        tell(self.finished().filter_map(|cell| cell.result.verdict.as_ref()).map(|verdict| {
-            let broken =
-                verdict.tallies.values().any(|tally| tally.count > 0 && tally.weight == Weight::Violation);
-            match verdict.promise {
-                Promise::Violated if broken => "VIOLATED".to_owned(),
-                other => word(&other),
-            }
-        }))
+        let verdicts = self.finished().filter_map(|cell| cell.result.verdict.as_ref());
+        tell(verdicts.map(|verdict| self.promise_of(verdict)))
+    }
+
+    /// The promise of one repeat: acks=0 makes none, and the mock cluster can keep none. A violation is one anywhere.
+    pub fn promise_of(&self, verdict: &Verdict) -> String {
+        let broken =
+            verdict.tallies.values().any(|tally| tally.count > 0 && tally.weight == Weight::Violation);
+        match verdict.promise {
+            Promise::Violated if broken && self.is_mock => "VIOLATED (mock)".into(),
+            Promise::Violated if broken => "VIOLATED".into(),
+            Promise::Violated => word(&verdict.promise),
+            Promise::Kept | Promise::Allowed if self.is_mock => "no claim (mock)".into(),
+            Promise::Kept if self.is_acks0() => "none made".into(),
+            Promise::Kept | Promise::Allowed => word(&verdict.promise),
+        }
     }
 
     /// The expectation of every repeat.
@@ -237,16 +265,22 @@ pub struct View<'a> {
     pub groups: Vec<Group<'a>>,
     /// Kinds of caveats of cells, by mark.
     pub marks: Vec<(char, String)>,
+    /// Evidence that is not what was stored.
+    pub damage: Vec<Damage>,
 }
 
 impl<'a> View<'a> {
     /// Groups the cells and gives each kind of caveat a mark.
     pub fn of(run: &'a StoredRun) -> Self {
+        let damage: Vec<Damage> = run.cells.iter().flat_map(damage::of).collect();
+        let is_damaged = |id: &str| damage.iter().any(|damage| damage.cell == id);
+        let is_mock = run.manifest.cluster.provider == "mock";
         let kinds: BTreeSet<&str> = run
             .cells
             .iter()
             .flat_map(|cell| &cell.result.caveats)
             .map(|caveat| caveat.kind.as_str())
+            .chain((!damage.is_empty()).then_some(DAMAGED))
             .collect();
         let marks: Vec<(char, String)> = ('a'..='z').zip(kinds.into_iter().map(str::to_owned)).collect();
         let mut groups: Vec<Group<'a>> = Vec::new();
@@ -258,6 +292,7 @@ impl<'a> View<'a> {
                     && group.again == planned.again
             };
             if let Some(group) = groups.iter_mut().find(same) {
+                group.damaged |= is_damaged(&planned.id);
                 group.cells.push(cell);
             } else {
                 let again = if planned.again { " (again)" } else { "" };
@@ -268,6 +303,8 @@ impl<'a> View<'a> {
                     label: &planned.label,
                     again: planned.again,
                     doubt: String::new(),
+                    is_mock,
+                    damaged: is_damaged(&planned.id),
                     cells: vec![cell],
                 });
             }
@@ -288,7 +325,7 @@ impl<'a> View<'a> {
             group.doubt = bound.map_or(String::new(), |(mark, _)| format!(" [{mark}]"));
             group.name.push_str(&suffix);
         }
-        View { run, groups, marks }
+        View { run, groups, marks, damage }
     }
 
     /// The profiles that have cells, in order.
@@ -298,11 +335,6 @@ impl<'a> View<'a> {
         names
     }
 
-    /// The groups of one profile.
-    pub fn of_profile<'s>(&'s self, profile: &'s str) -> impl Iterator<Item = &'s Group<'a>> {
-        self.groups.iter().filter(move |group| group.profile == profile)
-    }
-
     /// What stands under every chart: who measured what, where.
     pub fn credit(&self) -> String {
         let manifest = &self.run.manifest;
@@ -310,12 +342,16 @@ impl<'a> View<'a> {
         match cluster.provider.as_str() {
             "mock" => format!("client: {}; mock: not Kafka; no durability claim", manifest.client),
             "local" => format!(
-                "client: {}; {}; {} local brokers on one machine",
-                manifest.client, cluster.version, cluster.brokers
+                "client: {}; {}; {} on one machine",
+                manifest.client,
+                cluster.version,
+                counted(cluster.brokers.into(), "local broker")
             ),
             _ => format!(
-                "client: {}; {}; {} brokers, external",
-                manifest.client, cluster.version, cluster.brokers
+                "client: {}; {}; {}, external",
+                manifest.client,
+                cluster.version,
+                counted(cluster.brokers.into(), "broker")
             ),
         }
     }
@@ -325,9 +361,10 @@ impl<'a> View<'a> {
         (self.run.manifest.cluster.provider == "mock").then_some("mock: not Kafka; no durability claim")
     }
 
-    /// What the marks mean, in one line; empty without marks.
-    pub fn legend_of_marks(&self) -> String {
-        self.marks.iter().map(|(mark, kind)| format!("[{mark}] {kind}")).collect::<Vec<_>>().join("; ")
+    /// What the marks of these kinds mean, in one line; empty without any.
+    pub fn legend_of_marks(&self, is_shown: impl Fn(&str) -> bool) -> String {
+        let shown = self.marks.iter().filter(|(_, kind)| is_shown(kind));
+        shown.map(|(mark, kind)| format!("[{mark}] {kind}")).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -343,6 +380,8 @@ mod tests {
         assert_eq!(text(&[(3.0, false)]), "3");
         assert_eq!(text(&[(9.0, false), (1.0, true), (3.0, false)]), "≥ 3 (1 – 9)");
         assert_eq!(text(&[(2.0, false), (1.0, false)]), "1.5 (1 – 2)");
+        let spread = Spread::of([(1.0, false), (2.0, false)]).expect("values");
+        assert_eq!(spread.text(|value| format!("{value} ms")), "1.5 (1 – 2) ms");
         assert_eq!(Spread::of([]), None);
     }
 }

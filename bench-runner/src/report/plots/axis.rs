@@ -3,6 +3,11 @@
 use super::canvas::{Anchor, Canvas, GRID, INK};
 use crate::report::figures::{duration, three_digits};
 
+/// Ticks that a horizontal axis has room for.
+pub const ACROSS: usize = 10;
+/// Ticks that an upright axis has room for.
+pub const UPWARDS: usize = 14;
+
 /// A position on an axis and its label.
 type Tick = (f64, String);
 
@@ -18,7 +23,13 @@ pub struct Axis {
 
 impl Axis {
     /// Logarithmic, from a step of 1, 2 or 5 below the smallest to one above the largest.
-    pub fn log(title: &str, values: impl IntoIterator<Item = f64>, label: fn(f64) -> String) -> Self {
+    /// As many of these steps get ticks as there is room for.
+    pub fn log(
+        title: &str,
+        values: impl IntoIterator<Item = f64>,
+        label: fn(f64) -> String,
+        most: usize,
+    ) -> Self {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         for value in values.into_iter().filter(|value| *value > 0.0) {
             low = low.min(value);
@@ -27,17 +38,24 @@ impl Axis {
         if low > high {
             (low, high) = (1.0, 10.0);
         }
-        let steps: Vec<f64> =
-            (-3..20).flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(decade))).collect();
-        let low = steps.iter().copied().filter(|step| *step <= low * 0.97).fold(1e-3, f64::max);
-        let high = steps.iter().copied().filter(|step| *step >= high * 1.03).fold(5e19, f64::min);
-        let is_decade = |step: f64| (step.log10() - step.log10().round()).abs() < 1e-6;
-        let narrow = (high / low).log10() <= 2.2;
-        let ticks = steps
-            .into_iter()
-            .filter(|step| *step >= low * 0.999 && *step <= high * 1.001 && (narrow || is_decade(*step)))
-            .map(|step| (step, label(step)))
+        let steps: Vec<(u8, f64)> = (-3..20)
+            .flat_map(|decade| [1, 2, 5].map(|digit| (digit, f64::from(digit) * 10_f64.powi(decade))))
             .collect();
+        let values = || steps.iter().map(|(_, step)| *step);
+        let low = values().filter(|step| *step <= low * 0.97).fold(1e-3, f64::max);
+        let high = values().filter(|step| *step >= high * 1.03).fold(5e19, f64::min);
+        let inside: Vec<&(u8, f64)> =
+            steps.iter().filter(|(_, step)| *step >= low * 0.999 && *step <= high * 1.001).collect();
+        let of = |digits: &[u8]| -> Vec<f64> {
+            inside.iter().filter(|(digit, _)| digits.contains(digit)).map(|(_, step)| *step).collect()
+        };
+        let fit = [&[1, 2, 5][..], &[1, 5], &[1]].into_iter().map(of).find(|steps| steps.len() <= most);
+        let fit = fit.unwrap_or_else(|| {
+            let decades = of(&[1]);
+            let every = decades.len().div_ceil(most.max(1));
+            decades.into_iter().step_by(every).collect()
+        });
+        let ticks = fit.into_iter().map(|step| (step, label(step))).collect();
         Axis { low, high, is_log: true, ticks, title: title.into() }
     }
 
@@ -151,18 +169,22 @@ mod tests {
 
     #[test]
     fn ticks_are_steps_that_people_read() {
-        let narrow = Axis::log("latency", [1.3e6, 40e6], time_tick);
+        let narrow = Axis::log("latency", [1.3e6, 40e6], time_tick, ACROSS);
         assert_eq!(labels(&narrow), ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms"]);
-        let wide = Axis::log("latency", [300e3, 4e9], time_tick);
-        assert_eq!(labels(&wide), ["1 ms", "10 ms", "100 ms", "1 s"]);
+        let upwards = Axis::log("latency", [300e3, 4e9], time_tick, UPWARDS);
+        assert_eq!(labels(&upwards)[..4], ["200 µs", "500 µs", "1 ms", "2 ms"]);
+        let across = Axis::log("latency", [300e3, 4e9], time_tick, ACROSS);
+        assert_eq!(labels(&across)[..4], ["500 µs", "1 ms", "5 ms", "10 ms"]);
+        let vast = Axis::log("latency", [1e3, 1e12], time_tick, 4);
+        assert_eq!(labels(&vast), ["1 µs", "1 ms", "1 s", "1,000 s"]);
         let rate = Axis::linear("rate", 20_000.0, count_tick);
         assert_eq!(labels(&rate), ["0", "5,000", "10,000", "15,000", "20,000", "25,000"]);
     }
 
     #[test]
     fn values_at_the_ends_stay_inside() {
-        let axis = Axis::log("latency", [1e6], time_tick);
+        let axis = Axis::log("latency", [1e6], time_tick, ACROSS);
         assert!(axis.share(1e6) > 0.0 && axis.share(1e6) < 1.0);
-        assert_eq!(Axis::log("latency", [], time_tick).share(0.0), 0.0);
+        assert_eq!(Axis::log("latency", [], time_tick, ACROSS).share(0.0), 0.0);
     }
 }

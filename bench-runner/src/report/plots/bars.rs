@@ -1,9 +1,10 @@
 //! One row for each cell: throughput as bars, latency percentiles as markers on a log scale.
 
-use super::axis::{Axis, Panel, count_tick, time_tick};
+use super::axis::{ACROSS, Axis, Panel, count_tick, time_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, SOFT, Style, foot_px, picture, widest_px};
-use super::{Chart, Place, comparable, footer, slug};
+use super::{Chart, HANDED_OVER, Place, any_caveat, comparable, footer, not_shown, select, slug};
 use crate::report::figures::three_digits;
+use crate::report::lines::counted;
 use crate::report::tables;
 use crate::report::view::{Figure, Group, Spread, View};
 
@@ -16,53 +17,61 @@ const FIGURES: [(&str, Figure); 3] = [
 
 /// Throughput, publish latency and end-to-end latency of a profile's cells.
 pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
-    let (groups, left_out) = comparable(view, profile);
-    let mut charts = Vec::new();
-    if groups.iter().any(|group| group.throughput().is_some()) {
-        let title = format!("Throughput by cell: {profile}");
-        charts.push(Chart {
-            place: Place::ByCell,
-            file: format!("throughput-{}.svg", slug(profile)),
-            svg: throughput(view, &title, &groups),
-            title,
-            caption: format!(
-                "Median over the repeats; the upright line is the rate that was asked for, circles are single \
-                 repeats.{left_out} {}.",
-                view.credit()
-            ),
-            table: tables::throughputs(view, &groups),
-        });
-    }
+    let (groups, unfit) = comparable(view, profile);
+    let mut charts: Vec<Chart> =
+        throughput_chart(view, profile, &groups, unfit.clone()).into_iter().collect();
     for (series, name) in [("publish", "Publish"), ("end_to_end", "End-to-end")] {
-        let shown: Vec<&Group> = groups
-            .iter()
-            .copied()
-            .filter(|group| series != "publish" || !group.is_acks0())
-            .filter(|group| group.latency(series, Figure::Percentile("50")).is_some())
-            .collect();
+        let mut left_out = unfit.clone();
+        let shown = select(&groups, &mut left_out, |group| match group.latency(series, FIGURES[0].1) {
+            _ if series == "publish" && group.is_acks0() => Some(HANDED_OVER),
+            None => Some("too few values"),
+            Some(_) => None,
+        });
         if shown.is_empty() {
             continue;
         }
-        let acks0 = if series == "publish" && groups.iter().any(|group| group.is_acks0()) {
-            " acks=0 is left out: its reports say \"handed to a socket\"."
-        } else {
-            ""
-        };
         let title = format!("{name} latency by cell: {profile}");
         charts.push(Chart {
             place: Place::ByCell,
             file: format!("latency-{}-{}.svg", slug(series), slug(profile)),
-            svg: latency(view, &title, &shown, series),
+            svg: latency(view, &title, &shown, series, &left_out),
             title,
             caption: format!(
                 "Further left is better. An arrow to the right: at least so much. A percentile with fewer than ten \
-                 samples beyond it has no marker.{acks0}{left_out} {}.",
+                 samples beyond it has no marker. {} {}.",
+                not_shown(&left_out),
                 view.credit()
             ),
             table: tables::latency(view, &shown, series),
         });
     }
     charts
+}
+
+fn throughput_chart(
+    view: &View,
+    profile: &str,
+    groups: &[&Group],
+    mut left_out: Vec<String>,
+) -> Option<Chart> {
+    let shown = select(groups, &mut left_out, |group| match group.throughput() {
+        None => Some("bursts have no rate"),
+        Some(_) => None,
+    });
+    let title = format!("Throughput by cell: {profile}");
+    (!shown.is_empty()).then(|| Chart {
+        place: Place::ByCell,
+        file: format!("throughput-{}.svg", slug(profile)),
+        svg: throughput(view, &title, &shown, &left_out),
+        caption: format!(
+            "Median over the repeats; the upright line is the rate that was asked for, circles are single \
+             repeats. {} {}.",
+            not_shown(&left_out),
+            view.credit()
+        ),
+        title,
+        table: tables::throughputs(view, &shown),
+    })
 }
 
 /// Labels on the left, a panel with one row for each cell.
@@ -82,14 +91,14 @@ fn row_px(panel: &Panel, at: usize) -> i32 {
     panel.top + ROW_PX * at as i32 + ROW_PX / 2
 }
 
-fn throughput(view: &View, title: &str, groups: &[&Group]) -> String {
-    let foot = footer(view);
+fn throughput(view: &View, title: &str, groups: &[&Group], left_out: &[String]) -> String {
+    let foot = footer(view, |kind| any_caveat(groups, kind), left_out);
     let highest = groups
         .iter()
         .filter_map(|group| Some(group.throughput()?.max.max(group.first().asked_per_s.unwrap_or(0.0))))
         .fold(0.0, f64::max);
     let panel = rows(groups, Axis::linear("records per second", highest, count_tick));
-    let description = format!("Bars of records per second for {} cells.", groups.len());
+    let description = format!("Bars of records per second for {}.", counted(groups.len(), "cell"));
     let size = (panel.right + 110, panel.bottom + 56 + foot_px(&foot));
     picture(size, title, &description, &foot, |canvas| {
         panel.draw(canvas);
@@ -114,14 +123,16 @@ fn throughput(view: &View, title: &str, groups: &[&Group]) -> String {
     })
 }
 
-fn latency(view: &View, title: &str, groups: &[&Group], series: &str) -> String {
-    let foot = footer(view);
+fn latency(view: &View, title: &str, groups: &[&Group], series: &str, left_out: &[String]) -> String {
+    let foot = footer(view, |kind| any_caveat(groups, kind), left_out);
     let values: Vec<[Option<Spread>; 3]> =
         groups.iter().map(|group| FIGURES.map(|(_, figure)| group.latency(series, figure))).collect();
     let all = values.iter().flatten().flatten().flat_map(|spread| [spread.min, spread.max]);
-    let panel = rows(groups, Axis::log("latency (log scale)", all, time_tick));
-    let description =
-        format!("Markers of p50, p99 and p99.9 latency on a logarithmic axis for {} cells.", groups.len());
+    let panel = rows(groups, Axis::log("latency (log scale)", all, time_tick, ACROSS));
+    let description = format!(
+        "Markers of p50, p99 and p99.9 latency on a logarithmic axis for {}.",
+        counted(groups.len(), "cell")
+    );
     let size = (panel.right + 60, panel.bottom + 60 + LINE_PX * 3 + foot_px(&foot));
     picture(size, title, &description, &foot, |canvas| {
         panel.draw(canvas);

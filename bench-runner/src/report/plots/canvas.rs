@@ -32,6 +32,11 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(0x80, 0x80, 0x80),
 ];
 
+/// Pixels of a series' line.
+pub const LINE_WIDTH: u32 = 2;
+/// Pixels of a line that must be seen below another one.
+pub const BROAD: u32 = 8;
+
 /// How many series one chart keeps apart by colour and shape.
 pub const STYLES: usize = COLOURS.len();
 
@@ -82,8 +87,8 @@ pub fn picture(
         root.fill(&WHITE).expect(INTO_MEMORY);
         let canvas = Canvas { root };
         canvas.sized_text((16, 22), title, Anchor::Start, TITLE_SIZE, INK);
-        for (line, words) in foot.iter().rev().enumerate() {
-            let y = height - 14 - LINE_PX * line as i32;
+        for (line, words) in foot.iter().enumerate() {
+            let y = height - 14 - LINE_PX * (foot.len() - 1 - line) as i32;
             canvas.sized_text((16, y), words, Anchor::Start, TEXT_SIZE, SOFT);
         }
         draw(&canvas);
@@ -195,15 +200,15 @@ impl Canvas<'_> {
 
     /// A legend of markers, one name a line, in the order of the styles.
     pub fn legend(&self, at: (i32, i32), names: &[String]) {
-        let styles: Vec<Style> = (0..names.len()).map(Style).collect();
+        let styles: Vec<(Style, u32)> = (0..names.len()).map(|at| (Style(at), LINE_WIDTH)).collect();
         self.legend_of(at, &styles, names);
     }
 
-    /// A legend of these markers, one name a line.
-    pub fn legend_of(&self, (x, y): (i32, i32), styles: &[Style], names: &[String]) {
-        for (at, (style, name)) in styles.iter().zip(names).enumerate() {
+    /// A legend of these markers and line widths, one name a line.
+    pub fn legend_of(&self, (x, y): (i32, i32), styles: &[(Style, u32)], names: &[String]) {
+        for (at, ((style, width), name)) in styles.iter().zip(names).enumerate() {
             let row = y + LINE_PX * at as i32;
-            self.line(&[(x, row), (x + 28, row)], style.colour(), 2);
+            self.line(&[(x, row), (x + 28, row)], style.colour(), *width);
             self.marker((x + 14, row), *style);
             self.text((x + 38, row), name, Anchor::Start, INK);
         }

@@ -1,8 +1,9 @@
 //! Percentile curves: x = log10(1/(1-q)), so that each nine takes the same room.
 
-use super::axis::{Axis, Panel, time_tick};
+use super::axis::{Axis, Panel, UPWARDS, time_tick};
 use super::canvas::{LINE_PX, STYLES, Style, foot_px, picture};
-use super::{Chart, Place, comparable, footer, slug};
+use super::{Chart, HANDED_OVER, Place, any_caveat, comparable, footer, not_shown, select, slug, without};
+use crate::report::damage::{DAMAGED, HISTOGRAMS};
 use crate::report::tables;
 use crate::report::view::{Group, View};
 use bench_model::latency::{CurvePoint, Series, Set};
@@ -23,34 +24,38 @@ const TICKS: [(f64, &str); 8] = [
 
 /// Publish and end-to-end, in charts of at most eight cells.
 pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
-    let (groups, left_out) = comparable(view, profile);
-    let sets: Vec<(&Group, Set)> = groups.into_iter().map(|group| (group, pooled(group))).collect();
+    let (groups, unfit) = comparable(view, profile);
+    let mut unread = unfit;
+    let readable = select(&groups, &mut unread, |group| group.damaged.then_some(DAMAGED));
+    let sets: Vec<(&Group, Set)> = readable.into_iter().map(|group| (group, pooled(group))).collect();
     let mut charts = Vec::new();
     for (series, name) in [("publish", "Publish"), ("end_to_end", "End-to-end")] {
-        let all: Vec<(&Group, Vec<CurvePoint>)> = sets
-            .iter()
-            .filter(|(group, _)| series != "publish" || !group.is_acks0())
-            .map(|(group, set)| (*group, points(group, set, series)))
-            .filter(|(_, points)| points.len() > 1)
-            .collect();
+        let mut left_out = unread.clone();
+        let mut all: Vec<(&Group, Vec<CurvePoint>)> = Vec::new();
+        for (group, set) in &sets {
+            let points = points(group, set, series);
+            if series == "publish" && group.is_acks0() {
+                left_out.push(without(group, HANDED_OVER));
+            } else if points.len() > 1 {
+                all.push((group, points));
+            } else {
+                left_out.push(without(group, "too few values"));
+            }
+        }
         let parts = all.len().div_ceil(STYLES);
         for (part, curves) in all.chunks(STYLES).enumerate() {
             let of = if parts > 1 { format!(", part {} of {parts}", part + 1) } else { String::new() };
             let groups: Vec<&Group> = curves.iter().map(|(group, _)| *group).collect();
-            let acks0 = if series == "publish" && view.of_profile(profile).any(|group| group.is_acks0()) {
-                " acks=0 is left out: its reports say \"handed to a socket\"."
-            } else {
-                ""
-            };
             let title = format!("{name} latency by percentile: {profile}{of}");
             charts.push(Chart {
                 place: Place::Curves,
                 file: format!("curves-{}-{}{}.svg", slug(series), slug(profile), slug(&of)),
-                svg: draw(view, &title, curves),
+                svg: draw(view, &title, curves, &left_out),
                 title,
                 caption: format!(
                     "Lower is better. A dotted stretch is a lower bound: records that failed or never arrived reach \
-                     into it. A curve ends where ten samples are left.{acks0}{left_out} {}.",
+                     into it. A curve ends where ten samples are left. {} {}.",
+                    not_shown(&left_out),
                     view.credit()
                 ),
                 table: tables::latency(view, &groups, series),
@@ -60,11 +65,11 @@ pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
     charts
 }
 
-/// All repeats of a cell together; what cannot be read gives no curve, and the report lists it as altered evidence.
+/// All repeats of a cell together. What is damaged was left out before, and is named.
 fn pooled(group: &Group) -> Set {
     let mut all = Set::default();
     for cell in group.finished() {
-        let text = fs::read_to_string(cell.directory.join("latency.hlog")).unwrap_or_default();
+        let text = fs::read_to_string(cell.directory.join(HISTOGRAMS)).unwrap_or_default();
         if let Ok(set) = Set::from_text(&text) {
             all.merge(&set);
         }
@@ -78,8 +83,9 @@ fn points(group: &Group, set: &Set, series: &str) -> Vec<CurvePoint> {
     set.get(series).map_or(Vec::new(), |series: &Series| series.curve(first..series.seconds() + 1))
 }
 
-fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)]) -> String {
-    let foot = footer(view);
+fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)], left_out: &[String]) -> String {
+    let groups: Vec<&Group> = curves.iter().map(|(group, _)| *group).collect();
+    let foot = footer(view, |kind| any_caveat(&groups, kind), left_out);
     let legend_px = LINE_PX * curves.len() as i32;
     let (width, bottom) = (960, 480);
     let nines =
@@ -96,7 +102,7 @@ fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)]) -> Strin
             (0.0, nines),
             ticks.collect(),
         ),
-        y: Some(Axis::log("latency (log scale)", values, time_tick)),
+        y: Some(Axis::log("latency (log scale)", values, time_tick, UPWARDS)),
     };
     let names: Vec<String> = curves.iter().map(|(group, _)| group.name.clone()).collect();
     let description =

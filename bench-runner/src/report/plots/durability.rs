@@ -1,16 +1,21 @@
 //! The chart that this project exists for: what a setting's latency is, and what it loses under a fault.
 
-use super::axis::{Axis, Panel, count_tick, time_tick};
-use super::canvas::{Anchor, LINE_PX, SOFT, STYLES, Style, foot_px, picture};
+use super::axis::{ACROSS, Axis, Panel, UPWARDS, count_tick, time_tick};
+use super::canvas::{Anchor, Canvas, INK, LINE_PX, SOFT, STYLES, Style, foot_px, picture, widest_px};
 use super::{Chart, Place, footer};
 use crate::report::durability::{Trial, trials};
-use crate::report::figures::zero_bound_per_million;
+use crate::report::figures::{duration, zero_bound_per_million};
+use crate::report::lines::wrapped;
 use crate::report::tables;
 use crate::report::view::View;
 use bench_model::settings::Acks;
 
 const LANES: [&str; 2] = ["untested", "acks=0: no claim"];
 const LANE_PX: i32 = 34;
+/// Room of a trial in the column of those without a comparable latency, and the least width of this column.
+const SLOT_PX: i32 = 36;
+const COLUMN_PX: i32 = 170;
+const COLUMN_NAME: [&str; 2] = ["no p99 without a fault:", "no place on the axis"];
 
 /// Where a trial stands.
 enum Spot {
@@ -33,112 +38,187 @@ fn spot(trial: &Trial) -> Spot {
     }
 }
 
-/// The chart, where any setting has a latency.
+/// The chart, where any setting was measured.
 pub fn chart(view: &View) -> Option<Chart> {
     let all = trials(view);
-    let mut shown: Vec<&Trial> = all.iter().filter(|trial| trial.p99.is_some()).collect();
-    if shown.is_empty() {
+    if all.iter().all(|trial| trial.p99.is_none()) {
         return None;
     }
-    let unplaced: Vec<String> =
-        all.iter().filter(|trial| trial.p99.is_none()).map(|trial| trial.setting.name()).collect();
-    let more = shown.len().saturating_sub(STYLES);
-    shown.truncate(STYLES);
+    let shown: Vec<&Trial> = all.iter().take(STYLES).collect();
+    let left_out: Vec<String> = all[shown.len()..]
+        .iter()
+        .map(|trial| format!("{} (no room; see the table)", trial.setting.name()))
+        .collect();
     let title = "Latency against durability".to_owned();
-    let mut rest = if more > 0 { format!(" {more} more in the table only.") } else { String::new() };
-    if !unplaced.is_empty() {
-        rest.push_str(&format!(" Without a latency that may be compared: {}.", unplaced.join("; ")));
-    }
     Some(Chart {
         place: Place::Durability,
         file: "latency-durability.svg".into(),
-        svg: draw(view, &title, &shown),
+        svg: draw(view, &title, &shown, &left_out),
         title,
         caption: format!(
             "Down and left is better. A ring with an arrow: nothing lost, drawn at the 95 % bound for each record. \
-             \"Untested\": no control fired, so nothing may be said.{rest} {}.",
+             \"Untested\": no control fired, so nothing may be said. In the column on the right stand settings whose \
+             latency is known only under a fault, or not at all: it is not comparable with a latency without one. {} {}.",
+            super::not_shown(&left_out),
             view.credit()
         ),
-        table: tables::durability(&all),
+        table: tables::durability(&all, view.stamp().is_some()),
     })
 }
 
-fn draw(view: &View, title: &str, trials: &[&Trial]) -> String {
-    let mut faults: Vec<&str> = trials.iter().map(|trial| trial.fault.as_str()).collect();
-    faults.sort_unstable();
-    faults.dedup();
-    faults.retain(|fault| !fault.is_empty());
-    let numbered = (1..).zip(&faults).map(|(number, fault)| format!("fault {number}: {fault}"));
-    let foot: Vec<String> = numbered.chain(footer(view)).collect();
+/// A latency that has a place on the axis: one without a fault.
+fn calm_p99(trial: &Trial) -> Option<(f64, bool)> {
+    trial.p99.filter(|_| !trial.p99_under_fault)
+}
+
+/// Where everything stands.
+struct Layout {
+    /// Latency across, losses upwards.
+    panel: Panel,
+    /// The same with the lanes below, for frame and ticks.
+    framed: Panel,
+    /// The column of trials without a place on the latency axis, lanes included.
+    column: Panel,
+}
+
+fn layout(trials: &[&Trial]) -> Layout {
     let heights = trials.iter().filter_map(|trial| match spot(trial) {
         Spot::Lost(per_million) => Some(per_million),
         // Room below a bound, where its arrow points.
         Spot::Below(bound) => Some(bound / 3.0),
         Spot::Lane(_) => None,
     });
-    let latencies = trials.iter().filter_map(|trial| trial.p99).map(|(ns, _)| ns);
+    let calm: Vec<f64> = trials.iter().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
+    let x = if calm.is_empty() {
+        Axis::between("end-to-end latency p99: none without a fault", (0.0, 1.0), Vec::new())
+    } else {
+        Axis::log("end-to-end latency p99, without a fault (log scale)", calm, time_tick, ACROSS)
+    };
     // Always up to everything lost, so that runs can be compared by eye.
     let y = Axis::log(
         "acknowledged records lost per million, under a fault (log scale)",
         heights.chain([0.97e6]),
         count_tick,
+        UPWARDS,
     );
-    let panel = Panel {
-        left: 150,
-        right: 900,
-        top: 76,
-        bottom: 400,
-        x: Axis::log("end-to-end latency p99 (log scale)", latencies, time_tick),
-        y: Some(y),
+    let panel = Panel { left: 150, right: 740, top: 76, bottom: 400, x, y: Some(y) };
+    let framed = Panel { bottom: panel.bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
+    let others = trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32;
+    let left = panel.right + 20;
+    let column = Panel {
+        left,
+        right: left + COLUMN_PX.max(SLOT_PX * (others + 1)),
+        x: Axis::between("", (0.0, f64::from(others + 1)), Vec::new()),
+        ..framed.clone()
     };
-    let framed = Panel { bottom: panel.bottom + LANE_PX * 2, y: None, ..panel.clone() };
-    let losses = Panel { x: Axis::between("", (0.0, 1.0), Vec::new()), ..panel.clone() };
-    let lane_px = |lane: usize| panel.bottom + LANE_PX * lane as i32 + LANE_PX / 2;
-    let names: Vec<String> = trials.iter().map(|trial| name(trial, &faults)).collect();
+    Layout { panel, framed, column }
+}
+
+fn draw(view: &View, title: &str, trials: &[&Trial], left_out: &[String]) -> String {
+    let mut faults: Vec<&str> = trials.iter().map(|trial| trial.fault.as_str()).collect();
+    faults.sort_unstable();
+    faults.dedup();
+    faults.retain(|fault| !fault.is_empty());
+    let numbered = (1..).zip(&faults).map(|(number, fault)| format!("fault {number}: {fault}"));
+    let is_shown = |kind: &str| trials.iter().any(|trial| trial.caveats.contains(kind));
+    let foot: Vec<String> = numbered
+        .flat_map(|line| wrapped(&line, super::FOOT_CHARACTERS))
+        .chain(footer(view, is_shown, left_out))
+        .collect();
+    let layout = layout(trials);
+    let names: Vec<String> = trials.iter().map(|trial| name(view, trial, &faults)).collect();
     let description = format!(
-        "End-to-end latency p99 against acknowledged records lost per million under a fault, both logarithmic, for: {}.",
+        "End-to-end latency p99 without a fault against acknowledged records lost per million under a fault, both \
+         logarithmic, for: {}.",
         names.join("; ")
     );
-    let legend_top = framed.bottom + 68;
+    let legend_top = layout.framed.bottom + 68;
     let height = legend_top + LINE_PX * names.len() as i32 + foot_px(&foot);
-    let width = 960.max(panel.left + 60 + super::canvas::widest_px(names.iter().map(String::as_str)));
+    let legend_right = layout.panel.left + 60 + widest_px(names.iter().map(String::as_str));
+    let width = (layout.column.right + 30).max(legend_right);
     picture((width, height), title, &description, &foot, |canvas| {
-        framed.draw(canvas);
-        losses.draw(canvas);
-        for (lane, words) in LANES.iter().enumerate() {
-            canvas.text((panel.left - 10, lane_px(lane)), words, Anchor::End, SOFT);
-            let y = lane_px(lane) + LANE_PX / 2;
-            canvas.line(&[(panel.left, y), (panel.right, y)], SOFT, 1);
-        }
+        frame(canvas, &layout);
+        let mut slot = 0;
         for (at, trial) in trials.iter().enumerate() {
-            let Some((p99_ns, at_least)) = trial.p99 else { continue };
-            let (x, style) = (panel.x_px(p99_ns), Style(at));
-            let y = match spot(trial) {
-                Spot::Lost(per_million) => panel.y_px(per_million),
-                Spot::Below(bound) => {
-                    let y = panel.y_px(bound);
-                    canvas.ring((x, y), style.colour());
-                    canvas.line(&[(x, y + 9), (x, y + 26)], style.colour(), 2);
-                    canvas.arrow((x, y + 27), (0, 1), style.colour());
-                    y
+            let x = match calm_p99(trial) {
+                Some((ns, _)) => layout.panel.x_px(ns),
+                None => {
+                    slot += 1;
+                    layout.column.x_px(f64::from(slot))
                 }
-                Spot::Lane(lane) => lane_px(lane),
             };
-            canvas.marker((x, y), style);
-            if at_least {
-                canvas.arrow((x + 18, y), (1, 0), style.colour());
-            }
+            mark(canvas, &layout, trial, x, Style(at));
         }
-        canvas.legend((panel.left, legend_top), &names);
+        canvas.legend((layout.panel.left, legend_top), &names);
     })
 }
 
-/// The setting, the number of its fault, and where its latency is from.
-fn name(trial: &Trial, faults: &[&str]) -> String {
+fn lane_px(panel: &Panel, lane: usize) -> i32 {
+    panel.bottom + LANE_PX * lane as i32 + LANE_PX / 2
+}
+
+fn frame(canvas: &Canvas, layout: &Layout) {
+    let Layout { panel, framed, column } = layout;
+    framed.draw(canvas);
+    let losses = Panel { x: Axis::between("", (0.0, 1.0), Vec::new()), ..panel.clone() };
+    losses.draw(canvas);
+    canvas.line(
+        &[
+            (column.left, column.top),
+            (column.right, column.top),
+            (column.right, column.bottom),
+            (column.left, column.bottom),
+            (column.left, column.top),
+        ],
+        SOFT,
+        1,
+    );
+    for (line, words) in COLUMN_NAME.iter().enumerate() {
+        let y = column.bottom + 16 + LINE_PX * line as i32;
+        canvas.text(((column.left + column.right) / 2, y), words, Anchor::Middle, INK);
+    }
+    for (lane, words) in LANES.iter().enumerate() {
+        let y = lane_px(panel, lane);
+        canvas.text((panel.left - 10, y), words, Anchor::End, SOFT);
+        for stretch in [panel, column] {
+            canvas.line(&[(stretch.left, y - LANE_PX / 2), (stretch.right, y - LANE_PX / 2)], SOFT, 1);
+        }
+    }
+}
+
+fn mark(canvas: &Canvas, layout: &Layout, trial: &Trial, x: i32, style: Style) {
+    let panel = &layout.panel;
+    let y = match spot(trial) {
+        Spot::Lost(per_million) => panel.y_px(per_million),
+        Spot::Below(bound) => {
+            let y = panel.y_px(bound);
+            canvas.ring((x, y), style.colour());
+            canvas.line(&[(x, y + 9), (x, y + 26)], style.colour(), 2);
+            canvas.arrow((x, y + 27), (0, 1), style.colour());
+            y
+        }
+        Spot::Lane(lane) => lane_px(panel, lane),
+    };
+    canvas.marker((x, y), style);
+    if calm_p99(trial).is_some_and(|(_, at_least)| at_least) {
+        canvas.arrow((x + 18, y), (1, 0), style.colour());
+    }
+}
+
+/// The setting with its marks, the number of its fault, and its latency where the axis has no place for it.
+fn name(view: &View, trial: &Trial, faults: &[&str]) -> String {
     let fault = match faults.iter().position(|fault| *fault == trial.fault) {
         Some(at) => format!("fault {}", at + 1),
         None => "no fault".into(),
     };
-    let own = if trial.p99_under_fault { "; latency from under the fault" } else { "" };
-    format!("{} ({fault}{own})", trial.setting.name())
+    let marks = view.marks.iter().filter(|(_, kind)| trial.caveats.contains(kind));
+    let marks: String = marks.map(|(mark, _)| format!(" [{mark}]")).collect();
+    let latency = match trial.p99 {
+        None => "; no p99 that may be compared".to_owned(),
+        Some((ns, at_least)) if trial.p99_under_fault => {
+            format!("; p99 under the fault {}{}", if at_least { "≥ " } else { "" }, duration(ns))
+        }
+        Some(_) => String::new(),
+    };
+    format!("{}{marks} ({fault}{latency})", trial.setting.name())
 }

@@ -7,8 +7,14 @@ mod curves;
 mod durability;
 mod series;
 
+use super::lines::wrapped;
 use super::table::Table;
 use super::view::{Group, View};
+
+/// A longer line under a picture is broken.
+const FOOT_CHARACTERS: usize = 110;
+/// Why acks=0 is not in a chart of publish latency.
+const HANDED_OVER: &str = "its reports say \"handed to a socket\"";
 
 /// Where in the report a chart stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,28 +77,50 @@ fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
 }
 
-/// Cells of a profile that may be compared, and a sentence about those that may not.
-fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>, String) {
+/// Cells of a profile that may be compared; of those that may not, the name and why.
+fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>, Vec<String>) {
     let (fit, unfit): (Vec<_>, Vec<_>) =
         view.groups.iter().filter(|group| group.profile == profile).partition(|group| group.is_comparable());
-    let left_out: Vec<String> = unfit
-        .iter()
-        .map(|group| {
-            let why =
-                if group.finished().next().is_some() { "generator-bound".into() } else { group.outcome() };
-            format!("{} ({why})", group.name)
-        })
-        .collect();
-    let sentence =
-        if left_out.is_empty() { String::new() } else { format!(" Not compared: {}.", left_out.join("; ")) };
-    (fit, sentence)
+    let left_out = unfit.iter().map(|group| {
+        let why = if group.finished().next().is_some() { "generator-bound".into() } else { group.outcome() };
+        without(group, &why)
+    });
+    (fit, left_out.collect())
 }
 
-/// The lines under every picture: who measured what, and what the marks mean.
-fn footer(view: &View) -> Vec<String> {
-    let mut lines = vec![view.credit()];
-    if !view.marks.is_empty() {
-        lines.push(view.legend_of_marks());
+/// A cell that a chart leaves out, and why.
+fn without(group: &Group, why: &str) -> String {
+    format!("{} ({why})", group.label)
+}
+
+/// Parts the groups by whether a chart can show them; those it cannot are added to `left_out`.
+fn select<'v, 'a>(
+    groups: &[&'v Group<'a>],
+    left_out: &mut Vec<String>,
+    obstacle: impl Fn(&Group) -> Option<&'static str>,
+) -> Vec<&'v Group<'a>> {
+    let mut shown = Vec::new();
+    for group in groups {
+        match obstacle(group) {
+            Some(why) => left_out.push(without(group, why)),
+            None => shown.push(*group),
+        }
     }
-    lines
+    shown
+}
+
+/// A sentence about what a chart leaves out; empty if nothing.
+fn not_shown(left_out: &[String]) -> String {
+    if left_out.is_empty() { String::new() } else { format!("Not shown: {}.", left_out.join("; ")) }
+}
+
+/// The lines under every picture: who measured what, what the marks of the shown cells mean, and what is not shown.
+fn footer(view: &View, is_shown: impl Fn(&str) -> bool, left_out: &[String]) -> Vec<String> {
+    let lines = [view.credit(), view.legend_of_marks(is_shown), not_shown(left_out)];
+    lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrapped(line, FOOT_CHARACTERS)).collect()
+}
+
+/// Some of these cells carries a caveat of this kind.
+fn any_caveat(groups: &[&Group], kind: &str) -> bool {
+    groups.iter().any(|group| group.has_caveat(kind))
 }

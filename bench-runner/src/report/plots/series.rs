@@ -1,13 +1,16 @@
 //! One cell second by second, by intended time: latency above, throughput below, faults as shaded bands.
 
-use super::axis::{Axis, Panel, count_tick, time_tick};
-use super::canvas::{Anchor, BAND, Canvas, INK, LINE_PX, SOFT, Style, WARMUP, foot_px, picture, widest_px};
+use super::axis::{Axis, Panel, UPWARDS, count_tick, time_tick};
+use super::canvas::{
+    Anchor, BAND, BROAD, Canvas, INK, LINE_PX, LINE_WIDTH, SOFT, Style, WARMUP, foot_px, picture, widest_px,
+};
 use super::{Chart, Place, footer, slug};
+use crate::report::faults;
 use crate::report::figures::duration;
+use crate::report::lines::counted;
 use crate::report::tables;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
-use bench_model::fault::{Action, FaultRecord};
 use bench_model::result::{CellResult, Outcome, Second};
 use bench_model::settings::Acks;
 use plotters::style::RGBColor;
@@ -15,10 +18,10 @@ use plotters::style::RGBColor;
 const SECOND_NS: f64 = 1e9;
 const WIDTH_PX: i32 = 960;
 const LATENCIES: [&str; 3] = ["p50", "p99", "maximum"];
-const COUNTS: [&str; 2] = ["acknowledged", "records due"];
-/// A cross over a square: both are seen where they are equal.
-const COUNT_STYLES: [Style; 2] = [Style(6), Style(4)];
-const LATENCY_STYLES: [Style; 3] = [Style(0), Style(1), Style(2)];
+/// A cross on a thin line over a broad one: both are seen where they are equal, without colour as well.
+const COUNT_STYLES: [(Style, u32); 2] = [(Style(6), LINE_WIDTH), (Style(5), BROAD)];
+const LATENCY_STYLES: [(Style, u32); 3] =
+    [(Style(0), LINE_WIDTH), (Style(1), LINE_WIDTH), (Style(2), LINE_WIDTH)];
 
 /// A stretch of the cell with a name.
 struct Band {
@@ -48,12 +51,38 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
         svg: draw(view, &title, result, what),
         title,
         caption: format!(
-            "By intended second: what waits is charged to the second in which it was due; values that were cut off \
-             stand at their age. Shaded: faults, from the act to its undoing. {}.",
+            "Latency and records due by intended second: what waits is charged to the second in which it was due; \
+             values that were cut off stand at their age. {} Shaded: faults, from the act to its undoing. {}.",
+            if is_by_arrival(result) {
+                "What was answered stands in the second in which the answer came."
+            } else {
+                "When answers came was not stored by the version that made this run."
+            },
             view.credit()
         ),
         table: tables::seconds(result),
     })
+}
+
+/// Answers are counted by the second in which they came.
+fn is_by_arrival(result: &CellResult) -> bool {
+    result.seconds.iter().all(|second| second.arrived.is_some())
+}
+
+/// What the two lines of the lower panel count.
+fn count_names(result: &CellResult) -> [String; 2] {
+    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
+    let answered = match (is_by_arrival(result), acks0) {
+        (true, true) => "delivered then",
+        (true, false) => "acknowledged then",
+        (false, true) => "of these handed over",
+        (false, false) => "of these acknowledged",
+    };
+    [answered, "due"].map(str::to_owned)
+}
+
+fn counts(second: &Second) -> [f64; 2] {
+    [second.arrived.unwrap_or(second.acked) as f64, second.records as f64]
 }
 
 fn latency_ns(result: &CellResult, second: &Second) -> Option<[f64; 3]> {
@@ -69,32 +98,23 @@ fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
     if warmup_s > 0.0 {
         bands.push(Band { from_s: 0.0, to_s: warmup_s.min(end_s), name: "warm-up".into(), colour: WARMUP });
     }
-    let done = |fault: &FaultRecord| fault.done_ns.map(|ns| ns as f64 / SECOND_NS);
-    for (at, fault) in result.faults.iter().enumerate() {
-        let (undo, act) = match fault.step.action {
-            Action::Stop => (Action::Continue, "stopped"),
-            Action::Kill => (Action::Start, "killed"),
-            Action::Continue | Action::Start => continue,
-        };
-        let Some(from_s) = done(fault) else { continue };
-        let undone = result.faults[at + 1..]
-            .iter()
-            .find(|later| later.step.action == undo && later.step.target == fault.step.target)
-            .and_then(done);
+    bands.extend(faults::spans(result).into_iter().map(|span| {
+        let from_s = span.from_ns as f64 / SECOND_NS;
+        let undone = span.to_ns.map(|ns| ns as f64 / SECOND_NS);
         let until = undone
             .map_or("to the end".into(), |to_s| format!("for {}", duration((to_s - from_s) * SECOND_NS)));
-        bands.push(Band {
+        Band {
             from_s,
             to_s: undone.unwrap_or(end_s).min(end_s).max(from_s),
-            name: format!("{} {act} {until}", word(&fault.step.target)),
+            name: format!("{} {until}", span.what),
             colour: BAND,
-        });
-    }
+        }
+    }));
     bands
 }
 
 fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
-    let foot = footer(view);
+    let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
     let last_s = result.seconds.last().map_or(1.0, |second| f64::from(second.second) + 1.0);
     let last_fault_s = result
         .faults
@@ -116,20 +136,21 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         top,
         bottom: top + 260,
         x: time(""),
-        y: Some(Axis::log(&format!("{what} latency (log scale)"), values, time_tick)),
+        y: Some(Axis::log(&format!("{what} latency (log scale)"), values, time_tick, UPWARDS)),
     };
-    let most = result.seconds.iter().map(|second| second.records.max(second.acked)).max().unwrap_or(0);
+    let most = result.seconds.iter().flat_map(counts).fold(0.0, f64::max);
     let lower = Panel {
         top: upper.bottom + 64,
         bottom: upper.bottom + 204,
         x: time("seconds since the first record was due"),
-        y: Some(Axis::linear("records per second", most as f64, count_tick)),
+        y: Some(Axis::linear("records per second", most, count_tick)),
         ..upper.clone()
     };
     let description = format!(
-        "Two panels over {} seconds: {what} latency as p50, p99 and maximum; records due and acknowledged. {} shaded stretches.",
-        result.seconds.len(),
-        bands.len()
+        "Two panels over {}: {what} latency as p50, p99 and maximum; records {}. {}.",
+        counted(result.seconds.len(), "second"),
+        count_names(result).join(" and records "),
+        counted(bands.len(), "shaded band")
     );
     picture((WIDTH_PX, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
         for panel in [&upper, &lower] {
@@ -145,11 +166,9 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         }
         name_bands(canvas, &upper, &bands);
         lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
-        lines(canvas, &lower, result, COUNT_STYLES, |second| {
-            Some([second.acked as f64, second.records as f64])
-        });
+        lines(canvas, &lower, result, COUNT_STYLES, |second| Some(counts(second)));
         canvas.legend_of((upper.right + 25, upper.top + 10), &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
-        canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &COUNTS.map(str::to_owned));
+        canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &count_names(result));
     })
 }
 
@@ -180,18 +199,18 @@ fn lines<const N: usize>(
     canvas: &Canvas,
     panel: &Panel,
     result: &CellResult,
-    styles: [Style; N],
+    styles: [(Style, u32); N],
     figures: impl Fn(&Second) -> Option<[f64; N]>,
 ) {
     // A marker for each second turns into a rope when there are many.
     let every = result.seconds.len().div_ceil(25);
     for figure in (0..N).rev() {
-        let style = styles[figure];
+        let (style, width) = styles[figure];
         let mut stretch: Vec<(i32, i32)> = Vec::new();
         let mut marks: Vec<(i32, i32)> = Vec::new();
         for (at, second) in result.seconds.iter().enumerate() {
             let Some(values) = figures(second) else {
-                canvas.line(&std::mem::take(&mut stretch), style.colour(), 2);
+                canvas.line(&std::mem::take(&mut stretch), style.colour(), width);
                 continue;
             };
             let point = panel.at(f64::from(second.second) + 0.5, values[figure]);
@@ -200,7 +219,7 @@ fn lines<const N: usize>(
                 marks.push(point);
             }
         }
-        canvas.line(&stretch, style.colour(), 2);
+        canvas.line(&stretch, style.colour(), width);
         marks.into_iter().for_each(|point| canvas.marker(point, style));
     }
 }

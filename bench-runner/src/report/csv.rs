@@ -1,0 +1,124 @@
+//! `cells.csv`: one line for each stored cell, for other programs. Rounds nothing.
+
+use super::damage::DAMAGED;
+use super::figures::zero_bound_per_million;
+use super::table::Table;
+use super::tables::LATENCY_FIGURES;
+use super::view::{Group, View, word};
+use bench_model::result::{CellResult, Outcome};
+use bench_model::verdict::{Class, TallyKind};
+
+/// One line for each cell, unrounded, outcome before every figure.
+pub fn every_cell(view: &View) -> Table {
+    const SERIES: [(&str, &str); 3] =
+        [("publish", "publish"), ("handover", "publish"), ("end_to_end", "end_to_end")];
+    let mut columns: Vec<String> = [
+        "run",
+        "profile",
+        "cell",
+        "label",
+        "repeat",
+        "again",
+        "acks",
+        "retries",
+        "idempotence",
+        "outcome",
+        "promise",
+        "expectation",
+        "caveats",
+        "records",
+        "acked",
+        "lost",
+        "lost_bound_per_million_95",
+        "sent_acks0",
+        "dropped_acks0",
+        "unknown_present",
+        "unknown_absent",
+        "duplicates_same_attempt",
+        "duplicates_cross_attempt",
+        "reordered",
+        "throughput_per_s",
+        "asked_per_s",
+        "client_cpu_ns_per_record",
+        "broker_cpu_ns_per_record",
+        "disk_bytes_per_record",
+        "network_bytes_per_record",
+        "blocked_ns",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for (name, _) in SERIES {
+        for (figure, _) in LATENCY_FIGURES {
+            columns.push(format!("{name}_{figure}_ns"));
+            columns.push(format!("{name}_{figure}_is_lower_bound"));
+        }
+    }
+    let mut table = Table::new(columns);
+    for group in &view.groups {
+        for cell in &group.cells {
+            let mut row = facts(view, group, &cell.result);
+            for (name, series) in SERIES {
+                let shown = name == "end_to_end" || (name == "handover") == group.is_acks0();
+                for (_, figure) in LATENCY_FIGURES {
+                    let value =
+                        cell.result.latencies.get(series).filter(|_| shown).and_then(|it| figure.of(it));
+                    row.push(value.map_or(String::new(), |(ns, _)| ns.to_string()));
+                    row.push(value.map_or(String::new(), |(_, at_least)| at_least.to_string()));
+                }
+            }
+            table.row(row);
+        }
+    }
+    table
+}
+
+fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
+    let producer = &result.cell.settings.producer;
+    let verdict = result.verdict.as_ref();
+    let class = |class: Class| verdict.and_then(|verdict| verdict.classes.get(&class)).copied();
+    let number = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
+    let real = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let tally =
+        |kind| number(verdict.and_then(|verdict| verdict.tallies.get(&kind)).map(|tally| tally.count));
+    let (acked, sent) = (class(Class::Acked), class(Class::Sent));
+    let claimed = acked.filter(|_| !group.is_acks0());
+    let bound =
+        claimed.filter(|count| count.absent == 0).and_then(|count| zero_bound_per_million(count.records));
+    let mut kinds: Vec<&str> = result.caveats.iter().map(|caveat| caveat.kind.as_str()).collect();
+    kinds.extend(view.damage.iter().any(|damage| damage.cell == result.cell.id).then_some(DAMAGED));
+    vec![
+        result.run.clone(),
+        result.cell.profile.clone(),
+        result.cell.id.clone(),
+        result.cell.label.clone(),
+        result.cell.repeat.to_string(),
+        result.cell.again.to_string(),
+        producer.acks.as_str().into(),
+        producer.retries.to_string(),
+        producer.idempotence.to_string(),
+        word(&result.outcome),
+        verdict
+            .filter(|_| result.outcome == Outcome::Finished)
+            .map_or(String::new(), |verdict| group.promise_of(verdict).to_lowercase()),
+        word(&result.expectation),
+        kinds.join(" "),
+        number(verdict.map(|verdict| verdict.records)),
+        number(claimed.map(|count| count.records)),
+        number(claimed.map(|count| count.absent)),
+        real(bound),
+        number(sent.filter(|_| group.is_acks0()).map(|count| count.records)),
+        number(sent.filter(|_| group.is_acks0()).map(|count| count.absent)),
+        tally(TallyKind::UnknownPresent),
+        tally(TallyKind::UnknownAbsent),
+        tally(TallyKind::DuplicateSameAttempt),
+        tally(TallyKind::DuplicateCrossAttempt),
+        tally(TallyKind::Reorder),
+        result.throughput_per_s.to_string(),
+        real(result.asked_per_s),
+        real(result.cost.client_cpu_ns_per_record),
+        real(result.cost.broker_cpu_ns_per_record),
+        real(result.cost.disk_bytes_per_record),
+        real(result.cost.network_bytes_per_record),
+        result.blocked_ns.to_string(),
+    ]
+}

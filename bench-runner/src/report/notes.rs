@@ -1,0 +1,90 @@
+//! What a reader must know before believing a figure: doubts, missing verdicts, the noise floor, damaged evidence.
+
+use super::damage::{self, DAMAGED};
+use super::view::{Figure, Group, View, word};
+use bench_model::result::{Expectation, Outcome};
+use std::collections::BTreeSet;
+
+/// What each mark means, with advice, and where it was seen.
+pub fn doubts(view: &View) -> Vec<String> {
+    let mut list: Vec<String> = view
+        .run
+        .manifest
+        .caveats
+        .iter()
+        .map(|doubt| format!("{}: {}; {}", doubt.kind, doubt.what, doubt.advice))
+        .collect();
+    for (mark, kind) in &view.marks {
+        let mut seen: Vec<String> = Vec::new();
+        let mut advice = String::new();
+        for cell in &view.run.cells {
+            for caveat in cell.result.caveats.iter().filter(|caveat| caveat.kind == *kind) {
+                seen.push(format!("{}: {}", cell.result.cell.id, caveat.what));
+                advice.clone_from(&caveat.advice);
+            }
+        }
+        if kind == DAMAGED {
+            advice = damage::ADVICE.into();
+            seen = view.damage.iter().map(damage::Damage::line).collect();
+        }
+        list.push(format!("[{mark}] {kind}: {advice} ({})", seen.join("; ")));
+    }
+    list
+}
+
+/// Cells that give no figures, and expectations that were not met, with the reason.
+pub fn without_verdict(view: &View) -> Vec<String> {
+    let mut list = Vec::new();
+    for cell in &view.run.cells {
+        let result = &cell.result;
+        if result.outcome != Outcome::Finished {
+            let reason = result.reason.as_deref().unwrap_or("no reason stored");
+            list.push(format!("{}: {}: {reason}", result.cell.id, word(&result.outcome)));
+            let broken = result.verdict.iter().flat_map(|verdict| &verdict.identities).filter(|it| !it.holds);
+            list.extend(
+                broken.map(|it| format!("{}: {} does not hold: {}", result.cell.id, it.name, it.detail)),
+            );
+        }
+        if result.expectation == Expectation::Unmet {
+            list.push(format!(
+                "{}: expectation unmet: {}",
+                result.cell.id,
+                result.expectation_detail.join("; ")
+            ));
+        }
+    }
+    let done: BTreeSet<&str> = view.run.cells.iter().map(|cell| cell.result.cell.id.as_str()).collect();
+    let missing = view.run.manifest.plan.iter().filter(|cell| !done.contains(cell.id.as_str()));
+    list.extend(missing.map(|cell| format!("{}: planned, not run", cell.id)));
+    list
+}
+
+/// How far a profile's first cell and its A/A copy differ: smaller differences are not claims.
+pub fn noise(view: &View) -> Vec<String> {
+    let mut list = Vec::new();
+    for again in view.groups.iter().filter(|group| group.again && group.is_comparable()) {
+        let is_first =
+            |group: &&Group| !group.again && group.profile == again.profile && group.label == again.label;
+        let Some(first) = view.groups.iter().find(is_first).filter(|group| group.is_comparable()) else {
+            continue;
+        };
+        let differ = |one: Option<f64>, other: Option<f64>| match (one, other) {
+            (Some(one), Some(other)) if one > 0.0 => format!("{:+.1} %", (other / one - 1.0) * 100.0),
+            _ => "n/a".into(),
+        };
+        let series = if again.is_acks0() { "end_to_end" } else { "publish" };
+        let p =
+            |group: &Group, name| group.latency(series, Figure::Percentile(name)).map(|spread| spread.median);
+        let rate = |group: &Group| group.throughput().map(|spread| spread.median);
+        list.push(format!(
+            "{} · {}, measured again at the end: throughput {}, {} p50 {}, p99 {}. Differences between cells below this are not claims.",
+            again.profile,
+            again.label,
+            differ(rate(first), rate(again)),
+            word(&series),
+            differ(p(first, "50"), p(again, "50")),
+            differ(p(first, "99"), p(again, "99")),
+        ));
+    }
+    list
+}
