@@ -150,7 +150,7 @@ fn places_that_cannot_be_written_are_found_before_the_cluster_starts() {
             .expect("the binary runs");
         assert_eq!(code(&output), Some(2));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!said.contains("mock cluster"), "nothing was started: {said}");
+        assert!(!said.contains("stopping the cluster"), "nothing was started: {said}");
         said
     };
     let said = refused(&["--results".as_ref(), file.as_os_str()]);

@@ -65,7 +65,7 @@ fn conflicts_of_the_accounting_contract_are_skipped_with_their_reason() {
     assert_eq!(skipped("replication-factor = 4"), "4 replicas do not fit on 3 brokers");
     assert_eq!(
         skipped("replication-factor = 1"),
-        "min-insync-replicas=2 can never be reached with 1 replicas"
+        "min-insync-replicas=2 can never be reached with 1 replica"
     );
     assert!(skipped("record-size = \"1 MB\"").contains("largest message of 1000000 B"));
     assert!(skipped("linger = \"2 min\"").starts_with("linger is not below delivery-timeout"));

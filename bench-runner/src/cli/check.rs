@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::profiles::{Files, order, read};
+use bench_model::profile::counted;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -14,13 +15,12 @@ pub struct Args {
 pub fn check(args: &Args) -> Result<Exit, Failure> {
     for (profile, file) in read(&args.profiles)?.iter().zip(&args.profiles.files) {
         let plan = order(std::slice::from_ref(profile), &[])?;
-        let skipped = match plan.skipped.len() {
+        let skipped = match plan.skipped.len() as u64 {
             0 => String::new(),
-            1 => ", 1 impossible combination skipped".into(),
-            count => format!(", {count} impossible combinations skipped"),
+            count => format!(", {} skipped", counted(count, "impossible combination")),
         };
-        let (cells, time) = (plan.cells.len(), minutes(plan.estimate.cells_ns));
-        println!("{}: valid, {cells} cells in about {time}{skipped}", file.display());
+        let (cells, time) = (counted(plan.cells.len() as u64, "cell"), minutes(plan.estimate.cells_ns));
+        println!("{}: valid, {cells} in about {time}{skipped}", file.display());
     }
     Ok(Exit::Ok)
 }

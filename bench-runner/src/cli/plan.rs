@@ -4,7 +4,7 @@ use super::check::minutes;
 use super::exit::{Exit, Failure};
 use super::profiles;
 use bench_model::plan::{Cell, Estimate, Limits, Plan};
-use bench_model::profile::{Profile, duration_text, size_text};
+use bench_model::profile::{Profile, counted, duration_text, rough_size, size_text};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::BTreeSet;
 
@@ -113,8 +113,8 @@ fn closing(plan: &Plan) -> String {
     let cluster = &plan.cluster;
     let extra: Vec<String> = cluster.settings.iter().map(|(key, value)| format!(", {key}={value}")).collect();
     lines.push(format!(
-        "cluster: {} brokers, {} heap each, warm-up of at most {}{}",
-        cluster.brokers,
+        "cluster: {}, {} heap each, warm-up of at most {}{}",
+        counted(cluster.brokers, "broker"),
         size_text(cluster.heap_bytes),
         duration_text(cluster.warm_limit_ns),
         extra.concat(),
@@ -131,11 +131,7 @@ fn closing(plan: &Plan) -> String {
         minutes(duration_ns)
     ));
     lines.push(format!("records: {records}"));
-    lines.push(format!("disk: at most {} of {}", gigabytes(disk_bytes), gigabytes(most_disk)));
-    lines.push(format!("memory: about {} of {}", gigabytes(memory_bytes), gigabytes(most_memory)));
+    lines.push(format!("disk: at most {} of {}", rough_size(disk_bytes), rough_size(most_disk)));
+    lines.push(format!("memory: about {} of {}", rough_size(memory_bytes), rough_size(most_memory)));
     lines.join("\n")
-}
-
-fn gigabytes(bytes: u64) -> String {
-    format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000)
 }

@@ -1,7 +1,7 @@
 //! What a plan may take at most; one that is over is refused with the arithmetic.
 
 use super::{Assumptions, Cell, Estimate, PlanError};
-use crate::profile::size_text;
+use crate::profile::rough_size;
 use crate::settings::ClusterAsk;
 use serde::Serialize;
 
@@ -55,13 +55,13 @@ impl Limits {
             let Some(largest) = cells.iter().max_by_key(|cell| cell.disk_bytes()) else { return Ok(()) };
             let arithmetic = format!(
                 "{} > {}; the largest of {count} cells, {}, takes {} records x {} B x {} replicas + ledger = {}",
-                human(estimate.disk_bytes),
-                human(self.disk_bytes),
+                rough_size(estimate.disk_bytes),
+                rough_size(self.disk_bytes),
                 largest.id,
                 largest.records(),
                 largest.settings.load.record_bytes,
                 largest.settings.topic.replication_factor,
-                human(largest.disk_bytes()),
+                rough_size(largest.disk_bytes()),
             );
             return over(
                 "bytes on disk",
@@ -74,12 +74,12 @@ impl Limits {
             let arithmetic = format!(
                 "{} brokers x ({} heap + {}) + {} controller + {} workers = {} > {}",
                 cluster.brokers,
-                human(cluster.heap_bytes),
-                human(Assumptions::BROKER_BYTES),
-                human(Assumptions::CONTROLLER_BYTES),
-                human(workers),
-                human(estimate.memory_bytes),
-                human(self.memory_bytes),
+                rough_size(cluster.heap_bytes),
+                rough_size(Assumptions::BROKER_BYTES),
+                rough_size(Assumptions::CONTROLLER_BYTES),
+                rough_size(workers),
+                rough_size(estimate.memory_bytes),
+                rough_size(self.memory_bytes),
             );
             return over(
                 "memory",
@@ -89,14 +89,4 @@ impl Limits {
         }
         Ok(())
     }
-}
-
-/// Exact where it is round, else in tenths of a gigabyte or megabyte.
-fn human(bytes: u64) -> String {
-    let exact = size_text(bytes);
-    if exact.len() <= 8 {
-        return exact;
-    }
-    let (unit, name) = if bytes >= 1_000_000_000 { (1_000_000_000, "GB") } else { (1_000_000, "MB") };
-    format!("{}.{} {name}", bytes / unit, bytes % unit / (unit / 10))
 }

@@ -282,14 +282,16 @@ pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> 
     }
     if topic.replication_factor > cluster.brokers {
         return Some(format!(
-            "{} replicas do not fit on {} brokers",
-            topic.replication_factor, cluster.brokers
+            "{} replicas do not fit on {}",
+            topic.replication_factor,
+            units::counted(cluster.brokers, "broker")
         ));
     }
     if topic.min_insync_replicas > topic.replication_factor {
         return Some(format!(
-            "min-insync-replicas={} can never be reached with {} replicas",
-            topic.min_insync_replicas, topic.replication_factor
+            "min-insync-replicas={} can never be reached with {}",
+            topic.min_insync_replicas,
+            units::counted(topic.replication_factor, "replica")
         ));
     }
     if *poisson && load.arrival == Arrival::Max {

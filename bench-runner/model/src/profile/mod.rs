@@ -16,7 +16,7 @@ mod values;
 pub use cells::TALLIES;
 pub use problems::{Problem, ProfileErrors};
 pub use property_names::{Client, ClientRefusal};
-pub use units::{duration_text, rate_text, size_text};
+pub use units::{counted, duration_text, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
 use crate::fault::{FaultStep, Target};

@@ -45,6 +45,15 @@ fn scale(number: &str, factor: u64) -> Option<u64> {
 
 fn quantity(text: &str, what: &str, units: &[(&str, u64)], example: &str) -> Result<u64, Wrong> {
     let (number, unit) = split(text);
+    if number.is_empty() {
+        let message = match unit.strip_prefix('-') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                format!("\"{text}\" is below zero")
+            }
+            _ => format!("\"{text}\" does not begin with a number"),
+        };
+        return Err(Wrong::new(message, format!("write {what} like \"{example}\"")));
+    }
     let names = units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         let message = if unit.is_empty() {
@@ -111,6 +120,22 @@ pub fn size_text(size_bytes: u64) -> String {
     canonical(size_bytes, if decimal { &DECIMAL } else { &SIZES[..4] }, " ")
 }
 
+/// For readers, not for profiles: exact where that is short, else in tenths of the largest decimal unit.
+pub fn rough_size(size_bytes: u64) -> String {
+    let exact = size_text(size_bytes);
+    if exact.len() <= 8 {
+        return exact;
+    }
+    let (name, unit) = DECIMAL.iter().rev().find(|(_, unit)| size_bytes >= *unit).unwrap_or(&SIZES[0]);
+    format!("{}.{} {name}", size_bytes / unit, size_bytes % unit * 10 / unit)
+}
+
+/// `1 cell`, `2 cells`.
+pub fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 const DECIMAL: [(&str, u64); 3] = [SIZES[4], SIZES[5], SIZES[6]];
 
 /// As a profile would write it, e.g. `20k/s`.
@@ -147,9 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn rough_sizes_take_the_unit_that_fits() {
+        let shown: Vec<String> =
+            [0, 999, 1_024, 8_392, 51_170_123, 1_719_090_000, 100_000_000_000].map(rough_size).into();
+        assert_eq!(shown, ["0 B", "999 B", "1 KiB", "8392 B", "51.1 MB", "1.7 GB", "100.0 GB"]);
+        assert_eq!(rough_size(123_456_789_012), "123.4 GB");
+        assert_eq!([counted(1u16, "cell"), counted(2u16, "cell")], ["1 cell", "2 cells"]);
+    }
+
+    #[test]
     fn a_missing_or_foreign_unit_is_named() {
         assert_eq!(duration_ns("15").unwrap_err().message, "\"15\" has no unit");
         assert_eq!(size_bytes("1 KB").unwrap_err().message, "\"KB\" is no unit of a size");
+        assert_eq!(per_second("-5/s").unwrap_err().message, "\"-5/s\" is below zero");
+        assert_eq!(per_second("fast").unwrap_err().message, "\"fast\" does not begin with a number");
         assert!(percent("101 %").is_err());
         assert!(duration_ns("s").is_err() && duration_ns(". s").is_err() && duration_ns("-1 s").is_err());
     }
