@@ -21,7 +21,7 @@ pub use values::retries_text;
 
 use crate::fault::{FaultStep, Target};
 use crate::settings::{CellSettings, ClusterAsk};
-use problems::{Place, Problems};
+use problems::{OVERRIDE, Place, Problems};
 use section::{Section, Wrong};
 use std::collections::BTreeMap;
 use tree::Node;
@@ -87,7 +87,7 @@ pub fn parse(
     client: &dyn Client,
 ) -> Result<Profile, ProfileErrors> {
     let mut sources = vec![(file.to_string(), text.to_string())];
-    sources.extend(overrides.iter().map(|text| ("--set".to_string(), text.clone())));
+    sources.extend(overrides.iter().map(|text| (OVERRIDE.to_string(), text.clone())));
     let problems = Problems::default();
     let mut root = tree::parse(text, &problems);
     let profile = if problems.is_empty() {

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use std::ops::Range;
 use thiserror::Error;
 
+/// The name of an override in messages.
+pub(super) const OVERRIDE: &str = "--set";
+
 /// Where something stands: the file (source 0) or one override.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
@@ -51,6 +54,11 @@ impl ProfileErrors {
     /// The problems, at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// One of them stands in an override, not in the file.
+    pub fn has_override(&self) -> bool {
+        self.problems.iter().any(|problem| problem.source_code.name() == OVERRIDE)
     }
 }
 
