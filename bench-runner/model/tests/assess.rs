@@ -89,8 +89,9 @@ fn usage() -> impl Strategy<Value = Option<Usage>> {
 
 fn statements() -> impl Strategy<Value = Statements> {
     let done = (progress(), progress(), progress(), any::<Option<u32>>(), any::<Option<u16>>());
-    (done, prop::array::uniform2(usage()), any::<bool>(), 0..9_u64).prop_map(
-        |((begin, end, total, late, wakeups), usage, drained, negative)| Statements {
+    let arrivals = prop::option::of(prop::collection::vec(0_u64..1 << 30, 0..9));
+    (done, prop::array::uniform2(usage()), any::<bool>(), 0..9_u64, arrivals).prop_map(
+        |((begin, end, total, late, wakeups), usage, drained, negative, arrivals)| Statements {
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {
@@ -104,6 +105,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             }],
             reader: Done { drained, negative, ended_ns: total.at_ns, ..Done::default() },
             usage,
+            arrivals,
         },
     )
 }
