@@ -163,6 +163,87 @@ fn answers_stand_in_the_second_in_which_they_came() {
     assert!(!lines_of(&by_arrival, "#56B4E9", 8).is_empty(), "what was due is seen below what was answered");
 }
 
+/// A text of a picture: what it says, and the box that it takes at most, in pixels.
+struct Placed {
+    words: String,
+    left: f64,
+    right: f64,
+    middle: f64,
+}
+
+fn placed(svg: &str) -> Vec<Placed> {
+    let attribute = |tag: &str, name: &str| -> String {
+        let value = tag.split_once(&format!(" {name}=\"")).and_then(|(_, rest)| rest.split('"').next());
+        value.unwrap_or_else(|| panic!("{name} in {tag}")).to_owned()
+    };
+    let number = |tag: &str, name: &str| attribute(tag, name).parse::<f64>().expect("a number");
+    let parts = svg.split("<text").skip(1).filter_map(|part| part.split_once('>'));
+    let all = parts.map(|(tag, rest)| {
+        let words = rest.split("</text>").next().unwrap_or_default().trim();
+        let words =
+            words.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+        // A character of a sans-serif font is at most so wide on average.
+        let width = words.chars().count() as f64 * number(tag, "font-size") * 0.54;
+        let left = number(tag, "x")
+            - match attribute(tag, "text-anchor").as_str() {
+                "start" => 0.0,
+                "middle" => width / 2.0,
+                _ => width,
+            };
+        Placed { words, left, right: left + width, middle: number(tag, "y") }
+    });
+    all.filter(|text| !text.words.is_empty()).collect()
+}
+
+/// As many cells as the largest shipped profile, with names of its kind.
+fn crowded(run: &StoredRun) -> StoredRun {
+    let of = |id: &str| run.cells.iter().find(|cell| cell.result.cell.id == id).expect("a cell").clone();
+    let mut crowd = run.clone();
+    crowd.cells = vec![of("l1.acks-1.r0"), of("l1.acks-all.r0")];
+    for k in 0..24 {
+        let mut cell = of(["quickstart.acks-all.r0", "quickstart.acks-0.r0"][usize::from(k % 6 == 0)]);
+        let label = format!("acks=all, idempotence=true, min-insync-replicas={}, record-size={k} KiB", k % 3);
+        cell.result.cell.id = format!("durability-ladder.{k}.r0");
+        cell.result.cell.profile = "durability-ladder".into();
+        cell.result.cell.label = label;
+        cell.result.cell.settings.producer.retries = k;
+        crowd.cells.push(cell);
+    }
+    crowd
+}
+
+#[test]
+fn no_text_of_a_chart_is_cut_or_written_over_another() {
+    let (_results, run) = rendered("local");
+    for run in [&run, &crowded(&run)] {
+        for chart in plots::charts(&View::of(run)) {
+            let name = &chart.file;
+            let width = chart.svg.split_once("width=\"").and_then(|(_, rest)| rest.split('"').next());
+            let width: f64 = width.and_then(|width| width.parse().ok()).expect("a width");
+            let texts = placed(&chart.svg);
+            for (at, text) in texts.iter().enumerate() {
+                let inside = text.left >= 0.0 && text.right <= width;
+                assert!(inside, "{name}: {:?} from {} to {} of {width}", text.words, text.left, text.right);
+                let meets = |other: &&Placed| {
+                    (text.middle - other.middle).abs() < 12.0
+                        && text.left < other.right
+                        && other.left < text.right
+                };
+                let over = texts[at + 1..].iter().find(meets);
+                assert!(over.is_none(), "{name}: {:?} over {:?}", text.words, over.map(|it| &it.words));
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_of_many_long_names_fit_into_a_terminal() {
+    let (_results, run) = rendered("local");
+    for line in terminal(&crowded(&run)).lines() {
+        assert!(line.chars().count() <= usize::from(TERMINAL_COLUMNS), "{line}");
+    }
+}
+
 /// What a picture says, text by text.
 fn texts(svg: &str) -> Vec<String> {
     let inside =

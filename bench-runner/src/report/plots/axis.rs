@@ -8,6 +8,9 @@ pub const ACROSS: usize = 10;
 /// Ticks that an upright axis has room for.
 pub const UPWARDS: usize = 14;
 
+/// More ticks than this are not needed between 1-2-5.
+const FEW: usize = 8;
+
 /// A position on an axis and its label.
 type Tick = (f64, String);
 
@@ -39,9 +42,10 @@ impl Axis {
             (low, high) = (1.0, 10.0);
         }
         let steps: Vec<(u8, f64)> = (-3..20)
-            .flat_map(|decade| [1, 2, 5].map(|digit| (digit, f64::from(digit) * 10_f64.powi(decade))))
+            .flat_map(|decade| (1..10).map(move |digit| (digit, f64::from(digit) * 10_f64.powi(decade))))
             .collect();
-        let values = || steps.iter().map(|(_, step)| *step);
+        let ends = [1, 2, 5];
+        let values = || steps.iter().filter(|(digit, _)| ends.contains(digit)).map(|(_, step)| *step);
         let low = values().filter(|step| *step <= low * 0.97).fold(1e-3, f64::max);
         let high = values().filter(|step| *step >= high * 1.03).fold(5e19, f64::min);
         let inside: Vec<&(u8, f64)> =
@@ -49,7 +53,10 @@ impl Axis {
         let of = |digits: &[u8]| -> Vec<f64> {
             inside.iter().filter(|(digit, _)| digits.contains(digit)).map(|(_, step)| *step).collect()
         };
-        let fit = [&[1, 2, 5][..], &[1, 5], &[1]].into_iter().map(of).find(|steps| steps.len() <= most);
+        // Every digit on less than a decade, where the others would leave hardly a tick.
+        let every = Some(of(&[1, 2, 3, 4, 5, 6, 7, 8, 9])).filter(|steps| steps.len() <= FEW.min(most));
+        let sparse = [&ends[..], &[1, 5], &[1]].into_iter().map(of).find(|steps| steps.len() <= most);
+        let fit = every.or(sparse);
         let fit = fit.unwrap_or_else(|| {
             let decades = of(&[1]);
             let every = decades.len().div_ceil(most.max(1));
@@ -171,6 +178,8 @@ mod tests {
     fn ticks_are_steps_that_people_read() {
         let narrow = Axis::log("latency", [1.3e6, 40e6], time_tick, ACROSS);
         assert_eq!(labels(&narrow), ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms"]);
+        let short = Axis::log("latency", [6e6, 8e6], time_tick, ACROSS);
+        assert_eq!(labels(&short), ["5 ms", "6 ms", "7 ms", "8 ms", "9 ms", "10 ms"]);
         let upwards = Axis::log("latency", [300e3, 4e9], time_tick, UPWARDS);
         assert_eq!(labels(&upwards)[..4], ["200 µs", "500 µs", "1 ms", "2 ms"]);
         let across = Axis::log("latency", [300e3, 4e9], time_tick, ACROSS);

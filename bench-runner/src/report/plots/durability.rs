@@ -12,6 +12,8 @@ use bench_model::settings::Acks;
 
 const LANES: [&str; 2] = ["untested", "acks=0: no claim"];
 const LANE_PX: i32 = 34;
+/// The axis of losses ends at a million of a million, which is the step above this.
+const MOST_LOST: f64 = 0.97e6;
 /// Room of a trial in the column of those without a comparable latency, and the least width of this column.
 const SLOT_PX: i32 = 36;
 const COLUMN_PX: i32 = 170;
@@ -83,7 +85,7 @@ struct Layout {
 
 fn layout(trials: &[&Trial]) -> Layout {
     let heights = trials.iter().filter_map(|trial| match spot(trial) {
-        Spot::Lost(per_million) => Some(per_million),
+        Spot::Lost(per_million) => Some(per_million.min(MOST_LOST)),
         // Room below a bound, where its arrow points.
         Spot::Below(bound) => Some(bound / 3.0),
         Spot::Lane(_) => None,
@@ -97,14 +99,14 @@ fn layout(trials: &[&Trial]) -> Layout {
     // Always up to everything lost, so that runs can be compared by eye.
     let y = Axis::log(
         "acknowledged records lost per million, under a fault (log scale)",
-        heights.chain([0.97e6]),
+        heights.chain([MOST_LOST]),
         count_tick,
         UPWARDS,
     );
     let panel = Panel { left: 150, right: 740, top: 76, bottom: 400, x, y: Some(y) };
     let framed = Panel { bottom: panel.bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
     let others = trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32;
-    let left = panel.right + 20;
+    let left = panel.right + 60;
     let column = Panel {
         left,
         right: left + COLUMN_PX.max(SLOT_PX * (others + 1)),

@@ -152,7 +152,9 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         count_names(result).join(" and records "),
         counted(bands.len(), "shaded band")
     );
-    picture((WIDTH_PX, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
+    let names = count_names(result);
+    let width = WIDTH_PX.max(lower.right + 80 + widest_px(names.iter().map(String::as_str)));
+    picture((width, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
         for panel in [&upper, &lower] {
             for band in &bands {
                 let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
@@ -168,7 +170,7 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
         lines(canvas, &lower, result, COUNT_STYLES, |second| Some(counts(second)));
         canvas.legend_of((upper.right + 25, upper.top + 10), &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
-        canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &count_names(result));
+        canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &names);
     })
 }
 
