@@ -2,7 +2,7 @@
 
 use super::axis::{ACROSS, Axis, Panel, count_tick, time_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, SOFT, Style, foot_px, picture, widest_px};
-use super::{Chart, HANDED_OVER, Place, any_caveat, comparable, footer, not_shown, select, slug};
+use super::{Chart, HANDED_OVER, LeftOut, Place, any_caveat, comparable, footer, not_shown, select, slug};
 use crate::report::figures::three_digits;
 use crate::report::lines::counted;
 use crate::report::tables;
@@ -52,7 +52,7 @@ fn throughput_chart(
     view: &View,
     profile: &str,
     groups: &[&Group],
-    mut left_out: Vec<String>,
+    mut left_out: Vec<LeftOut>,
 ) -> Option<Chart> {
     let shown = select(groups, &mut left_out, |group| match group.throughput() {
         None => Some("bursts have no rate"),
@@ -91,7 +91,7 @@ fn row_px(panel: &Panel, at: usize) -> i32 {
     panel.top + ROW_PX * at as i32 + ROW_PX / 2
 }
 
-fn throughput(view: &View, title: &str, groups: &[&Group], left_out: &[String]) -> String {
+fn throughput(view: &View, title: &str, groups: &[&Group], left_out: &[LeftOut]) -> String {
     let foot = footer(view, |kind| any_caveat(groups, kind), left_out);
     let highest = groups
         .iter()
@@ -123,7 +123,7 @@ fn throughput(view: &View, title: &str, groups: &[&Group], left_out: &[String]) 
     })
 }
 
-fn latency(view: &View, title: &str, groups: &[&Group], series: &str, left_out: &[String]) -> String {
+fn latency(view: &View, title: &str, groups: &[&Group], series: &str, left_out: &[LeftOut]) -> String {
     let foot = footer(view, |kind| any_caveat(groups, kind), left_out);
     let values: Vec<[Option<Spread>; 3]> =
         groups.iter().map(|group| FIGURES.map(|(_, figure)| group.latency(series, figure))).collect();

@@ -2,7 +2,9 @@
 
 use super::axis::{Axis, Panel, UPWARDS, time_tick};
 use super::canvas::{LINE_PX, STYLES, Style, foot_px, picture};
-use super::{Chart, HANDED_OVER, Place, any_caveat, comparable, footer, not_shown, select, slug, without};
+use super::{
+    Chart, HANDED_OVER, LeftOut, Place, any_caveat, comparable, footer, not_shown, select, slug, without,
+};
 use crate::report::damage::{DAMAGED, HISTOGRAMS};
 use crate::report::tables;
 use crate::report::view::{Group, View};
@@ -83,7 +85,7 @@ fn points(group: &Group, set: &Set, series: &str) -> Vec<CurvePoint> {
     set.get(series).map_or(Vec::new(), |series: &Series| series.curve(first..series.seconds() + 1))
 }
 
-fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)], left_out: &[String]) -> String {
+fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)], left_out: &[LeftOut]) -> String {
     let groups: Vec<&Group> = curves.iter().map(|(group, _)| *group).collect();
     let foot = footer(view, |kind| any_caveat(&groups, kind), left_out);
     let legend_px = LINE_PX * curves.len() as i32;

@@ -2,7 +2,7 @@
 
 use super::axis::{ACROSS, Axis, Panel, UPWARDS, count_tick, time_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, SOFT, STYLES, Style, foot_px, picture, widest_px};
-use super::{Chart, Place, footer};
+use super::{Chart, LeftOut, Place, footer};
 use crate::report::durability::{Trial, trials};
 use crate::report::figures::{duration, zero_bound_per_million};
 use crate::report::lines::wrapped;
@@ -47,10 +47,8 @@ pub fn chart(view: &View) -> Option<Chart> {
         return None;
     }
     let shown: Vec<&Trial> = all.iter().take(STYLES).collect();
-    let left_out: Vec<String> = all[shown.len()..]
-        .iter()
-        .map(|trial| format!("{} (no room; see the table)", trial.setting.name()))
-        .collect();
+    let name = |trial: &Trial| (trial.setting.name(), "no room (see the table)".to_owned());
+    let left_out: Vec<LeftOut> = all[shown.len()..].iter().map(name).collect();
     let title = "Latency against durability".to_owned();
     Some(Chart {
         place: Place::Durability,
@@ -116,7 +114,7 @@ fn layout(trials: &[&Trial]) -> Layout {
     Layout { panel, framed, column }
 }
 
-fn draw(view: &View, title: &str, trials: &[&Trial], left_out: &[String]) -> String {
+fn draw(view: &View, title: &str, trials: &[&Trial], left_out: &[LeftOut]) -> String {
     let mut faults: Vec<&str> = trials.iter().map(|trial| trial.fault.as_str()).collect();
     faults.sort_unstable();
     faults.dedup();

@@ -14,7 +14,10 @@ use super::view::{Group, View};
 /// A longer line under a picture is broken.
 const FOOT_CHARACTERS: usize = 110;
 /// Why acks=0 is not in a chart of publish latency.
-const HANDED_OVER: &str = "its reports say \"handed to a socket\"";
+const HANDED_OVER: &str = "handed to a socket only";
+
+/// What a chart leaves out, and why.
+type LeftOut = (String, String);
 
 /// Where in the report a chart stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +81,7 @@ fn slug(name: &str) -> String {
 }
 
 /// Cells of a profile that may be compared; of those that may not, the name and why.
-fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>, Vec<String>) {
+fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>, Vec<LeftOut>) {
     let (fit, unfit): (Vec<_>, Vec<_>) =
         view.groups.iter().filter(|group| group.profile == profile).partition(|group| group.is_comparable());
     let left_out = unfit.iter().map(|group| {
@@ -89,14 +92,14 @@ fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>,
 }
 
 /// A cell that a chart leaves out, and why.
-fn without(group: &Group, why: &str) -> String {
-    format!("{} ({why})", group.label)
+fn without(group: &Group, why: &str) -> LeftOut {
+    (group.label.to_owned(), why.to_owned())
 }
 
 /// Parts the groups by whether a chart can show them; those it cannot are added to `left_out`.
 fn select<'v, 'a>(
     groups: &[&'v Group<'a>],
-    left_out: &mut Vec<String>,
+    left_out: &mut Vec<LeftOut>,
     obstacle: impl Fn(&Group) -> Option<&'static str>,
 ) -> Vec<&'v Group<'a>> {
     let mut shown = Vec::new();
@@ -109,13 +112,22 @@ fn select<'v, 'a>(
     shown
 }
 
-/// A sentence about what a chart leaves out; empty if nothing.
-fn not_shown(left_out: &[String]) -> String {
-    if left_out.is_empty() { String::new() } else { format!("Not shown: {}.", left_out.join("; ")) }
+/// A sentence about what a chart leaves out, reason by reason; empty if nothing.
+fn not_shown(left_out: &[LeftOut]) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, why) in left_out {
+        match reasons.iter_mut().find(|(known, _)| known == why) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    let of_reason = |(why, names): &(&str, Vec<&str>)| format!("{why}: {}", names.join(" · "));
+    let list: Vec<String> = reasons.iter().map(of_reason).collect();
+    if list.is_empty() { String::new() } else { format!("Not shown, {}.", list.join("; ")) }
 }
 
 /// The lines under every picture: who measured what, what the marks of the shown cells mean, and what is not shown.
-fn footer(view: &View, is_shown: impl Fn(&str) -> bool, left_out: &[String]) -> Vec<String> {
+fn footer(view: &View, is_shown: impl Fn(&str) -> bool, left_out: &[LeftOut]) -> Vec<String> {
     let lines = [view.credit(), view.legend_of_marks(is_shown), not_shown(left_out)];
     lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrapped(line, FOOT_CHARACTERS)).collect()
 }
