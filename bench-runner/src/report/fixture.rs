@@ -235,17 +235,12 @@ fn result(made: &Made, set: &Set) -> CellResult {
         what: "seen in this cell".into(),
         advice: "see docs/bias.md".into(),
     });
-    let expects = !cell.expect.is_empty();
     CellResult {
         schema: SCHEMA_VERSION.into(),
         run: RUN.into(),
         outcome: made.outcome,
         reason: (made.outcome != Outcome::Finished).then(|| "as made up".into()),
-        expectation: match (expects, made.outcome) {
-            (false, _) => Expectation::None,
-            (true, Outcome::Finished) => Expectation::Met,
-            (true, _) => Expectation::Unmet,
-        },
+        expectation: expectation(&cell, made.outcome),
         expectation_detail: cell
             .expect
             .iter()
@@ -280,6 +275,14 @@ fn result(made: &Made, set: &Set) -> CellResult {
         stages_ns: BTreeMap::new(),
         evidence: BTreeMap::new(),
         cell,
+    }
+}
+
+fn expectation(cell: &Cell, outcome: Outcome) -> Expectation {
+    match outcome {
+        _ if cell.expect.is_empty() => Expectation::None,
+        Outcome::Finished => Expectation::Met,
+        _ => Expectation::Unmet,
     }
 }
 
