@@ -50,6 +50,11 @@ fn a_profile_without_a_possible_cell_is_refused_with_every_reason() {
 }
 
 #[test]
+fn a_single_cell_that_cannot_be_is_shown_where_its_setting_stands() {
+    insta::assert_snapshot!(rendered(&errors(&format!("{VALID}[topic]\nmin-insync-replicas = 4\n"), &[])));
+}
+
+#[test]
 fn conflicts_of_the_accounting_contract_are_skipped_with_their_reason() {
     let skipped = |lines: &str| {
         let profile = valid(&format!("{VALID}[[include]]\nlinger = \"1 ms\"\n[[include]]\n{lines}\n"), &[]);
@@ -62,7 +67,7 @@ fn conflicts_of_the_accounting_contract_are_skipped_with_their_reason() {
         skipped("idempotence = true\nmax-in-flight = 6"),
         "idempotence needs max-in-flight <= 5, not 6"
     );
-    assert_eq!(skipped("replication-factor = 4"), "4 replicas do not fit on 3 brokers");
+    assert_eq!(skipped("replication-factor = 4"), "4 replicas (replication-factor) do not fit on 3 brokers");
     assert_eq!(
         skipped("replication-factor = 1"),
         "min-insync-replicas=2 can never be reached with 1 replica"
@@ -125,6 +130,27 @@ fn a_setting_of_brokers_or_topics_that_kafka_does_not_know_is_refused() {
         &["cluster.settings={ \"log.retention.check.interval.ms\" = 1000, \"num.io.threads\" = 8 }"],
     );
     valid(VALID, &["topic.settings={ \"segment.bytes\" = 1048576, \"cleanup.policy\" = \"delete\" }"]);
+}
+
+#[test]
+fn a_key_under_its_name_elsewhere_is_understood() {
+    for (written, meant) in [
+        ("topic.min-isr=1", "min-insync-replicas"),
+        ("topic.min_isr=1", "min-insync-replicas"),
+        ("topic.minISR=1", "min-insync-replicas"),
+        ("topic.min_insync_replicas=1", "min-insync-replicas"),
+        ("matrix.min-isr=1", "min-insync-replicas"),
+        ("topic.rf=1", "replication-factor"),
+        ("load.message_size=1", "record-size"),
+        ("load.warm-up=1", "warmup"),
+        ("producer.queue_buffering_max_ms=1", "linger"),
+        ("producer.enable_idempotence=true", "idempotence"),
+    ] {
+        let answer = told(VALID, &[written]);
+        assert!(answer[0].ends_with(&format!("did you mean {meant}?")), "{written}: {answer:?}");
+    }
+    // An alias counts only where its key is one.
+    assert!(told(VALID, &["producer.rf=1"])[0].contains("known keys"));
 }
 
 #[test]

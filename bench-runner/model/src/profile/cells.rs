@@ -56,7 +56,9 @@ pub(super) fn expand(
     base: &Base<'_>,
     problems: &Problems,
 ) -> (Vec<Combination>, Vec<Impossible>) {
-    let matrix = root.table("matrix").map(|section| grid(section, problems)).unwrap_or_default();
+    let section = root.table("matrix");
+    let place = section.as_ref().map_or(&base.place, Section::place).clone();
+    let matrix = section.map(|section| grid(section, problems)).unwrap_or_default();
     let include: Vec<(Place, Grid)> = root
         .tables("include")
         .into_iter()
@@ -75,12 +77,12 @@ pub(super) fn expand(
     let mut found = Expansion { base, problems, drafts: Vec::new() };
     if !matrix.is_empty() || include.is_empty() {
         let mut matched = vec![false; exclude.len()];
-        for choices in product(&matrix, &base.place, problems) {
+        for choices in product(&matrix, &place, problems) {
             let draft = found.draft(&choices);
             let hit = exclude.iter().position(|(_, pattern)| matches(pattern, &draft));
             match hit {
                 Some(index) => matched[index] = true,
-                None => found.add(&base.place, choices, draft),
+                None => found.add(&place, choices, draft),
             }
         }
         for ((place, _), matched) in exclude.iter().zip(matched) {
@@ -99,24 +101,38 @@ pub(super) fn expand(
             found.add(place, choices, draft);
         }
     }
-    let drafts = found.drafts;
+    let mut drafts = found.drafts;
+    for one in drafts.iter_mut().filter(|one| one.place == base.place) {
+        let reason = impossible(&one.draft, base.cluster).unwrap_or_default();
+        one.place = written(root, &reason).unwrap_or_else(|| base.place.clone());
+    }
     judge(drafts, &mut expect, base, problems)
+}
+
+/// Where a key stands that the reason names: the only cell of a profile is nowhere else.
+fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
+    ["producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
+        let Value::Table(entries) = &root.entry(section)?.node.value else { return None };
+        entries.iter().find(|entry| reason.contains(&entry.key)).map(|entry| entry.key_place.clone())
+    })
 }
 
 /// Sorts the possible from the impossible and hands out expectations.
 fn judge(
-    drafts: Vec<(Vec<Choice>, Draft)>,
+    drafts: Vec<Candidate>,
     expect: &mut [Expect],
     base: &Base<'_>,
     problems: &Problems,
 ) -> (Vec<Combination>, Vec<Impossible>) {
     let (mut combinations, mut cannot) = (Vec::new(), Vec::new());
-    for (choices, draft) in drafts {
+    let mut places: Vec<Place> = Vec::new();
+    for Candidate { place, choices, draft } in drafts {
         let axes: Vec<(&str, String)> =
             choices.iter().filter_map(|choice| Some((choice.axis()?.key(), choice.text()))).collect();
         let label = label(&axes);
         if let Some(reason) = impossible(&draft, base.cluster) {
             cannot.push(Impossible { label, reason });
+            places.push(place);
             continue;
         }
         let mut counts = BTreeMap::new();
@@ -134,15 +150,26 @@ fn judge(
         combinations.push(Combination { label, axes, settings: draft.settings(), expect: counts });
     }
     if combinations.is_empty() && problems.is_empty() {
-        let reasons: Vec<String> =
-            cannot.iter().map(|cell| format!("{}: {}", cell.label, cell.reason)).collect();
-        let help = if reasons.is_empty() { "every cell is excluded".into() } else { reasons.join("\n") };
-        problems.add(&base.place, "no cell of this profile can be run", help);
+        nothing_left(&cannot, &places, base, problems);
     }
     for expect in expect.iter().filter(|expect| !expect.used && problems.is_empty()) {
         problems.add(&expect.place, "this expect matches no cell that can run", "correct its cells = { … }");
     }
     (combinations, cannot)
+}
+
+/// Points at everything that asks for cells, with the reasons why none of them can be.
+fn nothing_left(cannot: &[Impossible], places: &[Place], base: &Base<'_>, problems: &Problems) {
+    let message = "no cell of this profile can be run";
+    if cannot.is_empty() {
+        problems.add(&base.place, message, "every cell is excluded: remove an [[exclude]]");
+    }
+    for (index, place) in places.iter().enumerate().filter(|(index, place)| !places[..*index].contains(place))
+    {
+        let here = cannot[index..].iter().zip(&places[index..]).filter(|(_, other)| *other == place);
+        let reasons: Vec<String> = here.map(|(cell, _)| format!("{}: {}", cell.label, cell.reason)).collect();
+        problems.add(place, message, reasons.join("\n"));
+    }
 }
 
 fn label(axes: &[(&str, String)]) -> String {
@@ -155,7 +182,14 @@ fn label(axes: &[(&str, String)]) -> String {
 struct Expansion<'a> {
     base: &'a Base<'a>,
     problems: &'a Problems,
-    drafts: Vec<(Vec<Choice>, Draft)>,
+    drafts: Vec<Candidate>,
+}
+
+/// A combination of which nobody knows yet whether it can be.
+struct Candidate {
+    place: Place,
+    choices: Vec<Choice>,
+    draft: Draft,
 }
 
 impl Expansion<'_> {
@@ -174,11 +208,11 @@ impl Expansion<'_> {
             let help =
                 "write rate = \"20k/s\" (or \"max\") in [load], or bursts = [{ at = \"0 s\", records = 10 }]";
             self.problems.add(&self.base.place, "the profile does not say when records are due", help);
-        } else if self.drafts.iter().any(|(_, other)| *other == draft) {
+        } else if self.drafts.iter().any(|other| other.draft == draft) {
             let help = "remove one: repeats give more of the same cell";
             self.problems.add(place, "this cell is there already, with the same effective settings", help);
         } else {
-            self.drafts.push((choices, draft));
+            self.drafts.push(Candidate { place: place.clone(), choices, draft });
         }
     }
 }

@@ -282,7 +282,7 @@ pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> 
     }
     if topic.replication_factor > cluster.brokers {
         return Some(format!(
-            "{} replicas do not fit on {}",
+            "{} replicas (replication-factor) do not fit on {}",
             topic.replication_factor,
             units::counted(cluster.brokers, "broker")
         ));

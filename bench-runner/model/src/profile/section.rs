@@ -128,11 +128,48 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The candidate that was probably meant: the same words in another spelling, or a few slips of the pen.
+/// Other names under which people know a key, too far from it for a slip of the pen.
+const ALIASES: [(&str, &str); 27] = [
+    ("min-isr", "min-insync-replicas"),
+    ("minisr", "min-insync-replicas"),
+    ("min-in-sync-replicas", "min-insync-replicas"),
+    ("rf", "replication-factor"),
+    ("replicas", "replication-factor"),
+    ("replication", "replication-factor"),
+    ("enable-idempotence", "idempotence"),
+    ("idempotent", "idempotence"),
+    ("request-required-acks", "acks"),
+    ("message-send-max-retries", "retries"),
+    ("compression-type", "compression"),
+    ("compression-codec", "compression"),
+    ("message-size", "record-size"),
+    ("record-bytes", "record-size"),
+    ("size", "record-size"),
+    ("throughput", "rate"),
+    ("records-per-second", "rate"),
+    ("max-in-flight-requests-per-connection", "max-in-flight"),
+    ("message-timeout", "delivery-timeout"),
+    ("queue-buffering-max", "linger"),
+    ("queue-buffering-max-messages", "queue-records"),
+    ("queue-buffering-max-kbytes", "queue-size"),
+    ("window", "duration"),
+    ("time", "duration"),
+    ("description", "why"),
+    ("question", "why"),
+    ("heap-size", "heap"),
+];
+
+/// The candidate that was probably meant: by another of its names, the same words in another spelling, or a few slips of the pen.
 pub(super) fn nearest<'k>(typed: &str, candidates: &[&'k str]) -> Option<&'k str> {
     let plain = |key: &str| key.to_ascii_lowercase().replace(['.', '_'], "-");
     let typed = plain(typed);
     let bare = typed.strip_suffix("-ms").or(typed.strip_suffix("-bytes")).unwrap_or(&typed);
+    let known = |name: &str| ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, key)| *key);
+    if let Some(key) = known(&typed).or(known(bare))
+        && let Some(meant) = candidates.iter().find(|candidate| **candidate == key)
+    {
+        return Some(meant);
+    }
     let distance =
         |candidate: &str| strsim::osa_distance(&typed, candidate).min(strsim::osa_distance(bare, candidate));
     candidates
