@@ -12,7 +12,11 @@ pub fn doubts(view: &View) -> Vec<String> {
         .manifest
         .caveats
         .iter()
-        .map(|doubt| format!("{}: {}; {}", doubt.kind, doubt.what, doubt.advice))
+        .map(|doubt| {
+            // The mock's own stamp begins with its kind.
+            let what = doubt.what.strip_prefix(&format!("{}: ", doubt.kind)).unwrap_or(&doubt.what);
+            format!("{}: {what}; {}", doubt.kind, doubt.advice)
+        })
         .collect();
     for (mark, kind) in &view.marks {
         let mut seen: Vec<String> = Vec::new();

@@ -75,7 +75,21 @@ pub fn books(view: &View) -> Table {
         ];
         table.row(line(view, group, row));
     }
-    table.note("Unknown: present / absent. Duplicates: of one attempt / of resends by the application.");
+    let pairs = [
+        (TallyKind::UnknownPresent, TallyKind::UnknownAbsent, "Unknown: present / absent."),
+        (
+            TallyKind::DuplicateSameAttempt,
+            TallyKind::DuplicateCrossAttempt,
+            "Duplicates: of one attempt / of resends by the application.",
+        ),
+    ];
+    for (one, other, meaning) in pairs {
+        let seen =
+            |kind| view.groups.iter().any(|group| group.tally(kind).is_some_and(|(count, _)| count > 0));
+        if seen(one) || seen(other) {
+            table.note(meaning);
+        }
+    }
     if view.groups.iter().any(Group::is_acks0) {
         table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
     }

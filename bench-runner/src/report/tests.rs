@@ -70,7 +70,9 @@ fn cells_without_a_verdict_show_no_figures_and_generator_bound_cells_are_not_com
     assert!(names.iter().all(|name| !name.starts_with("acks=all, retries=0")), "nor a generator-bound one");
     assert!(!names.contains(&"acks=0".to_owned()), "a hand-over shares no axis with publish latency");
     let said = names.join(" ");
-    for why in ["void: acks=1, retries=0", "generator-bound: acks=all, retries=0", "handed to a socket only: acks=0"] {
+    for why in
+        ["void: acks=1, retries=0", "generator-bound: acks=all, retries=0", "handed to a socket only: acks=0"]
+    {
         assert!(said.contains(why), "a chart says what it leaves out: {why} in {said}");
     }
     assert!(!said.contains("[b]"), "no caveat of a cell that is not shown: {said}");
