@@ -261,7 +261,10 @@ impl Cluster {
     /// records the class-data archive that makes later starts faster (about 10 s).
     pub async fn stop(self, progress: &mut dyn FnMut(&str)) {
         match self.kind {
-            Kind::Local(local) => local.stop(progress).await,
+            Kind::Local(local) => {
+                progress("stopping the cluster");
+                local.stop(progress).await;
+            }
             Kind::External(_) => {}
             Kind::Mock(mock) => mock.stop().await,
         }

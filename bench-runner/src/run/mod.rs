@@ -101,7 +101,6 @@ async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
         }
     };
     let outcome = on_cluster(orders, &mut cluster, &run, &interrupt, &mut bar).await;
-    bar.say("stopping the cluster");
     // An orderly stop may take long (the first one records an archive); who interrupts wants to be gone now, and
     // dropping the cluster kills what it started.
     if !interrupt.is_raised() {
@@ -177,6 +176,14 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
             kind: "mock".into(),
             what: facts.version.clone(),
             advice: "use the local cluster for anything but a smoke test".into(),
+        });
+    }
+    if !cluster.is_mock() && cluster.log_directories().is_none() {
+        caveats.push(Caveat {
+            kind: "replicas-not-compared".into(),
+            what: "the brokers' segment files cannot be read from here, so the books rest on two readings through the client"
+                .into(),
+            advice: "measure on the local cluster where it matters that every replica holds the same records".into(),
         });
     }
     for leftover in cluster.leftovers() {

@@ -54,10 +54,12 @@ fn i2(log: &Log<'_>) -> Identity {
     let holes = if log.has_segments { log.holes } else { 0 };
     let found = log.entries + log.control + holes;
     let Log { offsets, entries, control, disorder, .. } = log;
-    let detail = format!(
-        "{offsets} offsets, {entries} entries + {control} control + {holes} empty in the segments, \
-         {disorder} out of order"
-    );
+    let by_segments = if log.has_segments {
+        format!(" + {control} control + {holes} empty in the segments")
+    } else {
+        String::new()
+    };
+    let detail = format!("{offsets} offsets, {entries} entries{by_segments}, {disorder} out of order");
     identity("I2", *offsets == found && *disorder == 0, detail)
 }
 
