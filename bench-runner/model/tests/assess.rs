@@ -4,9 +4,7 @@ use bench_model::assess::{Evidence, Statements, Usage, assess, blank, difference
 use bench_model::latency::{Series, Set};
 use bench_model::plan::Cell;
 use bench_model::result::CellResult;
-use bench_model::settings::{
-    Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings,
-};
+use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
 use bench_model::wire::{Done, Progress};
 use proptest::prelude::*;
 

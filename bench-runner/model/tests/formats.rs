@@ -57,9 +57,8 @@ fn words<T: Serialize>(all: &[T]) -> Vec<String> {
 fn is_documented(name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let holds = |code: &str| {
-        code.match_indices(name).any(|(at, _)| {
-            !code[..at].ends_with(word) && !code[at + name.len()..].starts_with(word)
-        })
+        code.match_indices(name)
+            .any(|(at, _)| !code[..at].ends_with(word) && !code[at + name.len()..].starts_with(word))
     };
     FORMATS.lines().any(|line| line.split('`').skip(1).step_by(2).any(holds))
 }
@@ -218,8 +217,7 @@ fn specifications() -> [WorkerSpec; 2] {
 
 fn said() -> (Vec<Command>, Vec<Event>) {
     let done = Done { window: Some(Default::default()), ..Done::default() };
-    let commands =
-        vec![Command::Start { t0_ns: 0 }, Command::Finish { deadline_ns: 0, end_offsets: vec![] }];
+    let commands = vec![Command::Start { t0_ns: 0 }, Command::Finish { deadline_ns: 0, end_offsets: vec![] }];
     let events = vec![
         Event::Ready { client: String::new(), settings: BTreeMap::new() },
         Event::Progress(Progress::default()),
@@ -340,7 +338,8 @@ fn block(heading: &str) -> &'static str {
 
 #[test]
 fn the_examples_are_read_by_the_code() {
-    let specification: WorkerSpec = serde_json::from_str(block("### Specification")).expect("a specification");
+    let specification: WorkerSpec =
+        serde_json::from_str(block("### Specification")).expect("a specification");
     assert_eq!(specification.version, WIRE_VERSION);
     let events: Vec<Event> =
         block("### Events").lines().map(|line| serde_json::from_str(line).expect(line)).collect();

@@ -36,7 +36,10 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
             (again.outcome, again.reason) = (stored.outcome, stored.reason.clone());
             let unjudged = [Outcome::CouldNotStart, Outcome::Void, Outcome::Interrupted];
             if !unjudged.contains(&stored.outcome) {
-                found.push(format!("outcome: stored {}, without evidence for it", shown(&value(&stored.outcome))));
+                found.push(format!(
+                    "outcome: stored {}, without evidence for it",
+                    shown(&value(&stored.outcome))
+                ));
             }
         }
     }
@@ -82,12 +85,12 @@ fn counts(evidence: &Evidence<'_>) -> Vec<String> {
     let Some(publish) = evidence.series.get("publish") else {
         return vec!["latency.hlog: no series `publish`".to_owned()];
     };
-    let settled = |state: State| -> u64 {
-        evidence.ledgers.iter().map(|ledger| ledger.settled[state as usize]).sum()
-    };
+    let settled =
+        |state: State| -> u64 { evidence.ledgers.iter().map(|ledger| ledger.settled[state as usize]).sum() };
     let ended: u64 = (0..=publish.seconds()).map(|second| publish.ended(second)).sum();
     let reported = settled(State::Acked) + settled(State::Sent);
-    let differs = format!("latency.hlog: {ended} publish latencies ended, the ledgers count {reported} such reports");
+    let differs =
+        format!("latency.hlog: {ended} publish latencies ended, the ledgers count {reported} such reports");
     (ended != reported).then_some(differs).into_iter().collect()
 }
 
@@ -117,7 +120,8 @@ fn leaves(found: &mut Vec<String>, name: &str, stored: &Value, again: &Value) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for key in keys {
-                let side = |object: &serde_json::Map<String, Value>| object.get(key).cloned().unwrap_or_default();
+                let side =
+                    |object: &serde_json::Map<String, Value>| object.get(key).cloned().unwrap_or_default();
                 leaves(found, &format!("{name}.{key}"), &side(one), &side(other));
             }
         }

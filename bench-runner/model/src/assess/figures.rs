@@ -46,10 +46,10 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
 /// Beside what was due in each second: the answers that came in it, also after the last record was due.
 fn arrivals(result: &mut CellResult, arrivals: &[u64]) {
     let known = result.seconds.len();
-    result.seconds.extend((known..arrivals.len()).map(|second| Second {
-        second: u32::try_from(second).unwrap_or(u32::MAX),
-        ..Second::default()
-    }));
+    result.seconds.extend(
+        (known..arrivals.len())
+            .map(|second| Second { second: u32::try_from(second).unwrap_or(u32::MAX), ..Second::default() }),
+    );
     for (at, second) in result.seconds.iter_mut().enumerate() {
         second.arrived = Some(arrivals.get(at).copied().unwrap_or(0));
     }

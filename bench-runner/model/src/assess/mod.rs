@@ -85,4 +85,3 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     }
     result.verdict = Some(verdict);
 }
-
