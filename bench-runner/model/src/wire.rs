@@ -140,7 +140,8 @@ pub struct Done {
     pub ended_ns: u64,
     /// Why sending stopped early, if it did.
     pub stopped_early: Option<String>,
-    /// Lateness p99 outside times in which the client's queue was full, in nanoseconds (producer, open loop).
+    /// Lateness p99 of the measured window outside times in which the client's queue was full, in nanoseconds (producer,
+    /// open loop).
     pub lateness_p99_ns: Option<u64>,
     /// Wake-ups of the client's broker threads per request, from its statistics (producer).
     pub wakeups_per_request: Option<f64>,

@@ -100,7 +100,7 @@ struct Sender<'a> {
     blocked_ns: u64,
     /// The queue was full, and the schedule has not been caught up with since.
     behind: bool,
-    /// Lateness while not behind: the generator's own fault.
+    /// Lateness in the measured window while not behind: the generator's own fault.
     own_lateness: Series,
     stopped_early: Option<String>,
     notices: Notices,
@@ -281,7 +281,7 @@ impl<'a> Sender<'a> {
             && due_ns <= since_t0_ns
         {
             let intended_ns = self.t0_ns + due_ns;
-            self.judge_lateness(now_ns - intended_ns);
+            self.judge_lateness(intended_ns, now_ns - intended_ns);
             self.header.sequence = sequence;
             self.header.intended_ns = intended_ns;
             let at = self.chunk.len() * self.record_bytes;
@@ -298,13 +298,13 @@ impl<'a> Sender<'a> {
     }
 
     #[inline]
-    fn judge_lateness(&mut self, lateness_ns: u64) {
+    fn judge_lateness(&mut self, intended_ns: u64, lateness_ns: u64) {
         if !self.paced {
             return;
         }
         if self.behind {
             self.behind = lateness_ns > CAUGHT_UP_NS;
-        } else {
+        } else if (self.window_ns[0]..self.window_ns[1]).contains(&intended_ns) {
             self.own_lateness.record(0, lateness_ns);
         }
     }
