@@ -57,8 +57,8 @@ pub fn chart(view: &View) -> Option<Chart> {
         title,
         caption: format!(
             "Down and left is better. A ring with an arrow: nothing lost, drawn at the 95 % bound for each record. \
-             \"Untested\": no control fired, so nothing may be said. In the column on the right stand settings whose \
-             latency is known only under a fault, or not at all: it is not comparable with a latency without one. {} {}.",
+             \"Untested\": no control fired, so nothing may be said. A setting whose latency is known only under a fault, or \
+             not at all, has no place on the latency axis and stands in a column on the right. {} {}.",
             super::not_shown(&left_out),
             view.credit()
         ),
@@ -77,8 +77,8 @@ struct Layout {
     panel: Panel,
     /// The same with the lanes below, for frame and ticks.
     framed: Panel,
-    /// The column of trials without a place on the latency axis, lanes included.
-    column: Panel,
+    /// The column of trials without a place on the latency axis, lanes included, where there are any.
+    column: Option<Panel>,
 }
 
 fn layout(trials: &[&Trial]) -> Layout {
@@ -105,12 +105,12 @@ fn layout(trials: &[&Trial]) -> Layout {
     let framed = Panel { bottom: panel.bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
     let others = trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32;
     let left = panel.right + 60;
-    let column = Panel {
+    let column = (others > 0).then(|| Panel {
         left,
         right: left + COLUMN_PX.max(SLOT_PX * (others + 1)),
         x: Axis::between("", (0.0, f64::from(others + 1)), Vec::new()),
         ..framed.clone()
-    };
+    });
     Layout { panel, framed, column }
 }
 
@@ -135,17 +135,19 @@ fn draw(view: &View, title: &str, trials: &[&Trial], left_out: &[LeftOut]) -> St
     let legend_top = layout.framed.bottom + 68;
     let height = legend_top + LINE_PX * names.len() as i32 + foot_px(&foot);
     let legend_right = layout.panel.left + 60 + widest_px(names.iter().map(String::as_str));
-    let width = (layout.column.right + 30).max(legend_right);
+    let right = layout.column.as_ref().map_or(layout.framed.right, |column| column.right);
+    let width = (right + 30).max(legend_right);
     picture((width, height), title, &description, &foot, |canvas| {
         frame(canvas, &layout);
         let mut slot = 0;
         for (at, trial) in trials.iter().enumerate() {
-            let x = match calm_p99(trial) {
-                Some((ns, _)) => layout.panel.x_px(ns),
-                None => {
+            let x = match (calm_p99(trial), &layout.column) {
+                (Some((ns, _)), _) => layout.panel.x_px(ns),
+                (None, Some(column)) => {
                     slot += 1;
-                    layout.column.x_px(f64::from(slot))
+                    column.x_px(f64::from(slot))
                 }
+                (None, None) => continue,
             };
             mark(canvas, &layout, trial, x, Style(at));
         }
@@ -162,25 +164,27 @@ fn frame(canvas: &Canvas, layout: &Layout) {
     framed.draw(canvas);
     let losses = Panel { x: Axis::between("", (0.0, 1.0), Vec::new()), ..panel.clone() };
     losses.draw(canvas);
-    canvas.line(
-        &[
-            (column.left, column.top),
-            (column.right, column.top),
-            (column.right, column.bottom),
-            (column.left, column.bottom),
-            (column.left, column.top),
-        ],
-        SOFT,
-        1,
-    );
-    for (line, words) in COLUMN_NAME.iter().enumerate() {
-        let y = column.bottom + 16 + LINE_PX * line as i32;
-        canvas.text(((column.left + column.right) / 2, y), words, Anchor::Middle, INK);
+    if let Some(column) = column {
+        canvas.line(
+            &[
+                (column.left, column.top),
+                (column.right, column.top),
+                (column.right, column.bottom),
+                (column.left, column.bottom),
+                (column.left, column.top),
+            ],
+            SOFT,
+            1,
+        );
+        for (line, words) in COLUMN_NAME.iter().enumerate() {
+            let y = column.bottom + 16 + LINE_PX * line as i32;
+            canvas.text(((column.left + column.right) / 2, y), words, Anchor::Middle, INK);
+        }
     }
     for (lane, words) in LANES.iter().enumerate() {
         let y = lane_px(panel, lane);
         canvas.text((panel.left - 10, y), words, Anchor::End, SOFT);
-        for stretch in [panel, column] {
+        for stretch in [Some(panel), column.as_ref()].into_iter().flatten() {
             canvas.line(&[(stretch.left, y - LANE_PX / 2), (stretch.right, y - LANE_PX / 2)], SOFT, 1);
         }
     }
