@@ -84,7 +84,9 @@ impl Schedule {
     /// The intended instant of the next record; `None`: nothing more is due, ever.
     #[inline]
     pub fn peek(&self) -> Option<u64> {
-        (self.due_ns < self.end_ns && self.left > 0).then_some(self.due_ns)
+        // A producer whose share of the window is nothing takes part in the warm-up all the same.
+        let wanted = self.left > 0 || self.due_ns < self.warmup_ns;
+        (wanted && self.due_ns < self.end_ns).then_some(self.due_ns)
     }
 
     /// Goes on to the record after the next one.
