@@ -46,7 +46,7 @@ fn settings() -> CellSettings {
         compressible_percent: 0,
         drain_ns: 0,
     };
-    CellSettings { producer, topic, load }
+    CellSettings { producer, topic, load, group: None }
 }
 
 fn made_up_ledger() -> Ledger {
@@ -132,6 +132,7 @@ fn cell(id: &str) -> Cell {
         again: false,
         seed: 1,
         settings: settings(),
+        deaths: Vec::new(),
         faults: vec![],
         expect: [("acks0_drop".to_owned(), 0)].into(),
     }
@@ -153,7 +154,8 @@ fn assessed(evidence: &Evidence) -> CellResult {
     let mut result = assess::blank("made-up", &cell(CELL));
     let Evidence { ledgers, readings } = evidence;
     let (series, statements) = (made_up_series(ledgers), made_up_statements());
-    let evidence = assess::Evidence { ledgers, readings, series: &series, statements: Some(&statements) };
+    let evidence =
+        assess::Evidence { ledgers, readings, journals: &[], series: &series, statements: Some(&statements) };
     assess::assess(&mut result, evidence);
     result
 }

@@ -17,8 +17,22 @@ const PROGRAM: &[&str] =
 
 /// The model's rooms, from the ground floor up.
 const MODEL: &[&str] = &[
-    "ids", "settings", "fault", "profile", "plan", "schedule", "message", "ledger", "reading", "segment",
-    "latency", "wire", "verdict", "result", "assess",
+    "ids",
+    "settings",
+    "fault",
+    "profile",
+    "plan",
+    "schedule",
+    "message",
+    "ledger",
+    "reading",
+    "processing",
+    "segment",
+    "latency",
+    "wire",
+    "verdict",
+    "result",
+    "assess",
 ];
 
 /// Rooms that may import less than everything below them.

@@ -37,7 +37,7 @@ fn settings() -> CellSettings {
         compressible_percent: 0,
         drain_ns: 0,
     };
-    CellSettings { producer, topic, load }
+    CellSettings { producer, topic, load, group: None }
 }
 
 fn ledger(producer: u16, count: u64) -> Ledger {
@@ -111,7 +111,7 @@ fn verdict(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Elements(copies(readings)));
         let settings = settings();
-        let judge = || judge(&settings, &[], black_box(ledgers), black_box(readings), Ok(()));
+        let judge = || judge(&settings, &[], black_box(ledgers), black_box(readings), &[], Ok(()));
         let verdict = judge();
         assert!(!verdict.is_void() && verdict.tallies[&TallyKind::LogLoss].count == lost, "{verdict:?}");
         group.bench_function(name, |bencher| bencher.iter(judge));

@@ -1,6 +1,6 @@
 //! Faults: what a profile asks for, and the record of what was really done, with its proof.
 
-use crate::ids::BrokerId;
+use crate::ids::{BrokerId, Incarnation, MemberId};
 use serde::{Deserialize, Serialize};
 
 /// What is done to a broker process.
@@ -56,6 +56,58 @@ pub struct FaultStep {
     pub action: Action,
     /// To whom.
     pub target: Target,
+}
+
+/// Where in its loop a group member dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Point {
+    /// Records are in hand, this one was not begun.
+    AfterPoll,
+    /// This record was completed, its offset was not committed by its own strategy yet.
+    AfterProcessing,
+    /// A commit was answered, what it covers was not processed (strategies that commit before).
+    AfterCommit,
+}
+
+/// How a group member ends there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// SIGKILL, by its own hand.
+    Kill,
+    /// It closes the consumer in good order and ends.
+    Close,
+}
+
+/// A death of member 0 that stands in its specification: the only fault that a worker knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Death {
+    /// At which record of this life, from 1 (as begun).
+    pub record: u64,
+    /// Where in its loop.
+    pub point: Point,
+    /// How.
+    pub end: End,
+    /// The next life of the member starts as soon as this one has ended; otherwise the others take over.
+    pub restart: bool,
+}
+
+/// A death as it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeathRecord {
+    /// As planned.
+    pub death: Death,
+    /// Whose.
+    pub member: MemberId,
+    /// Which life ended.
+    pub incarnation: Incarnation,
+    /// When its end was seen, nanoseconds after T0.
+    pub seen_ns: u64,
+    /// How the process ended, e.g. `signal: 9 (SIGKILL)`.
+    pub exit: String,
+    /// It ended so as planned: by SIGKILL, or in good order before it was told to.
+    pub as_planned: bool,
 }
 
 /// One step as it was carried out.

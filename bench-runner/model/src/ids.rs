@@ -30,7 +30,11 @@ id!(
     BrokerId(i32)
 );
 id!(
-    /// Which life of a worker made a copy, from 0.
+    /// One member of a cell's consumer group, from 0.
+    MemberId(u16)
+);
+id!(
+    /// Which life of a worker this is, from 0.
     Incarnation(u8)
 );
 id!(

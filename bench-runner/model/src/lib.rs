@@ -13,6 +13,7 @@ pub mod schedule;
 pub mod message;
 pub mod ledger;
 pub mod reading;
+pub mod processing;
 pub mod segment;
 pub mod latency;
 pub mod wire;

@@ -72,6 +72,95 @@ pub struct TopicSettings {
     pub extra: BTreeMap<String, String>,
 }
 
+/// When a group member commits the offsets of what it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitStrategy {
+    /// librdkafka's defaults: whatever was handed out is stored, and committed every interval and at the close.
+    Auto,
+    /// Committed every interval and at the close, stored only after processing.
+    AutoStored,
+    /// A batch is committed, the answer awaited, then it is processed (at most once).
+    SyncBefore,
+    /// A batch is processed, then committed, and the answer awaited (at least once).
+    SyncAfter,
+    /// Each record is processed, then committed, and the answer awaited.
+    SyncEach,
+    /// A batch is processed, then committed without waiting.
+    AsyncAfter,
+    /// Processed offsets are committed every interval without waiting, and once with waiting at the close.
+    Interval,
+    /// Never.
+    None,
+}
+
+impl CommitStrategy {
+    /// Every strategy.
+    pub const ALL: [CommitStrategy; 8] = [
+        CommitStrategy::Auto,
+        CommitStrategy::AutoStored,
+        CommitStrategy::SyncBefore,
+        CommitStrategy::SyncAfter,
+        CommitStrategy::SyncEach,
+        CommitStrategy::AsyncAfter,
+        CommitStrategy::Interval,
+        CommitStrategy::None,
+    ];
+
+    /// As profiles write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CommitStrategy::Auto => "auto",
+            CommitStrategy::AutoStored => "auto-stored",
+            CommitStrategy::SyncBefore => "sync-before",
+            CommitStrategy::SyncAfter => "sync-after",
+            CommitStrategy::SyncEach => "sync-each",
+            CommitStrategy::AsyncAfter => "async-after",
+            CommitStrategy::Interval => "interval",
+            CommitStrategy::None => "none",
+        }
+    }
+
+    /// Whether a death can leave records that nobody ever processes: their offsets may be committed before.
+    pub fn may_lose(self) -> bool {
+        matches!(self, CommitStrategy::Auto | CommitStrategy::SyncBefore)
+    }
+
+    /// Whether a death can make records be processed again: their offsets may be committed after.
+    pub fn may_repeat(self) -> bool {
+        self != CommitStrategy::SyncBefore
+    }
+}
+
+/// A cell's consumer group; every member has the same settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSettings {
+    /// Members that start with the cell.
+    pub members: u16,
+    /// When offsets are committed.
+    pub commit: CommitStrategy,
+    /// Interval of `auto`, `auto-stored` and `interval`, in nanoseconds.
+    pub commit_interval_ns: u64,
+    /// Commit what was processed when a partition is taken away.
+    pub commit_on_revoke: bool,
+    /// Most records of one batch: taken together, then processed one after the other.
+    pub batch_records: u32,
+    /// How long a batch may wait to be full, in nanoseconds.
+    pub batch_wait_ns: u64,
+    /// How long processing one record takes, in nanoseconds.
+    pub service_ns: u64,
+    /// `partition.assignment.strategy`: range, roundrobin, cooperative-sticky (classic protocol).
+    pub assignor: String,
+    /// `group.protocol`: classic, consumer.
+    pub protocol: String,
+    /// `isolation.level`: read_committed, read_uncommitted.
+    pub isolation: String,
+    /// `session.timeout.ms` (classic protocol), in nanoseconds.
+    pub session_timeout_ns: u64,
+    /// Any other librdkafka consumer property, verbatim.
+    pub extra: BTreeMap<String, String>,
+}
+
 /// When records are due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -164,6 +253,9 @@ pub struct CellSettings {
     pub topic: TopicSettings,
     /// The load.
     pub load: Load,
+    /// The consumer group; `None`: nobody processes, the log alone is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupSettings>,
 }
 
 impl Load {

@@ -3,8 +3,9 @@
 //! Standard input of a worker: line 1 a [`WorkerSpec`], then [`Command`]s. Standard output: [`Event`]s.
 //! Instants are nanoseconds of the host's CLOCK_MONOTONIC.
 
-use crate::ids::{BookKey, Incarnation, ProducerId};
-use crate::settings::{Load, ProducerSettings};
+use crate::fault::Death;
+use crate::ids::{BookKey, Incarnation, MemberId, ProducerId};
+use crate::settings::{GroupSettings, Load, ProducerSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub enum Role {
     Produce(ProduceSpec),
     /// Read every partition while records are produced; writes `latency.hlog`.
     Read(ReadSpec),
+    /// Process records as a member of a consumer group; writes `journal.bin` and `latency.hlog`.
+    Consume(ConsumeSpec),
 }
 
 /// A producer's part of the specification.
@@ -66,6 +69,25 @@ pub struct ReadSpec {
     pub load: Load,
 }
 
+/// A group member's part of the specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumeSpec {
+    /// This member.
+    pub member: MemberId,
+    /// This life of the member.
+    pub incarnation: Incarnation,
+    /// `group.id`.
+    pub group: String,
+    /// Effective group settings.
+    pub settings: GroupSettings,
+    /// The load of the cell (for the number of seconds).
+    pub load: Load,
+    /// Entries that the journal has room for; the worker stops processing (and says so) before it overflows.
+    pub journal_entries: u64,
+    /// Where this life ends itself, if it does.
+    pub death: Option<Death>,
+}
+
 /// Runner to worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "command")]
@@ -75,7 +97,8 @@ pub enum Command {
         /// T0.
         t0_ns: u64,
     },
-    /// To a reader: stop once these offsets are reached, or the instant has passed.
+    /// To a reader: stop once these offsets are reached, or the instant has passed. To a group member: everything is
+    /// processed, commit by the strategy, leave the group and end.
     Finish {
         /// Give up at this instant.
         deadline_ns: u64,
@@ -88,7 +111,8 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
-    /// Connected, metadata known, memory populated; waits for `Start`.
+    /// Connected, metadata known, memory populated (a group member: partitions assigned, positions known); waits for
+    /// `Start`. A group member that starts later than T0 is told the old T0.
     Ready {
         /// Client library and version, e.g. `librdkafka 2.12.1`.
         client: String,
@@ -115,7 +139,7 @@ pub enum Event {
 pub struct Progress {
     /// When.
     pub at_ns: u64,
-    /// Records handed to the client (producer) or by it (reader).
+    /// Records handed to the client (producer) or by it (reader), or completed (group member).
     pub records: u64,
     /// Delivery reports without error (producer).
     pub acked: u64,
@@ -151,6 +175,12 @@ pub struct Done {
     pub duplicates: u64,
     /// End-to-end latencies below zero (counted, never hidden).
     pub negative: u64,
+    /// Commit calls that were answered Ok (group member).
+    #[serde(default)]
+    pub commits: u64,
+    /// Commit calls that failed, by the client's error code (group member).
+    #[serde(default)]
+    pub failed_commits: BTreeMap<String, u64>,
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ fn cell(acks: Acks, arrival: Arrival, window_ns: u64) -> Cell {
         repeat: 0,
         again: false,
         seed: 0,
-        settings: CellSettings { producer, topic, load },
+        settings: CellSettings { producer, topic, load, group: None },
+        deaths: Vec::new(),
         faults: vec![],
         expect: [("log_loss".to_owned(), 0)].into(),
     }
@@ -90,6 +91,9 @@ fn statements() -> impl Strategy<Value = Statements> {
     let arrivals = prop::option::of(prop::collection::vec(0_u64..1 << 30, 0..9));
     (done, prop::array::uniform2(usage()), any::<bool>(), 0..9_u64, arrivals).prop_map(
         |((begin, end, total, late, wakeups), usage, drained, negative, arrivals)| Statements {
+            unprocessed: None,
+            members: Vec::new(),
+            deaths: Vec::new(),
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {
@@ -122,7 +126,13 @@ proptest! {
         let stated = Statements::from_json(&statements.to_json()).expect("statements");
         // The ledgers of this made-up cell are empty; their counts are not the subject here.
         let mut result = blank("run", &cell(acks, arrival, window_ns));
-        let evidence = |series, statements| Evidence { ledgers: &[], readings: &[], series, statements };
+        let evidence = |series, statements| Evidence {
+            ledgers: &[],
+            readings: &[],
+            journals: &[],
+            series,
+            statements,
+        };
         assess(&mut result, evidence(&made, Some(&statements)));
         let stored: CellResult = serde_json::from_str(&serde_json::to_string(&result).expect("plain data")).expect("a result");
         let read = Set::from_text(&made.to_text()).expect("a log");

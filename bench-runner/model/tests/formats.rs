@@ -96,7 +96,7 @@ fn settings() -> CellSettings {
         min_insync_replicas: 1,
         extra: BTreeMap::new(),
     };
-    CellSettings { producer, topic, load: load() }
+    CellSettings { producer, topic, load: load(), group: None }
 }
 
 fn step() -> FaultStep {
@@ -113,6 +113,7 @@ fn cell() -> Cell {
         again: false,
         seed: 0,
         settings: settings(),
+        deaths: Vec::new(),
         faults: vec![step()],
         expect: BTreeMap::new(),
     }

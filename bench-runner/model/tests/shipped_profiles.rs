@@ -101,7 +101,7 @@ fn the_examples_of_the_readme_are_valid_and_the_first_shows_every_key() {
     let bursts = format!("name = \"b\"\nwhy = \"w\"\n{}", blocks[1]);
     assert!(profile::parse("README.md", &bursts, &[], &()).is_ok());
     // An unknown key makes the reader list what it knows: all of that must be in the example or the text around it.
-    for section in ["", "cluster.", "topic.", "load.", "producer.", "matrix."] {
+    for section in ["", "cluster.", "topic.", "load.", "producer.", "consumer.", "matrix."] {
         let errors =
             profile::parse("README.md", blocks[0], &[format!("{section}qqqqqqqqqqqq=1")], &()).unwrap_err();
         let known = errors.problems()[0].help().strip_prefix("known keys: ").expect("a list of keys");

@@ -95,7 +95,7 @@ fn block(profile: &Profile, cells: &[&Cell], first: usize) -> String {
 /// The key without its section, where the section adds nothing.
 fn short(key: &str) -> &str {
     match key.split_once('.') {
-        Some(("producer" | "topic" | "load", rest)) if !rest.starts_with("settings.") => rest,
+        Some(("producer" | "topic" | "load" | "consumer", rest)) if !rest.starts_with("settings.") => rest,
         _ => key,
     }
 }

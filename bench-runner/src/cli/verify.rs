@@ -6,7 +6,7 @@ use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::plan::Cell;
-use bench_model::{ledger, reading};
+use bench_model::{ledger, processing, reading};
 use comfy_table::{Table, presets};
 use std::path::{Path, PathBuf};
 
@@ -127,14 +127,15 @@ fn again(cell: &StoredCell) -> Result<String, Vec<String>> {
 struct Read {
     ledgers: Vec<ledger::Ledger>,
     readings: Vec<reading::LogReading>,
+    journals: Vec<processing::Journal>,
     series: Set,
     statements: Option<Statements>,
 }
 
 impl Read {
     fn differences(&self, cell: &StoredCell) -> Vec<String> {
-        let Read { ledgers, readings, series, statements } = self;
-        let evidence = Evidence { ledgers, readings, series, statements: statements.as_ref() };
+        let Read { ledgers, readings, journals, series, statements } = self;
+        let evidence = Evidence { ledgers, readings, journals, series, statements: statements.as_ref() };
         assess::differences(&cell.result, Some(evidence))
     }
 }
@@ -145,6 +146,10 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     let directory = &cell.directory;
     let ledgers = parse(directory, "ledger.jsonl", ledger::from_jsonl, &mut broken);
     let readings = parse(directory, "reading.jsonl", reading::from_jsonl, &mut broken);
+    let journals = match &cell.result.cell.settings.group {
+        None => Some(Vec::new()),
+        Some(_) => parse(directory, "processing.jsonl", processing::from_jsonl, &mut broken),
+    };
     let series = parse(directory, "latency.hlog", Set::from_text, &mut broken);
     let result = &cell.result;
     let without = result.schema == WITHOUT_STATEMENTS && !result.evidence.contains_key(STATEMENTS);
@@ -153,9 +158,9 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     } else {
         parse(directory, STATEMENTS, Statements::from_json, &mut broken).map(Some)
     };
-    match (ledgers, readings, series, statements) {
-        (Some(ledgers), Some(readings), Some(series), Some(statements)) => {
-            Ok(Read { ledgers, readings, series, statements })
+    match (ledgers, readings, journals, series, statements) {
+        (Some(ledgers), Some(readings), Some(journals), Some(series), Some(statements)) => {
+            Ok(Read { ledgers, readings, journals, series, statements })
         }
         _ => Err(broken),
     }

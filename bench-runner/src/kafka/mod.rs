@@ -2,6 +2,8 @@
 
 pub mod lane;
 pub mod reader;
+mod group;
+pub mod member;
 pub mod admin;
 pub mod mock;
 pub mod probe;

@@ -33,6 +33,18 @@ impl Wake {
         Ok(Wake { descriptor })
     }
 
+    /// Wakes for another queue, too.
+    ///
+    /// # Safety
+    /// As for `attach`.
+    pub(super) unsafe fn also(&self, queue: *mut rd::rd_kafka_queue_t) {
+        // SAFETY: the queue is live by the contract; TOKEN is static.
+        unsafe {
+            let raw = self.descriptor.as_raw_fd();
+            rd::rd_kafka_queue_io_event_enable(queue, raw, (&raw const TOKEN).cast(), size_of::<u64>());
+        }
+    }
+
     /// Returns when the queue has got something since the last call, or at the instant; the caller then empties the queue.
     pub(super) fn wait_until(&self, instant_ns: u64) {
         let left_ns = instant_ns.saturating_sub(clock::now_ns());

@@ -132,7 +132,8 @@ fn planned(made: &Made) -> Cell {
         repeat: made.repeat,
         again: made.again,
         seed: 1,
-        settings: CellSettings { producer, topic, load },
+        settings: CellSettings { producer, topic, load, group: None },
+        deaths: Vec::new(),
         faults: timeline(made),
         expect,
     }

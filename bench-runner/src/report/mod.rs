@@ -2,6 +2,7 @@
 
 mod csv;
 mod damage;
+mod delivery;
 mod durability;
 mod environment;
 mod faults;
@@ -73,6 +74,7 @@ pub fn terminal(run: &StoredRun) -> String {
     let mut parts = Vec::new();
     parts.extend(view.stamp().map(str::to_owned));
     parts.push(tables::books(&view).terminal());
+    parts.extend(delivery::table(&view).map(|table| table.terminal()));
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());
     let notes =

@@ -4,7 +4,7 @@ use super::damage::Damage;
 use super::plots::{Chart, Place};
 use super::table::Table;
 use super::view::View;
-use super::{environment, faults, notes, offenders, settings, tables};
+use super::{delivery, environment, faults, notes, offenders, settings, tables};
 
 /// A part of a page.
 #[derive(Debug)]
@@ -63,6 +63,10 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     )));
     blocks.push(Block::Heading(2, "What became of the records".into()));
     blocks.push(Block::Table(tables::books(view)));
+    if let Some(table) = delivery::table(view) {
+        blocks.push(Block::Heading(2, "What the consumer group made of them".into()));
+        blocks.push(Block::Table(table));
+    }
     blocks.push(Block::Heading(2, "Throughput and latency".into()));
     blocks.push(Block::Table(tables::speed(view)));
     blocks.push(Block::Heading(2, "What a record cost".into()));

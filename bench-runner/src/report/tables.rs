@@ -17,12 +17,12 @@ pub const LATENCY_FIGURES: [(&str, Figure); 5] = [
     ("max", Figure::Max),
 ];
 
-fn head<'a>(view: &View, columns: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn head<'a>(view: &View, columns: &[&'a str]) -> Vec<&'a str> {
     let profile: &[&str] = if view.profiles().len() > 1 { &[PROFILE] } else { &[] };
     profile.iter().chain(&["cell"]).chain(columns).copied().collect()
 }
 
-fn line(view: &View, group: &Group, figures: Vec<String>) -> Vec<String> {
+pub(super) fn line(view: &View, group: &Group, figures: Vec<String>) -> Vec<String> {
     let mut row = Vec::new();
     if view.profiles().len() > 1 {
         row.push(group.profile.to_owned());

@@ -190,7 +190,7 @@ impl<'a> Group<'a> {
         let mut found: BTreeMap<String, u64> = BTreeMap::new();
         for verdict in self.finished().filter_map(|cell| cell.result.verdict.as_ref()) {
             for (kind, tally) in &verdict.tallies {
-                if !OWN.contains(kind) && tally.count > 0 {
+                if !OWN.contains(kind) && !kind.is_of_group() && tally.count > 0 {
                     *found.entry(word(kind)).or_default() += tally.count;
                 }
             }

@@ -13,7 +13,7 @@ pub fn of_cell(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64>
     let producers = usize::from(cell.settings.load.producers).min(histories.len());
     let (produced, delivered) = histories.split_at(producers);
     match cell.settings.producer.acks {
-        Acks::Zero => by_second(delivered, t0_ns, |progress| progress.records),
+        Acks::Zero => by_second(&delivered[..delivered.len().min(1)], t0_ns, |progress| progress.records),
         Acks::One | Acks::All => by_second(produced, t0_ns, |progress| progress.acked),
     }
 }

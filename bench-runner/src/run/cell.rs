@@ -5,6 +5,7 @@ use super::crew::{CrewError, Gang, Task};
 use super::evidence;
 use super::interrupt::Interrupt;
 use super::measure;
+use super::members::Group;
 use super::quiet::quiet;
 use super::topic::Topic;
 use crate::clock;
@@ -169,11 +170,16 @@ async fn with_topic(
         load,
         producers: vec![&cell.settings.producer; usize::from(load.producers)],
         ledger_capacity: cell.ledger_capacity(),
+        group: cell.settings.group.as_ref().map(|settings| Group {
+            settings,
+            deaths: &cell.deaths,
+            journal_entries: cell.journal_entries(),
+        }),
         directory: &workers,
     };
     let mut gang = Gang::start(&task, stage.interrupt).await?;
     stages.end("workers");
-    let (faults, usage) = under_load(stage, cell, topic.name(), &mut gang, tell).await?;
+    let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
     let healed = stage.cluster.heal().await.map_err(|error| error.to_string());
     let deadline_ns = clock::now_ns() + QUIET_NS;
@@ -182,8 +188,11 @@ async fn with_topic(
         Err(reason) => Err(reason),
     };
     stages.end("quiet");
-    let end_offsets = ends.iter().flatten().map(|end| end.high).collect();
-    let reader = gang.finish_reader(end_offsets, clock::now_ns() + READ_NS).await?;
+    let end_offsets: Vec<i64> = ends.iter().flatten().map(|end| end.high).collect();
+    let reader = gang.finish_reader(end_offsets.clone(), clock::now_ns() + READ_NS).await?;
+    stages.end("end-to-end drain");
+    let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
+    let unprocessed = gang.finish_members(&task, &end_offsets, process_by_ns, stage.interrupt).await?;
     let arrivals = arrivals::of_cell(&gang.histories, cell, gang.t0_ns);
     let statements = Statements {
         t0_ns: gang.t0_ns,
@@ -192,7 +201,12 @@ async fn with_topic(
         reader,
         usage,
         arrivals: Some(arrivals),
+        unprocessed,
+        members: gang.done.iter().skip(usize::from(load.producers) + 1).flatten().cloned().collect(),
+        deaths: std::mem::take(&mut gang.members.deaths),
     };
+    let journals = gang.members.journals(&workers).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    let lives = gang.members.directories();
     let observed = Observed {
         statements,
         faults,
@@ -200,13 +214,13 @@ async fn with_topic(
         errors: std::mem::take(&mut gang.errors),
     };
     drop(gang);
-    stages.end("end-to-end drain");
-    let gathered = evidence::gather(stage.cluster, &task, &ends)
+    stages.end("group drain");
+    let gathered = evidence::gather(stage.cluster, &task, &ends, journals)
         .await
         .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
-    measure::fill(result, observed, &gathered, directory)
+    measure::fill(result, observed, &gathered, &lives, directory)
         .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
     stages.end("verdict");
     Ok(())
@@ -216,13 +230,13 @@ async fn with_topic(
 async fn under_load(
     stage: &mut Stage<'_>,
     cell: &Cell,
-    topic: &str,
+    task: &Task<'_>,
     gang: &mut Gang,
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<(Vec<FaultRecord>, [Option<Usage>; 2]), Trouble> {
     let mut faults = Vec::new();
     if !cell.faults.is_empty() {
-        let injection = injector::run(&cell.faults, gang.t0_ns, topic, stage.cluster);
+        let injection = injector::run(&cell.faults, gang.t0_ns, task.topic, stage.cluster);
         tokio::pin!(injection);
         faults = loop {
             tokio::select! {
@@ -230,6 +244,7 @@ async fn under_load(
                 heard = gang.hear() => heard?,
                 () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),
             }
+            gang.attend(task).await?;
             tell(&gang.produced());
         };
     }
@@ -248,6 +263,7 @@ async fn under_load(
             }
             heard = gang.hear() => {
                 heard?;
+                gang.attend(task).await?;
                 tell(&gang.produced());
             }
             () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),

@@ -1,6 +1,7 @@
 //! The workers of one cell: specifications, barrier start, and what they say until they are done.
 
 use super::interrupt::Interrupt;
+use super::members::{Group, Members};
 use crate::clock;
 use crate::kafka::properties;
 use crate::supervisor::{Crew, SupervisorError};
@@ -19,6 +20,8 @@ const READY: Duration = Duration::from_secs(45);
 /// Between the last worker's `ready` and T0: time for the start command to reach everybody.
 const BARRIER_NS: u64 = 150_000_000;
 const ERRORS: usize = 32;
+/// Between two looks at the journals of a group.
+const DRAIN_POLL: Duration = Duration::from_millis(50);
 
 /// Why a crew did not do its work.
 #[derive(Debug, Error)]
@@ -56,6 +59,8 @@ pub struct Task<'a> {
     pub producers: Vec<&'a ProducerSettings>,
     /// Ledger capacity per producer and partition.
     pub ledger_capacity: u64,
+    /// The consumer group, if any.
+    pub group: Option<Group<'a>>,
     /// Where each worker gets a directory of its own.
     pub directory: &'a Path,
 }
@@ -66,7 +71,7 @@ pub struct Gang {
     producers: usize,
     /// Nanoseconds of the monotonic clock.
     pub t0_ns: u64,
-    /// Every total that each worker has told, in order; the reader is the last.
+    /// Every total that each worker has told, in order: producers, the reader, lives of group members.
     pub histories: Vec<Vec<Progress>>,
     /// Closing statements so far.
     pub done: Vec<Option<Done>>,
@@ -76,10 +81,12 @@ pub struct Gang {
     pub client: String,
     /// Client errors, the first 32.
     pub errors: Vec<String>,
+    /// The lives of the group's members.
+    pub members: Members,
 }
 
 impl Gang {
-    /// Spawns producers and one reader, waits until all are ready, and starts them on one T0.
+    /// Spawns producers, one reader and the group's members, waits until all are ready, and starts them on one T0.
     pub async fn start(task: &Task<'_>, interrupt: &Interrupt) -> Result<Self, CrewError> {
         let mut crew = Crew::default();
         for (index, settings) in (0_u16..).zip(&task.producers) {
@@ -96,6 +103,7 @@ impl Gang {
         let properties = properties::reader(task.bootstrap, "bench-runner-end-to-end");
         spawn(&mut crew, task, "reader", Role::Read(ReadSpec { properties, load: task.load.clone() }))
             .await?;
+        let members = Members::start(&mut crew, task).await?;
         let workers = crew.len();
         let mut gang = Gang {
             crew,
@@ -106,6 +114,7 @@ impl Gang {
             settings: BTreeMap::new(),
             client: String::new(),
             errors: Vec::new(),
+            members,
         };
         gang.barrier(interrupt).await?;
         Ok(gang)
@@ -126,10 +135,12 @@ impl Gang {
                 Event::Ready { client, settings } => {
                     ready += 1;
                     self.client = client;
-                    self.settings.insert(
-                        if index < self.producers { "producer" } else { "reader" }.to_owned(),
-                        settings,
-                    );
+                    let role = match index {
+                        index if index < self.producers => "producer",
+                        index if self.members.has(index) => "member",
+                        _ => "reader",
+                    };
+                    self.settings.insert(role.to_owned(), settings);
                 }
                 other => self.note(index, other),
             }
@@ -144,9 +155,25 @@ impl Gang {
     /// Hears one event; cancelling loses nothing.
     pub async fn hear(&mut self) -> Result<(), CrewError> {
         if let Some((index, event)) = self.crew.hear().await {
-            self.note(index, event?);
+            match event {
+                Ok(event) => self.note(index, event),
+                Err(error) => self.members.ended(index, self.since_t0_ns(), error)?,
+            }
         }
         Ok(())
+    }
+
+    /// Does what events have asked for: starts and spawns later lives of members. Not to be cancelled.
+    pub async fn attend(&mut self, task: &Task<'_>) -> Result<(), CrewError> {
+        self.members.attend(&mut self.crew, task, self.t0_ns).await?;
+        let workers = self.crew.len();
+        self.histories.resize(workers, Vec::new());
+        self.done.resize(workers, None);
+        Ok(())
+    }
+
+    fn since_t0_ns(&self) -> u64 {
+        clock::now_ns().saturating_sub(self.t0_ns)
     }
 
     fn note(&mut self, index: usize, event: Event) {
@@ -162,8 +189,9 @@ impl Gang {
             Event::Done(done) => {
                 self.histories[index].push(done.total);
                 self.done[index] = Some(*done);
+                self.members.done(index, self.since_t0_ns());
             }
-            Event::Ready { .. } => {}
+            Event::Ready { .. } => self.members.ready(index),
         }
     }
 
@@ -199,9 +227,39 @@ impl Gang {
             self.hear().await?;
         }
     }
+
+    /// Waits until the group has processed everything, or the instant, and ends its members; gives what was left then.
+    pub async fn finish_members(
+        &mut self,
+        task: &Task<'_>,
+        ends: &[i64],
+        deadline_ns: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Option<String>, CrewError> {
+        let left = loop {
+            self.attend(task).await?;
+            let left = self.members.undrained(task.directory, ends);
+            if left.is_none() || clock::now_ns() >= deadline_ns {
+                break left;
+            }
+            tokio::select! {
+                heard = self.hear() => heard?,
+                () = tokio::time::sleep(DRAIN_POLL) => {}
+                () = interrupt.raised() => return Err(CrewError::Interrupted),
+            }
+        };
+        self.members.finish(&mut self.crew, deadline_ns, ends).await?;
+        while !self.members.all_ended() {
+            tokio::select! {
+                heard = self.hear() => heard?,
+                () = interrupt.raised() => return Err(CrewError::Interrupted),
+            }
+        }
+        Ok(left)
+    }
 }
 
-async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Role) -> Result<(), CrewError> {
+pub(super) async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Role) -> Result<(), CrewError> {
     let directory = task.directory.join(name);
     std::fs::create_dir_all(&directory)
         .map_err(|error| CrewError::Directory(directory.display().to_string(), error))?;

@@ -5,6 +5,7 @@ use super::{readlog, segments};
 use crate::cluster::Cluster;
 use crate::kafka::offsets::Ends;
 use bench_model::ledger::{self, Ledger};
+use bench_model::processing::{self, Journal};
 use bench_model::reading::{self, LogReading, Source};
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub struct Evidence {
     pub ledgers: Vec<Ledger>,
     /// The independent reader first, then every replica's segments (or a second reading).
     pub readings: Vec<LogReading>,
+    /// One for each life of each group member.
+    pub journals: Vec<Journal>,
 }
 
 /// Reads everything; without quiet ends there is no reading of the log, only ledgers.
@@ -21,6 +24,7 @@ pub async fn gather(
     cluster: &Cluster,
     task: &Task<'_>,
     ends: &Result<Vec<Ends>, String>,
+    journals: Vec<Journal>,
 ) -> Result<Evidence, String> {
     let ledgers = (0..task.producers.len())
         .map(|producer| {
@@ -29,7 +33,7 @@ pub async fn gather(
             ledger::read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
         })
         .collect::<Result<Vec<Ledger>, String>>()?;
-    let Ok(ends) = ends else { return Ok(Evidence { ledgers, readings: Vec::new() }) };
+    let Ok(ends) = ends else { return Ok(Evidence { ledgers, readings: Vec::new(), journals }) };
     let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
     let directories = cluster.log_directories();
     let ends = ends.clone();
@@ -47,7 +51,7 @@ pub async fn gather(
     })
     .await
     .map_err(|error| error.to_string())??;
-    Ok(Evidence { ledgers, readings })
+    Ok(Evidence { ledgers, readings, journals })
 }
 
 /// Leaves the evidence in the cell's directory, in the form that `verify` reads.
@@ -56,7 +60,8 @@ pub fn store(evidence: &Evidence, directory: &Path) -> Result<(), String> {
         ("ledger.jsonl", ledger::to_jsonl(&evidence.ledgers)),
         ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
     ];
-    for (name, text) in files {
+    let processing = ("processing.jsonl", processing::to_jsonl(&evidence.journals));
+    for (name, text) in files.into_iter().chain((!evidence.journals.is_empty()).then_some(processing)) {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }

@@ -5,41 +5,46 @@ use super::evidence::Evidence;
 use bench_model::assess::{self, STATEMENTS};
 use bench_model::latency::Set;
 use bench_model::result::CellResult;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Fills in everything that was observed; the merged series and the statements are left in `directory`.
 pub fn fill(
     result: &mut CellResult,
     observed: Observed,
     evidence: &Evidence,
+    lives: &[PathBuf],
     directory: &Path,
 ) -> Result<(), String> {
     let Observed { statements, faults, client_settings, errors } = observed;
     result.faults = faults;
     result.client_settings = client_settings;
     result.errors.extend(errors);
-    let mut series = series(result.cell.settings.load.producers, &directory.join("workers"))?;
+    let mut series = series(result.cell.settings.load.producers, lives, &directory.join("workers"))?;
     statements.censor_undelivered(&mut series);
     for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let Evidence { ledgers, readings } = evidence;
-    let evidence = assess::Evidence { ledgers, readings, series: &series, statements: Some(&statements) };
+    let Evidence { ledgers, readings, journals } = evidence;
+    let evidence =
+        assess::Evidence { ledgers, readings, journals, series: &series, statements: Some(&statements) };
     assess::assess(result, evidence);
     Ok(())
 }
 
-/// All series of the cell: reader's and producers', merged.
-fn series(producers: u16, workers: &Path) -> Result<Set, String> {
-    let read = |name: &str| {
+/// All series of the cell: reader's, producers' and members', merged. A life that was killed leaves none.
+fn series(producers: u16, lives: &[PathBuf], workers: &Path) -> Result<Set, String> {
+    let read = |name: &Path| {
         let path = workers.join(name).join("latency.hlog");
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Set::from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let mut set = read("reader")?;
+    let mut set = read("reader".as_ref())?;
     for producer in 0..producers {
-        set.merge(&read(&format!("producer-{producer}"))?);
+        set.merge(&read(format!("producer-{producer}").as_ref())?);
+    }
+    for life in lives.iter().filter(|life| workers.join(life).join("latency.hlog").exists()) {
+        set.merge(&read(life)?);
     }
     Ok(set)
 }

@@ -7,6 +7,7 @@ mod evidence;
 mod host;
 mod interrupt;
 mod measure;
+mod members;
 mod progress;
 mod quiet;
 mod readlog;

@@ -84,6 +84,7 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         seed: kind.seed,
         load: &load,
         producers: vec![&producer],
+        group: None,
         ledger_capacity: (job.limit_ns / SECOND_NS + 1) * RECORDS_PER_S,
         directory: job.scratch,
     };

@@ -1,5 +1,6 @@
 //! The runner's commands, read by a thread of their own so that the hot path only looks at two atomics.
 
+use super::WorkerError;
 use bench_model::wire::Command;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,15 @@ impl Control {
     /// Waits for the start command; `None` if standard input ends before it.
     pub(super) fn wait_for_start(&self) -> Option<u64> {
         self.start.recv().ok()
+    }
+
+    /// The start command, if it has come; `Err` if standard input ended before it.
+    pub(super) fn started(&self) -> Result<Option<u64>, WorkerError> {
+        match self.start.try_recv() {
+            Ok(t0_ns) => Ok(Some(t0_ns)),
+            Err(mpsc::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::TryRecvError::Disconnected) => Err(WorkerError::NoStart),
+        }
     }
 
     /// The instant by which to be finished, once asked.

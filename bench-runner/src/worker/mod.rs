@@ -1,5 +1,7 @@
-//! A worker process: specification in, events out, evidence to its own files. It never learns of a fault.
+//! A worker process: specification in, events out, evidence to its own files. It never learns of a fault,
+//! except that a group member's specification may say where it ends itself.
 
+mod consume;
 mod control;
 mod flight;
 mod notices;
@@ -49,6 +51,7 @@ pub fn main() -> Result<(), WorkerError> {
     match &spec.role {
         Role::Produce(produce) => produce::produce(&spec, produce, &control),
         Role::Read(read) => read::read(&spec, read, &control),
+        Role::Consume(consume) => consume::consume(&spec, consume, &control),
     }
 }
 

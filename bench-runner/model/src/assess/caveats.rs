@@ -4,6 +4,7 @@ use super::statements::Statements;
 use crate::latency::Percentile;
 use crate::plan::Cell;
 use crate::result::{Caveat, CellResult};
+use crate::settings::Arrival;
 use crate::verdict::{Class, Verdict};
 
 /// Own lateness above this makes a cell generator-bound.
@@ -100,6 +101,8 @@ fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
         Some(wakeups) => {
             format!("the client woke {wakeups:.0} times for each request (librdkafka's idempotent busy wait)")
         }
+        // A burst may be over before the first statistics, and its CPU is compared with nothing.
+        None if matches!(cell.settings.load.arrival, Arrival::Bursts(_)) => return None,
         None => "the client showed no statistics, so whether it spun is unknown".to_owned(),
     };
     let advice = "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md";
@@ -114,7 +117,8 @@ fn few_samples(cell: &Cell, result: &CellResult) -> Option<Caveat> {
         }
         Some(_) => return None,
     };
-    cell.faults.is_empty().then(|| caveat("few-samples", what, "measure longer or at a higher rate"))
+    let calm = cell.faults.is_empty() && cell.deaths.is_empty();
+    calm.then(|| caveat("few-samples", what, "measure longer or at a higher rate"))
 }
 
 fn drift(cell: &Cell, result: &CellResult) -> Option<Caveat> {

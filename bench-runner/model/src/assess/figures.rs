@@ -7,6 +7,8 @@ use crate::result::{CellResult, Cost, Second};
 use crate::settings::{Acks, Length};
 use crate::wire::Progress;
 
+/// Series of the cell that are summed up over its window: producers', the reader's, group members'.
+const SERIES: [&str; 7] = ["publish", "service", "lateness", "end_to_end", "processing", "effect", "commit"];
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Seconds of the measured window, for series that are kept by second.
@@ -21,7 +23,7 @@ fn window_seconds(cell: &Cell, set: &Set) -> std::ops::Range<usize> {
 /// Percentiles over the window, and the course by second.
 pub(super) fn latencies(result: &mut CellResult, set: &Set) {
     let window = window_seconds(&result.cell, set);
-    result.latencies = ["publish", "service", "lateness", "end_to_end"]
+    result.latencies = SERIES
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), set.get(name)?.summary(window.clone())?)))
         .collect();

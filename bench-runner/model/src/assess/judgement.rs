@@ -6,7 +6,14 @@ use crate::result::{Expectation, Outcome};
 use crate::verdict::{TallyKind, Verdict};
 
 /// The outcome, and why unless finished.
-pub(super) fn outcome(verdict: &Verdict, faults: &[FaultRecord]) -> (Outcome, Option<String>) {
+pub(super) fn outcome(
+    verdict: &Verdict,
+    faults: &[FaultRecord],
+    unproven_death: Option<String>,
+) -> (Outcome, Option<String>) {
+    if unproven_death.is_some() {
+        return (Outcome::NotInjected, unproven_death);
+    }
     if let Some(step) = faults.iter().find(|fault| !fault.is_proven()) {
         let what = format!("{:?} of the {:?} could not be proven", step.step.action, step.step.target)
             .to_lowercase();

@@ -5,6 +5,7 @@
 
 mod caveats;
 mod compare;
+mod deaths;
 mod figures;
 mod judgement;
 mod statements;
@@ -14,6 +15,7 @@ pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
 
 use crate::ledger::Ledger;
 use crate::plan::Cell;
+use crate::processing::Journal;
 use crate::reading::LogReading;
 use crate::result::{CellResult, Cost, Expectation, Outcome, SCHEMA_VERSION};
 use crate::settings::Arrival;
@@ -26,6 +28,8 @@ pub struct Evidence<'a> {
     pub ledgers: &'a [Ledger],
     /// The independent reader's first.
     pub readings: &'a [LogReading],
+    /// One for each life of each group member; empty without a group.
+    pub journals: &'a [Journal],
     /// Every series of the cell, as stored: producers merged, records that never arrived cut off.
     pub series: &'a latency::Set,
     /// `None`: a cell of schema 1.0, which did not store them.
@@ -68,14 +72,16 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
 ///
 /// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
 pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
-    let Evidence { ledgers, readings, series, statements } = evidence;
+    let Evidence { ledgers, readings, journals, series, statements } = evidence;
     let undrained = match statements {
         Some(statements) => statements.undrained(),
         None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
     };
     let drained = undrained.map_or(Ok(()), Err);
-    let verdict = verdict::judge(&result.cell.settings, &result.faults, ledgers, readings, drained);
-    (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults);
+    let verdict = verdict::judge(&result.cell.settings, &result.faults, ledgers, readings, journals, drained);
+    let deaths = statements.map_or(&[][..], |statements| &statements.deaths);
+    let unproven = deaths::unproven(&result.cell.deaths, deaths, journals);
+    (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
     (result.expectation, result.expectation_detail) =
         judgement::expectation(&result.cell, &verdict, result.outcome);
     figures::latencies(result, series);

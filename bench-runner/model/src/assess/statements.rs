@@ -1,5 +1,6 @@
 //! `statements.json`: what runner and workers said when a cell had ended. Evidence as given; it concludes nothing.
 
+use crate::fault::DeathRecord;
 use crate::latency::Set;
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,15 @@ pub struct Statements {
     /// with acks=0 records that the reader was handed. `None`: stored before this was kept.
     #[serde(default)]
     pub arrivals: Option<Vec<u64>>,
+    /// What the group had left to process when its time was over; `None`: nothing, or there is no group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unprocessed: Option<String>,
+    /// Closing statements of those lives of group members that made one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Done>,
+    /// Deaths of group members as they happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deaths: Vec<DeathRecord>,
 }
 
 /// A text that holds no statements.
@@ -66,7 +76,11 @@ impl Statements {
     pub fn undrained(&self) -> Option<String> {
         let reader = (!self.reader.drained)
             .then(|| "the end-to-end reader did not reach the end of every partition in time".to_owned());
-        self.unquiet.clone().or(reader)
+        let group = self
+            .unprocessed
+            .as_ref()
+            .map(|left| format!("the group did not process everything in time: {left}"));
+        self.unquiet.clone().or(reader).or(group)
     }
 
     /// A record that was due and never delivered waits still when the reader ends: no setting may look fast by losing its

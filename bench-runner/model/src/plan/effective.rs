@@ -1,14 +1,33 @@
 //! A cell's effective settings as texts, named and written as a profile would.
 
 use super::Cell;
-use crate::fault::{Action, FaultStep, Target, When};
+use crate::fault::{Action, Death, End, FaultStep, Point, Target, When};
 use crate::profile::{duration_text, rate_text, retries_text, size_text};
-use crate::settings::{Arrival, CellSettings, Length};
+use crate::settings::{Arrival, CellSettings, GroupSettings, Length};
+
+/// A group's settings, without their section.
+fn group_texts(group: &GroupSettings) -> Vec<(String, String)> {
+    let mut all = vec![
+        ("members".to_owned(), group.members.to_string()),
+        ("commit".to_owned(), group.commit.as_str().to_owned()),
+        ("commit-interval".to_owned(), duration_text(group.commit_interval_ns)),
+        ("commit-on-revoke".to_owned(), group.commit_on_revoke.to_string()),
+        ("batch".to_owned(), group.batch_records.to_string()),
+        ("batch-wait".to_owned(), duration_text(group.batch_wait_ns)),
+        ("service-time".to_owned(), duration_text(group.service_ns)),
+        ("assignor".to_owned(), group.assignor.clone()),
+        ("protocol".to_owned(), group.protocol.clone()),
+        ("isolation".to_owned(), group.isolation.clone()),
+        ("session-timeout".to_owned(), duration_text(group.session_timeout_ns)),
+    ];
+    all.extend(group.extra.iter().map(|(key, value)| (format!("settings.{key}"), value.clone())));
+    all
+}
 
 impl Cell {
     /// Every setting as (`section.key`, value), in the order of a profile; nothing is left to a default.
     pub fn effective(&self) -> Vec<(String, String)> {
-        let CellSettings { producer, topic, load } = &self.settings;
+        let CellSettings { producer, topic, load, group } = &self.settings;
         let mut all: Vec<(String, String)> = Vec::new();
         let mut put = |key: &str, value: String| all.push((key.into(), value));
         put("topic.partitions", topic.partitions.to_string());
@@ -55,6 +74,12 @@ impl Cell {
         for (key, value) in &producer.extra {
             put(&format!("producer.settings.{key}"), value.clone());
         }
+        for (key, value) in group.iter().flat_map(group_texts) {
+            put(&format!("consumer.{key}"), value);
+        }
+        if !self.deaths.is_empty() {
+            put("death", self.deaths.iter().map(death_text).collect::<Vec<_>>().join(", "));
+        }
         if !self.faults.is_empty() {
             let steps = self.faults.iter().map(step_text).chain(self.healed().map(heal_text));
             put("fault", steps.collect::<Vec<_>>().join(", "));
@@ -83,6 +108,21 @@ fn target_text(target: Target) -> &'static str {
 
 fn heal_text(target: Target) -> String {
     format!("heal {} after the load", target_text(target))
+}
+
+/// E.g. `kill member 0 after-processing of record 237 (restart)`.
+fn death_text(death: &Death) -> String {
+    let end = match death.end {
+        End::Kill => "kill",
+        End::Close => "close",
+    };
+    let point = match death.point {
+        Point::AfterPoll => "after-poll",
+        Point::AfterProcessing => "after-processing",
+        Point::AfterCommit => "after-commit",
+    };
+    let then = if death.restart { "restart" } else { "no restart" };
+    format!("{end} member 0 {point} of record {} ({then})", death.record)
 }
 
 /// E.g. `stop followers at 1200 ms`.

@@ -1,8 +1,8 @@
 //! What a plan will take: time, records, disk, memory; and how much room a cell's ledgers need.
 
 use super::Cell;
-use crate::fault::Action;
-use crate::settings::{Arrival, CellSettings, ClusterAsk, Length, Load};
+use crate::fault::{Action, End};
+use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load};
 use serde::Serialize;
 
 const SECOND: u64 = 1_000_000_000;
@@ -33,6 +33,14 @@ impl Assumptions {
     pub const CONTROLLER_BYTES: u64 = 200 * MIB;
     /// A worker without its ledger and queue: client, histograms, payload pool, in bytes.
     pub const WORKER_BYTES: u64 = 64 * MIB;
+    /// What a group member's client may hold of records that nobody has asked for yet, in bytes.
+    pub const MEMBER_QUEUE_BYTES: u64 = 64 * MIB;
+    /// Joining a group, and going on once its dead are noticed (RECIPES: 2.5 s beyond the session), in nanoseconds.
+    pub const JOIN_NS: u64 = 3 * SECOND;
+    /// Entries of a journal beyond those of records: assignments, commits of idle moments.
+    pub const JOURNAL_SPARE: u64 = 10_000;
+    /// Bytes of an entry of a journal (held equal to its layout where that is written).
+    pub const JOURNAL_ENTRY_BYTES: u64 = 64;
 }
 
 /// What a plan will take, by the assumptions of [`Assumptions`].
@@ -121,9 +129,25 @@ impl Cell {
         let last_ns = self.faults.iter().filter_map(|step| step.when.at_ns()).max().unwrap_or(0);
         let killed = self.faults.iter().any(|step| step.action == Action::Kill);
         let more = self.records().saturating_sub(Assumptions::CELL_RECORDS) / 1_000 * (SECOND / 1_000);
-        (self.settings.load.span_ns().max(last_ns))
+        (self.settings.load.span_ns().max(last_ns).max(self.service_ns()))
             .saturating_add(Assumptions::CELL_NS + if killed { Assumptions::KILL_NS } else { 0 })
+            .saturating_add(self.settings.group.as_ref().map_or(0, |group| self.joining_ns(group)))
             .saturating_add(more)
+    }
+
+    /// How long a group takes to process every record once, evenly shared, in nanoseconds.
+    fn service_ns(&self) -> u64 {
+        let Some(group) = &self.settings.group else { return 0 };
+        let busy = group.members.min(self.settings.topic.partitions).max(1);
+        self.records().saturating_mul(group.service_ns) / u64::from(busy)
+    }
+
+    /// How long nobody processes: at the start, and after each death, of which a kill is noticed by the end of the session.
+    fn joining_ns(&self, group: &GroupSettings) -> u64 {
+        self.deaths.iter().fold(Assumptions::JOIN_NS, |sum, death| {
+            let noticed_ns = if death.end == End::Kill { group.session_timeout_ns } else { 0 };
+            sum.saturating_add(noticed_ns).saturating_add(Assumptions::JOIN_NS)
+        })
     }
 
     /// Records on all replicas, uncompressed, and the ledgers, in bytes.
@@ -133,15 +157,32 @@ impl Cell {
             .saturating_mul(u64::from(load.record_bytes))
             .saturating_mul(u64::from(topic.replication_factor))
             .saturating_add(self.ledger_bytes())
+            .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.deaths.len() as u64))
     }
 
-    /// Workers at their largest: full queues, ledgers in memory, one reader, in bytes.
+    /// Workers at their largest: full queues, ledgers and journals in memory, one reader, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        let producers = u64::from(self.settings.load.producers);
-        (producers + 1)
+        let (producers, members) = (u64::from(self.settings.load.producers), self.members());
+        let member = Assumptions::MEMBER_QUEUE_BYTES.saturating_add(self.journal_bytes());
+        (producers + members + 1)
             .saturating_mul(Assumptions::WORKER_BYTES)
             .saturating_add(producers.saturating_mul(self.settings.producer.queue_bytes))
+            .saturating_add(members.saturating_mul(member))
             .saturating_add(self.ledger_bytes())
+    }
+
+    fn members(&self) -> u64 {
+        self.settings.group.as_ref().map_or(0, |group| u64::from(group.members))
+    }
+
+    /// Entries that each journal of a group member has room for: two for every record of the cell, as if one member got
+    /// them all and each was committed, twice because of redelivery, and some to spare.
+    pub fn journal_entries(&self) -> u64 {
+        self.records().saturating_mul(4).saturating_add(Assumptions::JOURNAL_SPARE)
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.journal_entries().saturating_mul(Assumptions::JOURNAL_ENTRY_BYTES)
     }
 
     /// One byte for each record that the ledgers have room for.
@@ -150,10 +191,19 @@ impl Cell {
         self.ledger_capacity().saturating_mul(lanes)
     }
 
+    /// How long a group may need at most once the log is quiet: twice what is estimated, and some grace, in nanoseconds.
+    pub fn processing_limit_ns(&self) -> u64 {
+        const GRACE_NS: u64 = 30 * SECOND;
+        self.settings.group.as_ref().map_or(0, |group| {
+            GRACE_NS
+                .saturating_add(self.service_ns().saturating_add(self.joining_ns(group)).saturating_mul(2))
+        })
+    }
+
     /// Records of one producer in one partition that its ledger must hold: exact for constant rates and bursts,
     /// with six standard deviations for Poisson processes, and six times the assumed rate for max.
     pub fn ledger_capacity(&self) -> u64 {
-        let CellSettings { producer, topic, load } = &self.settings;
+        let CellSettings { producer, topic, load, .. } = &self.settings;
         let producers = u64::from(load.producers.max(1));
         let share = match (&load.arrival, load.length) {
             // Every burst is dealt anew from producer 0 on.

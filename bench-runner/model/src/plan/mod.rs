@@ -9,7 +9,7 @@ mod select;
 pub use estimate::{Assumptions, Estimate};
 pub use limits::Limits;
 
-use crate::fault::FaultStep;
+use crate::fault::{Death, FaultStep};
 use crate::profile::Profile;
 use crate::settings::{CellSettings, ClusterAsk};
 use miette::Diagnostic;
@@ -38,6 +38,9 @@ pub struct Cell {
     pub settings: CellSettings,
     /// The fault timeline; empty: no fault.
     pub faults: Vec<FaultStep>,
+    /// Where member 0 of the group ends itself, one entry for each of its lives; empty: it lives on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deaths: Vec<Death>,
     /// What must be observed, exactly: tally name to count.
     pub expect: BTreeMap<String, u64>,
 }

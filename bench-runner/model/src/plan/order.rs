@@ -33,6 +33,7 @@ fn cell(profile: &Profile, combination: &Combination, repeat: u16) -> Cell {
         again: false,
         seed: seed(profile.seed, repeat),
         settings: combination.settings.clone(),
+        deaths: combination.deaths.clone(),
         faults: profile.faults.clone(),
         expect: combination.expect.clone(),
     }

@@ -1,6 +1,7 @@
 //! What a matrix can vary: one axis for each setting that makes cells differ.
 
 use super::draft::Draft;
+use super::group_axes::{GroupAxis, GroupChoice};
 use super::section::Wrong;
 use super::tree::Node;
 use super::units;
@@ -21,6 +22,7 @@ pub(super) enum Axis {
     BatchSize,
     Compression,
     MaxInFlight,
+    Group(GroupAxis),
 }
 
 /// A value on an axis.
@@ -34,17 +36,18 @@ pub(super) enum Choice {
     RecordSize(u32),
     /// `None`: as fast as possible.
     Rate(Option<u64>),
-    /// Of a cell whose load is bursts; never chosen.
-    NoRate,
+    /// Of a cell without this setting: one whose load is bursts has no rate; never chosen.
+    Absent,
     Linger(u64),
     BatchSize(u32),
     Compression(String),
     MaxInFlight(u32),
+    Group(GroupChoice),
 }
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 11] = [
+    pub const ALL: [Axis; 20] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -56,6 +59,15 @@ impl Axis {
         Axis::BatchSize,
         Axis::Compression,
         Axis::MaxInFlight,
+        Axis::Group(GroupAxis::Members),
+        Axis::Group(GroupAxis::Commit),
+        Axis::Group(GroupAxis::CommitInterval),
+        Axis::Group(GroupAxis::CommitOnRevoke),
+        Axis::Group(GroupAxis::Batch),
+        Axis::Group(GroupAxis::ServiceTime),
+        Axis::Group(GroupAxis::Assignor),
+        Axis::Group(GroupAxis::Protocol),
+        Axis::Group(GroupAxis::Isolation),
     ];
 
     /// As in the file and in labels.
@@ -72,6 +84,7 @@ impl Axis {
             Axis::BatchSize => "batch-size",
             Axis::Compression => "compression",
             Axis::MaxInFlight => "max-in-flight",
+            Axis::Group(axis) => axis.key(),
         }
     }
 
@@ -89,12 +102,13 @@ impl Axis {
             Axis::BatchSize => Choice::BatchSize(values::size32(node, 1..=i32::MAX as u32)?),
             Axis::Compression => Choice::Compression(values::compression(node)?),
             Axis::MaxInFlight => Choice::MaxInFlight(values::narrow(node, 1..=1_000_000)?),
+            Axis::Group(axis) => Choice::Group(axis.parse(node)?),
         })
     }
 
     /// What a cell has on this axis.
     pub fn of(self, draft: &Draft) -> Choice {
-        let Draft { producer, topic, load, .. } = draft;
+        let Draft { producer, topic, load, group, .. } = draft;
         match self {
             Axis::Acks => Choice::Acks(producer.acks),
             Axis::Retries => Choice::Retries(producer.retries),
@@ -107,12 +121,13 @@ impl Axis {
                     Choice::Rate(Some(per_second))
                 }
                 Arrival::Max => Choice::Rate(None),
-                Arrival::Bursts(_) => Choice::NoRate,
+                Arrival::Bursts(_) => Choice::Absent,
             },
             Axis::Linger => Choice::Linger(producer.linger_ns),
             Axis::BatchSize => Choice::BatchSize(producer.batch_bytes),
             Axis::Compression => Choice::Compression(producer.compression.clone()),
             Axis::MaxInFlight => Choice::MaxInFlight(producer.max_in_flight),
+            Axis::Group(axis) => group.as_ref().map_or(Choice::Absent, |group| Choice::Group(axis.of(group))),
         }
     }
 }
@@ -128,17 +143,18 @@ impl Choice {
             Choice::ReplicationFactor(_) => Axis::ReplicationFactor,
             Choice::RecordSize(_) => Axis::RecordSize,
             Choice::Rate(_) => Axis::Rate,
-            Choice::NoRate => return None,
+            Choice::Absent => return None,
             Choice::Linger(_) => Axis::Linger,
             Choice::BatchSize(_) => Axis::BatchSize,
             Choice::Compression(_) => Axis::Compression,
             Choice::MaxInFlight(_) => Axis::MaxInFlight,
+            Choice::Group(choice) => Axis::Group(choice.axis()),
         })
     }
 
     /// Makes it the cell's.
     pub fn apply(&self, draft: &mut Draft) {
-        let Draft { producer, topic, load, poisson } = draft;
+        let Draft { producer, topic, load, poisson, group } = draft;
         match self {
             Choice::Acks(acks) => producer.acks = *acks,
             Choice::Retries(retries) => producer.retries = *retries,
@@ -147,11 +163,16 @@ impl Choice {
             Choice::ReplicationFactor(replicas) => topic.replication_factor = *replicas,
             Choice::RecordSize(bytes) => load.record_bytes = *bytes,
             Choice::Rate(rate) => load.arrival = super::draft::arrival(*rate, *poisson),
-            Choice::NoRate => {}
+            Choice::Absent => {}
             Choice::Linger(linger_ns) => producer.linger_ns = *linger_ns,
             Choice::BatchSize(bytes) => producer.batch_bytes = *bytes,
             Choice::Compression(compression) => producer.compression.clone_from(compression),
             Choice::MaxInFlight(requests) => producer.max_in_flight = *requests,
+            Choice::Group(choice) => {
+                if let Some(group) = group {
+                    choice.apply(group);
+                }
+            }
         }
     }
 
@@ -166,9 +187,10 @@ impl Choice {
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),
             Choice::Rate(Some(per_second)) => units::rate_text(*per_second),
             Choice::Rate(None) => "max".into(),
-            Choice::NoRate => "bursts".into(),
+            Choice::Absent => "-".into(),
             Choice::Linger(linger_ns) => units::duration_text(*linger_ns),
             Choice::Compression(compression) => compression.clone(),
+            Choice::Group(choice) => choice.text(),
         }
     }
 }

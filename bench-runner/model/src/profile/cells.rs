@@ -1,16 +1,19 @@
 //! Matrix, include, exclude and expect: from axes to the combinations that can be, and those that cannot.
 
 use super::axes::{Axis, Choice};
+use super::consumer;
+use super::deaths::{self, Planned};
 use super::draft::{Draft, Pace, impossible};
 use super::problems::{Place, Problems};
 use super::section::{Section, Wrong, nearest};
 use super::tree::{Node, Value};
 use super::{Combination, Impossible, values};
+use crate::fault::Death;
 use crate::settings::ClusterAsk;
 use std::collections::BTreeMap;
 
 /// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
-pub const TALLIES: [&str; 14] = [
+pub const TALLIES: [&str; 21] = [
     "log_loss",
     "acks0_drop",
     "unknown_present",
@@ -25,14 +28,23 @@ pub const TALLIES: [&str; 14] = [
     "alien",
     "corrupt",
     "unledgered",
+    "processing_loss",
+    "begun_only",
+    "vanished",
+    "redelivery",
+    "commit_ahead",
+    "poll_skip",
+    "non_monotonic_poll",
 ];
+/// From here on they count what a group does.
+const FIRST_OF_GROUP: &str = "processing_loss";
 
 /// Above this a matrix is a slip of the pen, and expanding it would only cost memory.
 const MOST_COMBINATIONS: usize = 10_000;
 const EXPECT_HELP: &str = "write the count of a tally, like log_loss = 0";
 
 /// Values allowed on each axis; an axis that is not listed is free (in a pattern) or the profile's (in a matrix).
-type Grid = Vec<(Axis, Vec<Choice>)>;
+pub(super) type Grid = Vec<(Axis, Vec<Choice>)>;
 
 struct Expect {
     place: Place,
@@ -50,7 +62,7 @@ pub(super) struct Base<'a> {
     pub place: Place,
 }
 
-/// Reads the four sections of `root` and expands them.
+/// Reads the five sections of `root` and expands them.
 pub(super) fn expand(
     root: &mut Section<'_>,
     base: &Base<'_>,
@@ -69,12 +81,14 @@ pub(super) fn expand(
         .into_iter()
         .map(|section| (section.place().clone(), grid(section, problems)))
         .collect();
+    let group = base.draft.group.is_some();
     let mut expect: Vec<Expect> =
-        root.tables("expect").into_iter().map(|section| expectation(section, problems)).collect();
+        root.tables("expect").into_iter().map(|section| expectation(section, group, problems)).collect();
+    let mut deaths = deaths::deaths(root, group, problems);
     if !problems.is_empty() {
         return Default::default();
     }
-    let mut found = Expansion { base, problems, drafts: Vec::new() };
+    let mut found = Expansion { base, problems, deaths: &deaths, drafts: Vec::new() };
     if !matrix.is_empty() || include.is_empty() {
         let mut matched = vec![false; exclude.len()];
         for choices in product(&matrix, &place, problems) {
@@ -103,17 +117,19 @@ pub(super) fn expand(
     }
     let mut drafts = found.drafts;
     for one in drafts.iter_mut().filter(|one| one.place == base.place) {
-        let reason = impossible(&one.draft, base.cluster).unwrap_or_default();
-        one.place = written(root, &reason).unwrap_or_else(|| base.place.clone());
+        let reason = one.reason.as_deref().unwrap_or_default();
+        one.place = written(root, reason).unwrap_or_else(|| base.place.clone());
     }
-    judge(drafts, &mut expect, base, problems)
+    judge(drafts, &mut expect, &mut deaths, base, problems)
 }
 
 /// Where a key stands that the reason names: the only cell of a profile is nowhere else.
 fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
-    ["producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
+    let words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let names = |key: &str| words.clone().any(|word| word == key);
+    ["consumer", "producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
         let Value::Table(entries) = &root.entry(section)?.node.value else { return None };
-        entries.iter().find(|entry| reason.contains(&entry.key)).map(|entry| entry.key_place.clone())
+        entries.iter().find(|entry| names(&entry.key)).map(|entry| entry.key_place.clone())
     })
 }
 
@@ -121,20 +137,22 @@ fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
 fn judge(
     drafts: Vec<Candidate>,
     expect: &mut [Expect],
+    deaths: &mut [Planned],
     base: &Base<'_>,
     problems: &Problems,
 ) -> (Vec<Combination>, Vec<Impossible>) {
     let (mut combinations, mut cannot) = (Vec::new(), Vec::new());
     let mut places: Vec<Place> = Vec::new();
-    for Candidate { place, choices, draft } in drafts {
+    for Candidate { place, choices, draft, lives, reason } in drafts {
         let axes: Vec<(&str, String)> =
             choices.iter().filter_map(|choice| Some((choice.axis()?.key(), choice.text()))).collect();
         let label = label(&axes);
-        if let Some(reason) = impossible(&draft, base.cluster) {
+        if let Some(reason) = reason {
             cannot.push(Impossible { label, reason });
             places.push(place);
             continue;
         }
+        deaths::check(deaths, &draft, &label, problems);
         let mut counts = BTreeMap::new();
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;
@@ -147,7 +165,13 @@ fn judge(
             }
         }
         let axes = axes.into_iter().map(|(key, text)| (key.to_string(), text)).collect();
-        combinations.push(Combination { label, axes, settings: draft.settings(), expect: counts });
+        combinations.push(Combination {
+            label,
+            axes,
+            settings: draft.settings(),
+            deaths: lives,
+            expect: counts,
+        });
     }
     if combinations.is_empty() && problems.is_empty() {
         nothing_left(&cannot, &places, base, problems);
@@ -155,6 +179,7 @@ fn judge(
     for expect in expect.iter().filter(|expect| !expect.used && problems.is_empty()) {
         problems.add(&expect.place, "this expect matches no cell that can run", "correct its cells = { … }");
     }
+    deaths::check_used(deaths, problems);
     (combinations, cannot)
 }
 
@@ -182,26 +207,36 @@ fn label(axes: &[(&str, String)]) -> String {
 struct Expansion<'a> {
     base: &'a Base<'a>,
     problems: &'a Problems,
+    deaths: &'a [Planned],
     drafts: Vec<Candidate>,
 }
 
-/// A combination of which nobody knows yet whether it can be.
+/// A combination, and why it cannot be, if so.
 struct Candidate {
     place: Place,
     choices: Vec<Choice>,
     draft: Draft,
+    lives: Vec<Death>,
+    reason: Option<String>,
 }
 
 impl Expansion<'_> {
     fn draft(&self, choices: &[Choice]) -> Draft {
         let mut draft = self.base.draft.clone();
         choices.iter().for_each(|choice| choice.apply(&mut draft));
+        if let Some(group) = &mut draft.group {
+            consumer::settle(group, self.base.cluster);
+        }
         draft
     }
 
     fn add(&mut self, place: &Place, choices: Vec<Choice>, draft: Draft) {
         let rate = choices.iter().any(|choice| matches!(choice, Choice::Rate(_)));
-        if rate && self.base.pace == Pace::Bursts {
+        let group = choices.iter().find(|choice| matches!(choice, Choice::Group(_))).and_then(Choice::axis);
+        if let (Some(axis), None) = (group, &draft.group) {
+            let message = format!("{} is of a consumer group, and there is none", axis.key());
+            self.problems.add(place, message, "write [consumer], which may be empty");
+        } else if rate && self.base.pace == Pace::Bursts {
             let help = "remove rate here, or bursts in [load]";
             self.problems.add(place, "bursts say when every record is due: a rate cannot vary", help);
         } else if !rate && self.base.pace == Pace::Missing {
@@ -212,13 +247,16 @@ impl Expansion<'_> {
             let help = "remove one: repeats give more of the same cell";
             self.problems.add(place, "this cell is there already, with the same effective settings", help);
         } else {
-            self.drafts.push(Candidate { place: place.clone(), choices, draft });
+            let lives = deaths::of(self.deaths, &draft);
+            let reason = impossible(&draft, self.base.cluster)
+                .or_else(|| deaths::impossible(&lives, draft.group.as_ref()?));
+            self.drafts.push(Candidate { place: place.clone(), choices, draft, lives, reason });
         }
     }
 }
 
 /// Every axis free or on one of its values.
-fn matches(pattern: &Grid, draft: &Draft) -> bool {
+pub(super) fn matches(pattern: &Grid, draft: &Draft) -> bool {
     pattern.iter().all(|(axis, choices)| choices.contains(&axis.of(draft)))
 }
 
@@ -240,7 +278,7 @@ fn product(grid: &Grid, place: &Place, problems: &Problems) -> Vec<Vec<Choice>> 
 }
 
 /// Reads axes with one value or a list of values each.
-fn grid(mut section: Section<'_>, problems: &Problems) -> Grid {
+pub(super) fn grid(mut section: Section<'_>, problems: &Problems) -> Grid {
     let grid = Axis::ALL
         .into_iter()
         .filter_map(|axis| Some((axis, choices(axis, &section.entry(axis.key())?.node, problems))))
@@ -277,7 +315,11 @@ fn choices(axis: Axis, node: &Node, problems: &Problems) -> Vec<Choice> {
     choices
 }
 
-fn expectation(mut section: Section<'_>, problems: &Problems) -> Expect {
+fn of_group(tally: &str) -> bool {
+    TALLIES.iter().skip_while(|name| **name != FIRST_OF_GROUP).any(|name| *name == tally)
+}
+
+fn expectation(mut section: Section<'_>, group: bool, problems: &Problems) -> Expect {
     let place = section.place().clone();
     let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
     let mut counts = BTreeMap::new();
@@ -293,6 +335,10 @@ fn expectation(mut section: Section<'_>, problems: &Problems) -> Expect {
             };
             problems.add(&entry.key_place, format!("{} is no tally", entry.key), help);
             continue;
+        }
+        if !group && of_group(&entry.key) {
+            let message = format!("{} counts what a consumer group does, and there is none", entry.key);
+            problems.add(&entry.key_place, message, "write [consumer], or remove the line");
         }
         match values::number(&entry.node, 0..=1_000_000_000_000) {
             Ok(count) => {

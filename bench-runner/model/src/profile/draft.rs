@@ -1,6 +1,7 @@
 //! The sections `[topic]`, `[load]`, `[producer]` and `[cluster]`: their keys, defaults and single-value rules.
 
 use super::axes::Axis;
+use super::consumer;
 use super::problems::Problems;
 use super::property_names::{self, Client};
 use super::section::{Section, Wrong};
@@ -8,7 +9,8 @@ use super::tree::{Node, Value};
 use super::units;
 use super::values::{self, MOST_RETRIES};
 use crate::settings::{
-    Acks, Arrival, Burst, CellSettings, ClusterAsk, Length, Load, ProducerSettings, TopicSettings,
+    Acks, Arrival, Burst, CellSettings, ClusterAsk, GroupSettings, Length, Load, ProducerSettings,
+    TopicSettings,
 };
 
 const MS: u64 = 1_000_000;
@@ -24,12 +26,14 @@ pub(super) struct Draft {
     pub load: Load,
     /// Rates become Poisson processes.
     pub poisson: bool,
+    /// The consumer group, if there is one.
+    pub group: Option<GroupSettings>,
 }
 
 impl Draft {
     /// The finished settings.
     pub fn settings(self) -> CellSettings {
-        CellSettings { producer: self.producer, topic: self.topic, load: self.load }
+        CellSettings { producer: self.producer, topic: self.topic, load: self.load, group: self.group }
     }
 }
 
@@ -270,7 +274,7 @@ fn bursts(node: &Node) -> Result<Vec<Burst>, Wrong> {
 
 /// Why this combination of settings cannot be, if so.
 pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> {
-    let Draft { producer, topic, load, poisson } = draft;
+    let Draft { producer, topic, load, poisson, group } = draft;
     if producer.idempotence && producer.acks != Acks::All {
         return Some(format!("idempotence needs acks=all, not acks={}", producer.acks.as_str()));
     }
@@ -316,7 +320,10 @@ pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> 
         "max.message.bytes",
         stated(&cluster.settings, "message.max.bytes", 1_048_588),
     ));
-    (bytes + 512 > most).then(|| {
-        format!("{axis} of {bytes} B does not fit into the largest message of {most} B (message.max.bytes, max.message.bytes)")
-    })
+    if bytes + 512 > most {
+        return Some(format!(
+            "{axis} of {bytes} B does not fit into the largest message of {most} B (message.max.bytes, max.message.bytes)"
+        ));
+    }
+    group.as_ref().and_then(|group| consumer::impossible(group, cluster))
 }

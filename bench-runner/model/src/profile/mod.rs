@@ -4,8 +4,11 @@
 
 mod axes;
 mod cells;
+mod consumer;
+mod deaths;
 mod draft;
 mod faults;
+mod group_axes;
 mod problems;
 mod property_names;
 mod section;
@@ -19,7 +22,7 @@ pub use property_names::{Client, ClientRefusal};
 pub use units::{counted, duration_text, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
-use crate::fault::{FaultStep, Target};
+use crate::fault::{Death, FaultStep, Target};
 use crate::settings::{CellSettings, ClusterAsk};
 use problems::{OVERRIDE, Place, Problems};
 use section::{Section, Wrong};
@@ -62,6 +65,8 @@ pub struct Combination {
     pub axes: BTreeMap<String, String>,
     /// Effective settings.
     pub settings: CellSettings,
+    /// Where member 0 of the group ends itself, one entry for each of its lives.
+    pub deaths: Vec<Death>,
     /// What must be observed, exactly: tally name to count.
     pub expect: BTreeMap<String, u64>,
 }
@@ -76,7 +81,7 @@ pub struct Impossible {
 }
 
 /// Validates a profile's text after applying `overrides` (`load.rate=5k/s`); `file` is its name in messages, `client`
-/// is asked about producer properties that have no key of their own.
+/// is asked about client properties that have no key of their own.
 ///
 /// # Errors
 /// Every problem that could be found, each with its place and what to write instead.
@@ -124,8 +129,9 @@ fn read(
     let topic = draft::topic(root.table("topic"));
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
     let producer = draft::producer(root.table("producer"), client);
+    let group = consumer::consumer(root.table("consumer"), client);
     let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
-    let draft = draft::Draft { producer, topic, load, poisson };
+    let draft = draft::Draft { producer, topic, load, poisson, group };
     let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };
     let (combinations, impossible) = cells::expand(&mut root, &base, problems);
     let ends = faults::Ends::of(combinations.iter().map(|cell| &cell.settings.load));

@@ -126,7 +126,7 @@ pub(super) fn topic(name: &str, value: &str) -> Option<Refusal> {
     })
 }
 
-/// Producer properties, by what the client itself says.
+/// Properties of producers and group members, by what the client itself says.
 pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Refusal> {
     if let Some(help) = client_owned(name) {
         return Some(Refusal::name(format!("{name} cannot be set here"), help));
@@ -135,7 +135,7 @@ pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Ref
         ClientRefusal::Name => {
             let names = client.names();
             let known: Vec<&str> =
-                names.iter().map(String::as_str).chain(OWN.map(|(name, _)| name)).collect();
+                names.iter().map(String::as_str).chain(OWN.map(|(name, ..)| name)).collect();
             Some(unknown(name, "client", &known, client_owned))
         }
         ClientRefusal::Value(message) => {
@@ -145,32 +145,41 @@ pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Ref
     }
 }
 
-/// What has a key of its own, under every name that the client knows it by.
-const OWN: [(&str, &str); 17] = [
-    ("acks", "acks"),
-    ("request.required.acks", "acks"),
-    ("retries", "retries"),
-    ("message.send.max.retries", "retries"),
-    ("enable.idempotence", "idempotence"),
-    ("linger.ms", "linger"),
-    ("queue.buffering.max.ms", "linger"),
-    ("batch.size", "batch-size"),
-    ("compression.type", "compression"),
-    ("compression.codec", "compression"),
-    ("max.in.flight", "max-in-flight"),
-    ("max.in.flight.requests.per.connection", "max-in-flight"),
-    ("queue.buffering.max.messages", "queue-records"),
-    ("queue.buffering.max.kbytes", "queue-size"),
-    ("request.timeout.ms", "request-timeout"),
-    ("message.timeout.ms", "delivery-timeout"),
-    ("delivery.timeout.ms", "delivery-timeout"),
+/// What has a key of its own, under every name that the client knows it by: name, section, key.
+const OWN: [(&str, &str, &str); 26] = [
+    ("acks", "producer", "acks"),
+    ("request.required.acks", "producer", "acks"),
+    ("retries", "producer", "retries"),
+    ("message.send.max.retries", "producer", "retries"),
+    ("enable.idempotence", "producer", "idempotence"),
+    ("linger.ms", "producer", "linger"),
+    ("queue.buffering.max.ms", "producer", "linger"),
+    ("batch.size", "producer", "batch-size"),
+    ("compression.type", "producer", "compression"),
+    ("compression.codec", "producer", "compression"),
+    ("max.in.flight", "producer", "max-in-flight"),
+    ("max.in.flight.requests.per.connection", "producer", "max-in-flight"),
+    ("queue.buffering.max.messages", "producer", "queue-records"),
+    ("queue.buffering.max.kbytes", "producer", "queue-size"),
+    ("request.timeout.ms", "producer", "request-timeout"),
+    ("message.timeout.ms", "producer", "delivery-timeout"),
+    ("delivery.timeout.ms", "producer", "delivery-timeout"),
+    ("enable.auto.commit", "consumer", "commit"),
+    ("auto.commit.enable", "consumer", "commit"),
+    ("enable.auto.offset.store", "consumer", "commit"),
+    ("auto.commit.interval.ms", "consumer", "commit-interval"),
+    ("partition.assignment.strategy", "consumer", "assignor"),
+    ("group.remote.assignor", "consumer", "assignor"),
+    ("group.protocol", "consumer", "protocol"),
+    ("isolation.level", "consumer", "isolation"),
+    ("session.timeout.ms", "consumer", "session-timeout"),
 ];
 
 fn client_owned(name: &str) -> Option<String> {
-    if let Some((_, own)) = OWN.iter().find(|(known, _)| *known == name) {
-        return Some(format!("write {own} = … in [producer]"));
+    if let Some((_, section, own)) = OWN.iter().find(|(known, ..)| *known == name) {
+        return Some(format!("write {own} = … in [{section}]"));
     }
-    const HARNESS: [&str; 12] = [
+    const HARNESS: [&str; 15] = [
         "bootstrap.servers",
         "metadata.broker.list",
         "client.id",
@@ -183,6 +192,9 @@ fn client_owned(name: &str) -> Option<String> {
         "plugin.library.paths",
         "partitioner",
         "group.id",
+        "group.instance.id",
+        "auto.offset.reset",
+        "enable.partition.eof",
     ];
     if HARNESS.contains(&name) || name.starts_with("test.mock.") || name.ends_with("_cb") {
         return Some("remove it: the harness needs this property for itself".into());

@@ -129,7 +129,7 @@ impl<'a> Section<'a> {
 }
 
 /// Other names under which people know a key, too far from it for a slip of the pen.
-const ALIASES: [(&str, &str); 27] = [
+const ALIASES: [(&str, &str); 40] = [
     ("min-isr", "min-insync-replicas"),
     ("minisr", "min-insync-replicas"),
     ("min-in-sync-replicas", "min-insync-replicas"),
@@ -157,6 +157,19 @@ const ALIASES: [(&str, &str); 27] = [
     ("description", "why"),
     ("question", "why"),
     ("heap-size", "heap"),
+    ("consumers", "members"),
+    ("strategy", "commit"),
+    ("commit-strategy", "commit"),
+    ("auto-commit-interval", "commit-interval"),
+    ("max-poll-records", "batch"),
+    ("batch-records", "batch"),
+    ("service", "service-time"),
+    ("processing-time", "service-time"),
+    ("partition-assignment-strategy", "assignor"),
+    ("assignment", "assignor"),
+    ("group-protocol", "protocol"),
+    ("isolation-level", "isolation"),
+    ("session", "session-timeout"),
 ];
 
 /// The candidate that was probably meant: by another of its names, the same words in another spelling, or a few slips of the pen.

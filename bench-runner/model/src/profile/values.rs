@@ -1,7 +1,7 @@
 //! Values of single keys: what each accepts, and what to write instead.
 
 use super::property_names::{Part, Refusal};
-use super::section::Wrong;
+use super::section::{Wrong, nearest};
 use super::tree::{Entry, Node, Value};
 use super::units;
 use crate::settings::Acks;
@@ -127,6 +127,19 @@ pub(super) fn rate(node: &Node) -> Result<Option<u64>, Wrong> {
     }
     let per_second = with_unit(node, "20k/s", units::per_second)?;
     within(per_second, 1..=10_000_000, units::rate_text).map(Some)
+}
+
+/// The value behind one of these names; `what` they are names of.
+pub(super) fn named<T: Copy>(node: &Node, what: &str, known: &[(&str, T)]) -> Result<T, Wrong> {
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let all = || format!("write one of \"{}\"", names.join("\", \""));
+    let Value::Text(text) = &node.value else {
+        return Err(Wrong::new(format!("{} is no {what}", node.describe()), all()));
+    };
+    known.iter().find(|(name, _)| name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let help = nearest(text, &names).map_or_else(all, |meant| format!("did you mean \"{meant}\"?"));
+        Wrong::new(format!("\"{text}\" is no {what}"), help)
+    })
 }
 
 /// `acks`.

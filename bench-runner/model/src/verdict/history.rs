@@ -35,6 +35,7 @@ pub(super) fn settings(acks: Acks, partitions: u16) -> CellSettings {
             compressible_percent: 0,
             drain_ns: 0,
         },
+        group: None,
     }
 }
 
@@ -163,7 +164,7 @@ pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogRead
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
     let no_faults: &[FaultRecord] = &[];
-    judge(&settings, no_faults, ledgers, readings, Ok(()))
+    judge(&settings, no_faults, ledgers, readings, &[], Ok(()))
 }
 
 fn header(id: Id) -> Header {

@@ -6,10 +6,11 @@ use super::identities::{Sums, identities};
 use super::log::Log;
 use super::promise::{promise, weight};
 use super::tracker::{Seen, Tracker, by_class};
-use super::{Class, ClassCount, Contingency, Tally, TallyKind, Verdict, hash};
+use super::{Class, ClassCount, Contingency, Tally, TallyKind, Verdict, hash, processing};
 use crate::fault::FaultRecord;
 use crate::ids::PartitionId;
 use crate::ledger::{Ledger, State};
+use crate::processing::Journal;
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
 use crate::settings::CellSettings;
 use std::collections::BTreeMap;
@@ -24,12 +25,13 @@ struct Judge {
 
 /// Judges a cell: `drained` says whether every report and record that was waited for came in time.
 ///
-/// Several readings of one source are shards of it. The result does not depend on the order of ledgers and readings.
+/// `journals` counts only where the settings have a group. Several readings of one source are shards of it. The result does not depend on the order of ledgers and readings.
 pub fn judge(
     settings: &CellSettings,
     faults: &[FaultRecord],
     ledgers: &[Ledger],
     readings: &[LogReading],
+    journals: &[Journal],
     drained: Result<(), String>,
 ) -> Verdict {
     let log = Log::of(&settings.topic, readings);
@@ -48,7 +50,9 @@ pub fn judge(
     }
     judge.entries(&log);
     judge.close();
-    let tallies = judge.tallies(settings, faults, &log);
+    let processing =
+        settings.group.is_some().then(|| processing::judge(&log.reader, journals, &mut judge.findings));
+    let tallies = judge.tallies(settings, faults, &log, processing.as_ref());
     let mut inconclusive = log.inconclusive.clone();
     let undrained = drained.err();
     inconclusive.extend(undrained.as_ref().map(|why| format!("not drained: {why}")));
@@ -56,7 +60,11 @@ pub fn judge(
         records: judge.books.records,
         attempts: judge.books.attempts,
         copies: log.entries,
-        identities: identities(&judge.books, &log, &judge.sums),
+        identities: [
+            identities(&judge.books, &log, &judge.sums),
+            processing.as_ref().map(processing::identities).unwrap_or_default(),
+        ]
+        .concat(),
         classes: judge.sums.classes,
         contingency: judge.contingency.into_values().collect(),
         promise: promise(&tallies),
@@ -163,6 +171,7 @@ impl Judge {
         settings: &CellSettings,
         faults: &[FaultRecord],
         log: &Log<'_>,
+        processing: Option<&processing::Sums>,
     ) -> BTreeMap<TallyKind, Tally> {
         let records = |class| self.sums.classes.get(&class).map_or(0, |count: &ClassCount| count.records);
         let tally = |kind| {
@@ -172,6 +181,7 @@ impl Judge {
                 TallyKind::UnknownPresent | TallyKind::UnknownAbsent => records(Class::Unknown),
                 TallyKind::Phantom => self.books.by_state[State::NotPersisted as usize],
                 TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
+                kind if kind.is_of_group() => processing.map_or(0, |sums| sums.of(kind)),
                 _ => log.entries,
             };
             let unseen = kind == TallyKind::RewrittenLog && !log.has_witness;
@@ -184,7 +194,8 @@ impl Judge {
             };
             (kind, tally)
         };
-        TallyKind::ALL.into_iter().map(tally).collect()
+        let judged = |kind: &TallyKind| processing.is_some() || !kind.is_of_group();
+        TallyKind::ALL.into_iter().filter(judged).map(tally).collect()
     }
 }
 

@@ -10,6 +10,7 @@ mod hash;
 mod identities;
 mod judge;
 mod log;
+mod processing;
 mod promise;
 mod spans;
 mod tally;
@@ -19,6 +20,8 @@ mod tracker;
 mod history;
 #[cfg(test)]
 mod mutations;
+#[cfg(test)]
+mod processing_tests;
 #[cfg(test)]
 mod reference;
 
@@ -102,7 +105,7 @@ pub struct Tally {
 /// One identity of the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `I1` ... `I12`.
+    /// `I1` ... `I13`.
     pub name: String,
     /// Holds.
     pub holds: bool,
@@ -150,7 +153,7 @@ pub struct Verdict {
     pub contingency: Vec<Contingency>,
     /// Every tally, zeros included.
     pub tallies: BTreeMap<TallyKind, Tally>,
-    /// I1-I5, I10-I12.
+    /// I1-I5, I10-I12; with a group also I7, I8, I13.
     pub identities: Vec<Identity>,
     /// Why no verdict is possible, if so (log start above 0, LSO < HW, end offsets not reached, drain timed out).
     pub inconclusive: Option<String>,

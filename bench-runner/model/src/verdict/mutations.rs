@@ -241,6 +241,7 @@ fn without_a_whole_and_quiet_log_there_is_no_verdict() {
         &[],
         &history.ledgers(),
         &history.readings(),
+        &[],
         Err("3 reports missing".into()),
     );
     assert!(undrained.inconclusive.is_some_and(|why| why.contains("3 reports missing")));

@@ -2,7 +2,7 @@
 
 use super::{Promise, Tally, TallyKind, Weight};
 use crate::fault::{Action, FaultRecord};
-use crate::settings::{Acks, CellSettings};
+use crate::settings::{Acks, CellSettings, CommitStrategy};
 use std::collections::BTreeMap;
 
 /// What a finding of this kind weighs under these settings and faults.
@@ -14,6 +14,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
     let broker_fault = faults
         .iter()
         .any(|fault| fault.done_ns.is_some() && matches!(fault.step.action, Action::Stop | Action::Kill));
+    let commit = settings.group.as_ref().map(|group| group.commit);
     let unless = |allowed: bool| if allowed { Weight::Allowed } else { Weight::Violation };
     match kind {
         TallyKind::Acks0Drop | TallyKind::UnknownPresent | TallyKind::UnknownAbsent => Weight::Reported,
@@ -21,13 +22,18 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         TallyKind::LogLoss => unless(unclean || broker_fault),
         TallyKind::DuplicateSameAttempt | TallyKind::Reorder => unless(!idempotent),
         TallyKind::DuplicateCrossAttempt => Weight::Allowed,
-        TallyKind::RewrittenLog => unless(unclean || !all),
+        TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || !all),
+        TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
+        TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
+        TallyKind::BegunOnly | TallyKind::CommitAhead => Weight::Reported,
         TallyKind::Phantom
         | TallyKind::OffsetGap
         | TallyKind::Misplaced
         | TallyKind::Alien
         | TallyKind::Corrupt
-        | TallyKind::Unledgered => Weight::Violation,
+        | TallyKind::Unledgered
+        | TallyKind::PollSkip
+        | TallyKind::NonMonotonicPoll => Weight::Violation,
     }
 }
 

@@ -91,7 +91,7 @@ impl Model {
 
     fn of(history: &History) -> Self {
         let mut model = Model { attempts: history.attempts.len() as u64, ..Model::default() };
-        for kind in TallyKind::ALL {
+        for kind in TallyKind::ALL.into_iter().filter(|kind| !kind.is_of_group()) {
             model.tallies.insert(kind, (0, Vec::new()));
         }
         for class in Class::ALL {
@@ -321,6 +321,6 @@ proptest! {
 #[test]
 fn nothing_sent_is_nothing_wrong() {
     let history = History { attempts: vec![], logs: vec![vec![]] };
-    let verdict = judge(&settings(Acks::One, 1), &[], &[], &history.readings(), Ok(()));
+    let verdict = judge(&settings(Acks::One, 1), &[], &[], &history.readings(), &[], Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");
 }

@@ -28,6 +28,11 @@ macro_rules! kinds {
                 match self { $(TallyKind::$kind => $name),* }
             }
 
+            /// About what a consumer group did; such tallies stand only in cells that have one.
+            pub fn is_of_group(self) -> bool {
+                self as usize >= TallyKind::ProcessingLoss as usize
+            }
+
             /// A few words for a table.
             pub fn label(self) -> &'static str {
                 match self { $(TallyKind::$kind => $label),* }
@@ -84,6 +89,27 @@ kinds! {
     /// A copy without a ledger entry.
     Unledgered "unledgered" "unledgered"
         "copies of this cell that no producer has entered in its ledger"
+    /// A visible position that no member ever began.
+    ProcessingLoss "processing_loss" "never processed"
+        "records in the log that no member of the group has begun to process"
+    /// Begun, not completed, and not processed again.
+    BegunOnly "begun_only" "begun only"
+        "records whose processing was begun and never completed: neither loss nor success"
+    /// Processed, and no longer in the log.
+    Vanished "vanished" "vanished"
+        "records that were processed and are no longer in the log"
+    /// Completed processings of a position beyond the first.
+    Redelivery "redelivery" "processed again"
+        "completed processings of a record beyond its first one"
+    /// Committed past positions that were not completed.
+    CommitAhead "commit_ahead" "committed ahead"
+        "records below a committed offset that were not completed when the commit was called"
+    /// The next delivered offset jumped over visible data.
+    PollSkip "poll_skip" "skipped by poll"
+        "records that a member was not given although it was given later ones of the same assignment"
+    /// The next delivered offset went back.
+    NonMonotonicPoll "non_monotonic_poll" "polled backwards"
+        "times that a member was given an earlier offset again inside one assignment"
 }
 
 impl fmt::Display for TallyKind {

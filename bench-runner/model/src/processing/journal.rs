@@ -1,0 +1,350 @@
+//! The layout of a member's journal file, as functions on bytes; the program owns the mapping.
+//!
+//! Little endian. Header (64 bytes): magic `KBJOURNL` · version u32 · member u16 · incarnation u8 · closed u8 · entries
+//! u64 · begun u64 · completed u64 · zeros. Then entries of 64 bytes: kind u8 (1 assigned, 2 revoked, 3 lost, 4 processed,
+//! 5 commit) · u8 · partition u16 · u16 · u16 · offset i64 · four u64 whose meaning depends on the kind ([`Entry`] and
+//! `slots` below) · zeros. A run of processed records is one entry that grows in place.
+//!
+//! Each store leaves a file that reads as something true: counters follow what they count.
+
+use super::{Commit, CommitAnswer, Entry, Journal, Move, Processed};
+use crate::ids::{Attempt, Incarnation, MemberId, PartitionId, ProducerId};
+use crate::reading::CopyRun;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+/// Bytes of one entry.
+pub const ENTRY_BYTES: usize = 64;
+const _: () = assert!(ENTRY_BYTES as u64 == crate::plan::Assumptions::JOURNAL_ENTRY_BYTES);
+
+const MAGIC: &[u8; 8] = b"KBJOURNL";
+const VERSION: u32 = 1;
+const HEADER: usize = 64;
+const VERSION_AT: usize = 8;
+const MEMBER_AT: usize = 12;
+const INCARNATION_AT: usize = 14;
+const CLOSED_AT: usize = 15;
+const ENTRIES_AT: usize = 16;
+const BEGUN_AT: usize = 24;
+const COMPLETED_AT: usize = 32;
+
+/// Kinds of entries, as stored.
+const ASSIGNED: u8 = 1;
+const REVOKED: u8 = 2;
+const LOST: u8 = 3;
+const PROCESSED: u8 = 4;
+const COMMIT: u8 = 5;
+
+/// Offsets within an entry.
+mod at {
+    pub const KIND: usize = 0;
+    pub const ATTEMPT: usize = 1;
+    pub const PARTITION: usize = 2;
+    pub const PRODUCER: usize = 4;
+    pub const HOME: usize = 6;
+    pub const OFFSET: usize = 8;
+    pub const BEGUN: usize = 16;
+    pub const COMPLETED: usize = 24;
+    pub const BEGUN_NS: usize = 32;
+    pub const COMPLETED_NS: usize = 40;
+    pub const SEQUENCE: usize = 48;
+    pub const INCARNATION: usize = 56;
+}
+
+/// Why bytes are no journal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Shorter than its header says (or than a header).
+    #[error("journal has {bytes} bytes, needs {needed}")]
+    TooShort {
+        /// Found.
+        bytes: usize,
+        /// Needed.
+        needed: usize,
+    },
+    /// Another kind of file.
+    #[error("not a journal: the magic is wrong")]
+    NotAJournal,
+    /// Written by another version.
+    #[error("journal version {0} is not {VERSION}")]
+    Version(u32),
+    /// An entry of no known kind.
+    #[error("journal entry {index} is of kind {kind}, which is none")]
+    Kind {
+        /// Which entry, from 0.
+        index: u64,
+        /// The byte.
+        kind: u8,
+    },
+}
+
+/// Bytes of a journal with room for so many entries.
+pub fn file_bytes(entries: u64) -> usize {
+    HEADER + entries as usize * ENTRY_BYTES
+}
+
+fn get<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[at..at + N]);
+    field
+}
+
+fn get_u16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(get(bytes, at))
+}
+
+fn get_u64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(get(bytes, at))
+}
+
+/// A journal being written. One thread, no allocation after `create`.
+#[derive(Debug)]
+pub struct JournalMut<'a> {
+    bytes: &'a mut [u8],
+    room: u64,
+    entries: u64,
+    begun: u64,
+    completed: u64,
+    /// The run that may still grow: its place, the next offset and sequence, and what else must be equal.
+    open: Option<Open>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    at: usize,
+    count: u64,
+    completed: u64,
+    partition: PartitionId,
+    next: CopyRun,
+}
+
+impl<'a> JournalMut<'a> {
+    /// Lays out an empty journal over zeroed bytes (this also populates a fresh mapping).
+    ///
+    /// # Panics
+    /// When there is no room for a header.
+    pub fn create(bytes: &'a mut [u8], member: MemberId, incarnation: Incarnation) -> Self {
+        assert!(bytes.len() >= HEADER, "journal has {} bytes", bytes.len());
+        bytes.fill(0);
+        let room = ((bytes.len() - HEADER) / ENTRY_BYTES) as u64;
+        let mut journal = JournalMut { bytes, room, entries: 0, begun: 0, completed: 0, open: None };
+        journal.put(VERSION_AT, &VERSION.to_le_bytes());
+        journal.put(MEMBER_AT, &member.0.to_le_bytes());
+        journal.put(INCARNATION_AT, &[incarnation.0]);
+        journal.put(0, MAGIC);
+        journal
+    }
+
+    /// How many more entries fit; a record needs one at most.
+    #[inline]
+    pub fn room(&self) -> u64 {
+        self.room - self.entries
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, field: &[u8]) {
+        self.bytes[at..at + field.len()].copy_from_slice(field);
+    }
+
+    /// The next entry's place.
+    ///
+    /// # Panics
+    /// When there is no [`room`](Self::room).
+    #[inline]
+    fn next_at(&self) -> usize {
+        assert!(self.entries < self.room, "the journal is full");
+        HEADER + self.entries as usize * ENTRY_BYTES
+    }
+
+    /// Counts the entry that stands at the end.
+    #[inline]
+    fn count_entry(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        self.entries += 1;
+        self.put(ENTRIES_AT, &self.entries.to_le_bytes());
+    }
+
+    /// Marks a record begun; call it before anything is done for it. `copy.count` is ignored.
+    ///
+    /// # Panics
+    /// When the record before it was not completed, or there is no room.
+    #[inline]
+    pub fn begin(&mut self, partition: PartitionId, copy: &CopyRun, now_ns: u64) {
+        assert_eq!(self.begun, self.completed, "one record at a time");
+        self.begun += 1;
+        match &mut self.open {
+            Some(open) if open.partition == partition && open.next == (CopyRun { count: 0, ..*copy }) => {
+                open.count += 1;
+                open.next.offset += 1;
+                open.next.sequence += 1;
+                let (at, count) = (open.at, open.count);
+                self.put(at + at::BEGUN, &count.to_le_bytes());
+            }
+            _ => self.begin_run(partition, copy, now_ns),
+        }
+        compiler_fence(Ordering::SeqCst);
+        self.put(BEGUN_AT, &self.begun.to_le_bytes());
+    }
+
+    fn begin_run(&mut self, partition: PartitionId, copy: &CopyRun, now_ns: u64) {
+        let at = self.next_at();
+        self.put(at + at::KIND, &[PROCESSED]);
+        self.put(at + at::ATTEMPT, &[copy.attempt.0]);
+        self.put(at + at::INCARNATION, &[copy.incarnation.0]);
+        self.put(at + at::PARTITION, &partition.0.to_le_bytes());
+        self.put(at + at::PRODUCER, &copy.producer.0.to_le_bytes());
+        self.put(at + at::HOME, &copy.home.0.to_le_bytes());
+        self.put(at + at::OFFSET, &copy.offset.to_le_bytes());
+        self.put(at + at::SEQUENCE, &copy.sequence.to_le_bytes());
+        self.put(at + at::BEGUN, &1_u64.to_le_bytes());
+        self.put(at + at::BEGUN_NS, &now_ns.to_le_bytes());
+        self.count_entry();
+        let next = CopyRun { count: 0, offset: copy.offset + 1, sequence: copy.sequence + 1, ..*copy };
+        self.open = Some(Open { at, count: 1, completed: 0, partition, next });
+    }
+
+    /// Marks the record that was begun last completed; call it when its effect is durable.
+    ///
+    /// # Panics
+    /// When no record is begun.
+    #[inline]
+    pub fn complete(&mut self, now_ns: u64) {
+        assert_eq!(self.begun, self.completed + 1, "a record is begun");
+        let Some(open) = &mut self.open else { unreachable!("a begun record has a run") };
+        open.completed += 1;
+        let (at, completed) = (open.at, open.completed);
+        self.put(at + at::COMPLETED_NS, &now_ns.to_le_bytes());
+        self.put(at + at::COMPLETED, &completed.to_le_bytes());
+        self.completed += 1;
+        compiler_fence(Ordering::SeqCst);
+        self.put(COMPLETED_AT, &self.completed.to_le_bytes());
+    }
+
+    fn moved(&mut self, kind: u8, moved: &Move) {
+        let at = self.next_at();
+        self.open = None;
+        self.put(at + at::KIND, &[kind]);
+        self.put(at + at::PARTITION, &moved.partition.0.to_le_bytes());
+        self.put(at + at::OFFSET, &moved.position.to_le_bytes());
+        self.put(at + at::BEGUN_NS, &moved.at_ns.to_le_bytes());
+        self.count_entry();
+    }
+
+    /// Notes that a partition was given to the member.
+    pub fn assigned(&mut self, moved: &Move) {
+        self.moved(ASSIGNED, moved);
+    }
+
+    /// Notes that a partition was given back.
+    pub fn revoked(&mut self, moved: &Move) {
+        self.moved(REVOKED, moved);
+    }
+
+    /// Notes that a partition was lost.
+    pub fn lost(&mut self, moved: &Move) {
+        self.moved(LOST, moved);
+    }
+
+    /// Notes one partition's part of a commit; call it before the client is asked. Gives its place for
+    /// [`answer`](Self::answer).
+    pub fn commit(&mut self, partition: PartitionId, offset: i64, called_ns: u64) -> u64 {
+        let at = self.next_at();
+        // What is processed from here on was not completed when the commit was called.
+        self.open = None;
+        self.put(at + at::KIND, &[COMMIT]);
+        self.put(at + at::PARTITION, &partition.0.to_le_bytes());
+        self.put(at + at::OFFSET, &offset.to_le_bytes());
+        self.put(at + at::BEGUN_NS, &called_ns.to_le_bytes());
+        self.count_entry();
+        self.entries - 1
+    }
+
+    /// Writes how a commit was answered.
+    ///
+    /// # Panics
+    /// When there is no such entry.
+    pub fn answer(&mut self, commit: u64, answer: CommitAnswer, now_ns: u64) {
+        assert!(commit < self.entries, "commit {commit} is no entry");
+        let at = HEADER + commit as usize * ENTRY_BYTES;
+        self.put(at + at::COMPLETED_NS, &now_ns.to_le_bytes());
+        self.put(at + at::ATTEMPT, &[answer as u8]);
+    }
+
+    /// Closes the journal in good order.
+    pub fn close(mut self) {
+        self.put(CLOSED_AT, &[1]);
+    }
+}
+
+/// Reads a journal, also one whose writer was killed.
+///
+/// # Errors
+/// See [`JournalError`].
+pub fn parse(bytes: &[u8]) -> Result<Journal, JournalError> {
+    let too_short = |needed| JournalError::TooShort { bytes: bytes.len(), needed };
+    if bytes.len() < HEADER {
+        return Err(too_short(HEADER));
+    }
+    if &get::<8>(bytes, 0) != MAGIC {
+        return Err(JournalError::NotAJournal);
+    }
+    let version = u32::from_le_bytes(get(bytes, VERSION_AT));
+    if version != VERSION {
+        return Err(JournalError::Version(version));
+    }
+    let entries = get_u64(bytes, ENTRIES_AT);
+    let room = ((bytes.len() - HEADER) / ENTRY_BYTES) as u64;
+    if entries > room {
+        return Err(too_short(HEADER.saturating_add((entries as usize).saturating_mul(ENTRY_BYTES))));
+    }
+    let entry = |index: u64| {
+        let at = HEADER + index as usize * ENTRY_BYTES;
+        entry(&bytes[at..at + ENTRY_BYTES]).map_err(|kind| JournalError::Kind { index, kind })
+    };
+    Ok(Journal {
+        member: MemberId(get_u16(bytes, MEMBER_AT)),
+        incarnation: Incarnation(bytes[INCARNATION_AT]),
+        closed: bytes[CLOSED_AT] == 1,
+        begun: get_u64(bytes, BEGUN_AT),
+        completed: get_u64(bytes, COMPLETED_AT),
+        entries: (0..entries).map(entry).collect::<Result<_, _>>()?,
+    })
+}
+
+fn entry(bytes: &[u8]) -> Result<Entry, u8> {
+    let partition = PartitionId(get_u16(bytes, at::PARTITION));
+    let offset = i64::from_le_bytes(get(bytes, at::OFFSET));
+    let (first_ns, last_ns) = (get_u64(bytes, at::BEGUN_NS), get_u64(bytes, at::COMPLETED_NS));
+    let moved = Move { partition, position: offset, at_ns: first_ns };
+    match bytes[at::KIND] {
+        ASSIGNED => Ok(Entry::Assigned(moved)),
+        REVOKED => Ok(Entry::Revoked(moved)),
+        LOST => Ok(Entry::Lost(moved)),
+        PROCESSED => Ok(Entry::Processed(Processed {
+            partition,
+            copies: CopyRun {
+                offset,
+                count: get_u64(bytes, at::BEGUN),
+                producer: ProducerId(get_u16(bytes, at::PRODUCER)),
+                incarnation: Incarnation(bytes[at::INCARNATION]),
+                attempt: Attempt(bytes[at::ATTEMPT]),
+                home: PartitionId(get_u16(bytes, at::HOME)),
+                sequence: get_u64(bytes, at::SEQUENCE),
+            },
+            completed: get_u64(bytes, at::COMPLETED),
+            begun_ns: first_ns,
+            completed_ns: last_ns,
+        })),
+        COMMIT => Ok(Entry::Commit(Commit {
+            partition,
+            offset,
+            called_ns: first_ns,
+            answered_ns: last_ns,
+            answer: match bytes[at::ATTEMPT] {
+                1 => CommitAnswer::Ok,
+                2 => CommitAnswer::Failed,
+                _ => CommitAnswer::None,
+            },
+        })),
+        kind => Err(kind),
+    }
+}

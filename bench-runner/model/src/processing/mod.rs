@@ -1,0 +1,103 @@
+//! Evidence of consumer-group members: what each life of a member was given, began, completed and committed, in order.
+//!
+//! It judges nothing. Instants are nanoseconds of the host's CLOCK_MONOTONIC.
+
+mod drain;
+mod journal;
+mod stored;
+
+pub use drain::undrained;
+pub use journal::{ENTRY_BYTES, JournalError, JournalMut, file_bytes, parse};
+pub use stored::{from_jsonl, to_jsonl};
+
+use crate::ids::{Incarnation, MemberId, PartitionId};
+use crate::reading::CopyRun;
+use serde::{Deserialize, Serialize};
+
+/// Consecutive records of one partition that one life of a member processed one after the other.
+///
+/// `copies.count` is how many it began; at most the last of them is not completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processed {
+    /// The partition they were read from.
+    pub partition: PartitionId,
+    /// Offsets and identities, as the records' headers say.
+    pub copies: CopyRun,
+    /// How many were completed.
+    pub completed: u64,
+    /// When the first was begun.
+    pub begun_ns: u64,
+    /// When the latest was completed; 0: none was.
+    pub completed_ns: u64,
+}
+
+/// How a commit was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitAnswer {
+    /// Not (yet).
+    None,
+    /// The group holds the offset.
+    Ok,
+    /// Refused, or the client gave up.
+    Failed,
+}
+
+/// One partition's part of a commit call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The next offset to process, as committed.
+    pub offset: i64,
+    /// When it was called.
+    pub called_ns: u64,
+    /// When it was answered; 0: not.
+    pub answered_ns: u64,
+    /// How.
+    pub answer: CommitAnswer,
+}
+
+/// Partitions come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Where processing begins (assigned), or would have gone on (revoked, lost); -1: not known.
+    pub position: i64,
+    /// When.
+    pub at_ns: u64,
+}
+
+/// One entry of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// The member was given a partition.
+    Assigned(Move),
+    /// It gave a partition back in order.
+    Revoked(Move),
+    /// It was told too late: somebody else may own the partition already.
+    Lost(Move),
+    /// Records were processed.
+    Processed(Processed),
+    /// Offsets were committed.
+    Commit(Commit),
+}
+
+/// Everything that one life of a member has noted, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The member's place in the group, from 0.
+    pub member: MemberId,
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// It ended in good order.
+    pub closed: bool,
+    /// Begin and complete marks, counted beside the entries.
+    pub begun: u64,
+    /// See `begun`.
+    pub completed: u64,
+    /// In order.
+    pub entries: Vec<Entry>,
+}

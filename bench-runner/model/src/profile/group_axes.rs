@@ -1,0 +1,131 @@
+//! What a matrix can vary of a consumer group: one axis for each setting that makes groups differ.
+
+use super::consumer;
+use super::section::Wrong;
+use super::tree::Node;
+use super::units;
+use super::values;
+use crate::settings::{CommitStrategy, GroupSettings};
+
+/// A setting that groups may differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum GroupAxis {
+    Members,
+    Commit,
+    CommitInterval,
+    CommitOnRevoke,
+    Batch,
+    ServiceTime,
+    Assignor,
+    Protocol,
+    Isolation,
+}
+
+/// A value on such an axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum GroupChoice {
+    Members(u16),
+    Commit(CommitStrategy),
+    CommitInterval(u64),
+    CommitOnRevoke(bool),
+    Batch(u32),
+    ServiceTime(u64),
+    Assignor(String),
+    Protocol(String),
+    Isolation(String),
+}
+
+impl GroupAxis {
+    /// As in the file and in labels.
+    pub fn key(self) -> &'static str {
+        match self {
+            GroupAxis::Members => "members",
+            GroupAxis::Commit => "commit",
+            GroupAxis::CommitInterval => "commit-interval",
+            GroupAxis::CommitOnRevoke => "commit-on-revoke",
+            GroupAxis::Batch => "batch",
+            GroupAxis::ServiceTime => "service-time",
+            GroupAxis::Assignor => "assignor",
+            GroupAxis::Protocol => "protocol",
+            GroupAxis::Isolation => "isolation",
+        }
+    }
+
+    /// Reads a value of this axis.
+    pub fn parse(self, node: &Node) -> Result<GroupChoice, Wrong> {
+        Ok(match self {
+            GroupAxis::Members => GroupChoice::Members(consumer::members(node)?),
+            GroupAxis::Commit => GroupChoice::Commit(consumer::commit(node)?),
+            GroupAxis::CommitInterval => GroupChoice::CommitInterval(consumer::commit_interval(node)?),
+            GroupAxis::CommitOnRevoke => GroupChoice::CommitOnRevoke(values::boolean(node)?),
+            GroupAxis::Batch => GroupChoice::Batch(consumer::batch(node)?),
+            GroupAxis::ServiceTime => GroupChoice::ServiceTime(consumer::service_time(node)?),
+            GroupAxis::Assignor => GroupChoice::Assignor(consumer::assignor(node)?),
+            GroupAxis::Protocol => GroupChoice::Protocol(consumer::protocol(node)?),
+            GroupAxis::Isolation => GroupChoice::Isolation(consumer::isolation(node)?),
+        })
+    }
+
+    /// What a group has on this axis.
+    pub fn of(self, group: &GroupSettings) -> GroupChoice {
+        match self {
+            GroupAxis::Members => GroupChoice::Members(group.members),
+            GroupAxis::Commit => GroupChoice::Commit(group.commit),
+            GroupAxis::CommitInterval => GroupChoice::CommitInterval(group.commit_interval_ns),
+            GroupAxis::CommitOnRevoke => GroupChoice::CommitOnRevoke(group.commit_on_revoke),
+            GroupAxis::Batch => GroupChoice::Batch(group.batch_records),
+            GroupAxis::ServiceTime => GroupChoice::ServiceTime(group.service_ns),
+            GroupAxis::Assignor => GroupChoice::Assignor(group.assignor.clone()),
+            GroupAxis::Protocol => GroupChoice::Protocol(group.protocol.clone()),
+            GroupAxis::Isolation => GroupChoice::Isolation(group.isolation.clone()),
+        }
+    }
+}
+
+impl GroupChoice {
+    /// Where it lies.
+    pub fn axis(&self) -> GroupAxis {
+        match self {
+            GroupChoice::Members(_) => GroupAxis::Members,
+            GroupChoice::Commit(_) => GroupAxis::Commit,
+            GroupChoice::CommitInterval(_) => GroupAxis::CommitInterval,
+            GroupChoice::CommitOnRevoke(_) => GroupAxis::CommitOnRevoke,
+            GroupChoice::Batch(_) => GroupAxis::Batch,
+            GroupChoice::ServiceTime(_) => GroupAxis::ServiceTime,
+            GroupChoice::Assignor(_) => GroupAxis::Assignor,
+            GroupChoice::Protocol(_) => GroupAxis::Protocol,
+            GroupChoice::Isolation(_) => GroupAxis::Isolation,
+        }
+    }
+
+    /// Makes it the group's.
+    pub fn apply(&self, group: &mut GroupSettings) {
+        match self {
+            GroupChoice::Members(members) => group.members = *members,
+            GroupChoice::Commit(commit) => group.commit = *commit,
+            GroupChoice::CommitInterval(interval_ns) => group.commit_interval_ns = *interval_ns,
+            GroupChoice::CommitOnRevoke(value) => group.commit_on_revoke = *value,
+            GroupChoice::Batch(records) => group.batch_records = *records,
+            GroupChoice::ServiceTime(service_ns) => group.service_ns = *service_ns,
+            GroupChoice::Assignor(assignor) => group.assignor.clone_from(assignor),
+            GroupChoice::Protocol(protocol) => group.protocol.clone_from(protocol),
+            GroupChoice::Isolation(isolation) => group.isolation.clone_from(isolation),
+        }
+    }
+
+    /// As a profile would write it, without quotes.
+    pub fn text(&self) -> String {
+        match self {
+            GroupChoice::Members(number) => number.to_string(),
+            GroupChoice::Commit(commit) => commit.as_str().into(),
+            GroupChoice::CommitInterval(time_ns) | GroupChoice::ServiceTime(time_ns) => {
+                units::duration_text(*time_ns)
+            }
+            GroupChoice::CommitOnRevoke(value) => value.to_string(),
+            GroupChoice::Batch(records) => records.to_string(),
+            GroupChoice::Assignor(word) | GroupChoice::Protocol(word) | GroupChoice::Isolation(word) => {
+                word.clone()
+            }
+        }
+    }
+}

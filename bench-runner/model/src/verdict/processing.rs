@@ -1,0 +1,284 @@
+//! What a consumer group did with the log: every visible position against every life's journal. It sees no cluster.
+//!
+//! Works on runs of positions; memory grows with runs and anomalies, not with records.
+
+use super::findings::{Findings, Range};
+use super::spans::{Part, Spans};
+use super::{Identity, TallyKind};
+use crate::ids::PartitionId;
+use crate::processing::{Entry, Journal, Processed};
+use crate::reading::{CopyRun, PartitionReading};
+use std::collections::BTreeMap;
+
+/// What all members together did with one partition. Offsets are positions from 0.
+#[derive(Debug, Default)]
+struct Position {
+    /// Visible positions.
+    visible: Spans,
+    /// Positions that were begun, and those that were completed, by anybody.
+    begun: Spans,
+    completed: Spans,
+    /// Runs of the log, in offset order, to compare identities with.
+    runs: Vec<CopyRun>,
+}
+
+/// The sums behind the identities.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    /// Visible positions.
+    visible: u64,
+    vanished: u64,
+    begun_only: u64,
+    lost: u64,
+    redelivered: u64,
+    /// Over all entries.
+    begun: u64,
+    completed: u64,
+    /// What breaks I8 or I13.
+    faults: Vec<String>,
+}
+
+impl Sums {
+    /// The denominator of a tally.
+    pub(super) fn of(&self, kind: TallyKind) -> u64 {
+        match kind {
+            TallyKind::Redelivery => self.completed,
+            TallyKind::BegunOnly | TallyKind::Vanished | TallyKind::NonMonotonicPoll => self.begun,
+            _ => self.visible,
+        }
+    }
+}
+
+impl Position {
+    fn of(part: &PartitionReading) -> Self {
+        let mut position = Position::default();
+        let mut runs = part.runs.clone();
+        runs.sort_by_key(|run| run.offset);
+        for run in &runs {
+            let (start, end) = span(run.offset, run.count);
+            position.visible.insert(start, end, |_, _, _| {});
+        }
+        position.runs = runs;
+        position
+    }
+
+    /// The parts of a processed run whose records are not those that the log holds at their offsets.
+    fn differing(&self, copies: &CopyRun, mut tell: impl FnMut(u64, u64)) {
+        let (start, end) = span(copies.offset, copies.count);
+        let from = self.runs.partition_point(|run| span(run.offset, run.count).1 <= start);
+        for run in &self.runs[from..] {
+            let (a, b) = span(run.offset, run.count);
+            if a >= end {
+                break;
+            }
+            if identity(run) != identity(copies) {
+                tell(a.max(start), b.min(end));
+            }
+        }
+    }
+}
+
+fn span(offset: i64, count: u64) -> (u64, u64) {
+    let start = u64::try_from(offset).unwrap_or(0);
+    (start, start + count)
+}
+
+/// Equal for runs that hold the same record at the same offset.
+fn identity(run: &CopyRun) -> (u16, u16, u8, u8, i64) {
+    let shift = run.offset - run.sequence as i64;
+    (run.producer.0, run.home.0, run.incarnation.0, run.attempt.0, shift)
+}
+
+fn range(partition: PartitionId, start: u64, end: u64) -> Range {
+    Range { producer: None, partition, sequence: None, offset: Some(start as i64), count: end - start }
+}
+
+/// Finds what the group did to each position; gives the sums for [`identities`].
+pub(super) fn judge(reader: &[&PartitionReading], journals: &[Journal], findings: &mut Findings) -> Sums {
+    let mut sums = Sums::default();
+    let mut positions: BTreeMap<PartitionId, Position> =
+        reader.iter().map(|part| (part.partition, Position::of(part))).collect();
+    for journal in journals {
+        processed(journal, &mut positions, findings, &mut sums);
+        order(journal, &positions, findings);
+    }
+    for (&partition, position) in &positions {
+        close(partition, position, findings, &mut sums);
+    }
+    commits(journals, &positions, findings);
+    sums
+}
+
+/// Adds what one life began and completed.
+fn processed(
+    journal: &Journal,
+    positions: &mut BTreeMap<PartitionId, Position>,
+    findings: &mut Findings,
+    sums: &mut Sums,
+) {
+    let (mut begun, mut completed) = (0, 0);
+    for entry in &journal.entries {
+        let Entry::Processed(run) = entry else { continue };
+        begun += run.copies.count;
+        completed += run.completed;
+        let position = positions.entry(run.partition).or_default();
+        position.differing(&run.copies, |a, b| {
+            findings.note(TallyKind::RewrittenLog, range(run.partition, a, b), |_| None);
+        });
+        let (start, end) = span(run.copies.offset, run.copies.count);
+        position.begun.insert(start, end, |_, _, _| {});
+        position.completed.insert(start, start + run.completed, |a, b, part| {
+            if part == Part::Again {
+                sums.redelivered += b - a;
+                findings.note(TallyKind::Redelivery, range(run.partition, a, b), |_| None);
+            }
+        });
+        if run.completed > run.copies.count {
+            sums.faults.push(format!("{} completed of {} begun at {start}", run.completed, run.copies.count));
+        }
+    }
+    sums.begun += begun;
+    sums.completed += completed;
+    let who = format!("member {}, life {}", journal.member, journal.incarnation);
+    // A killed member may have ended between an entry and its counter.
+    let slack = u64::from(!journal.closed);
+    for (what, counted, summed) in
+        [("begun", journal.begun, begun), ("completed", journal.completed, completed)]
+    {
+        if counted > summed || summed - counted > slack {
+            sums.faults.push(format!("{who}: {counted} {what} by counter, {summed} by entries"));
+        }
+    }
+    let unmatched = begun.saturating_sub(completed);
+    if unmatched > slack {
+        sums.faults.push(format!("{who}: {unmatched} begun and not completed"));
+    }
+}
+
+/// Inside one assignment positions only go forward, and jump over nothing visible.
+fn order(journal: &Journal, positions: &BTreeMap<PartitionId, Position>, findings: &mut Findings) {
+    let mut next: BTreeMap<PartitionId, Option<u64>> = BTreeMap::new();
+    for entry in &journal.entries {
+        match entry {
+            Entry::Assigned(moved) => {
+                next.insert(moved.partition, u64::try_from(moved.position).ok());
+            }
+            Entry::Revoked(moved) | Entry::Lost(moved) => {
+                next.remove(&moved.partition);
+            }
+            Entry::Processed(Processed { partition, copies, .. }) => {
+                let (start, end) = span(copies.offset, copies.count);
+                let expected = next.insert(*partition, Some(end)).flatten();
+                let Some(expected) = expected else { continue };
+                if start < expected {
+                    let back = Range { count: 1, ..range(*partition, start, end) };
+                    findings.note(TallyKind::NonMonotonicPoll, back, |_| None);
+                }
+                let Some(position) = positions.get(partition).filter(|_| start > expected) else { continue };
+                position.visible.split(expected, start, |a, b, visible| {
+                    if visible {
+                        findings.note(TallyKind::PollSkip, range(*partition, a, b), |_| None);
+                    }
+                });
+            }
+            Entry::Commit(_) => {}
+        }
+    }
+}
+
+/// What is left when all journals are in.
+fn close(partition: PartitionId, position: &Position, findings: &mut Findings, sums: &mut Sums) {
+    let Position { visible, begun, completed, .. } = position;
+    for (a, b) in visible.iter() {
+        sums.visible += b - a;
+        begun.split(a, b, |a, b, inside| {
+            if !inside {
+                sums.lost += b - a;
+                findings.note(TallyKind::ProcessingLoss, range(partition, a, b), |_| None);
+            }
+        });
+    }
+    for (a, b) in begun.iter() {
+        completed.split(a, b, |a, b, inside| {
+            if !inside {
+                sums.begun_only += b - a;
+                findings.note(TallyKind::BegunOnly, range(partition, a, b), |_| None);
+            }
+        });
+        visible.split(a, b, |a, b, inside| {
+            if !inside {
+                sums.vanished += b - a;
+                findings.note(TallyKind::Vanished, range(partition, a, b), |_| None);
+            }
+        });
+    }
+}
+
+/// Positions below a committed offset that nobody had completed when the commit was called.
+fn commits(journals: &[Journal], positions: &BTreeMap<PartitionId, Position>, findings: &mut Findings) {
+    // In the order of the shared clock; entries of one life keep their order at equal instants.
+    let mut events: Vec<(u64, &Entry)> = journals
+        .iter()
+        .flat_map(|journal| &journal.entries)
+        .filter_map(|entry| match entry {
+            Entry::Processed(run) => Some((run.completed_ns, entry)),
+            Entry::Commit(commit) => Some((commit.called_ns, entry)),
+            _ => None,
+        })
+        .collect();
+    events.sort_by_key(|(at_ns, _)| *at_ns);
+    let mut done: BTreeMap<PartitionId, Spans> = BTreeMap::new();
+    // Below this everything visible was either completed or noted.
+    let mut checked: BTreeMap<PartitionId, u64> = BTreeMap::new();
+    for (_, entry) in events {
+        match entry {
+            Entry::Processed(run) => {
+                let (start, _) = span(run.copies.offset, run.copies.count);
+                done.entry(run.partition).or_default().insert(start, start + run.completed, |_, _, _| {});
+            }
+            Entry::Commit(commit) => {
+                let from = checked.entry(commit.partition).or_default();
+                let to = u64::try_from(commit.offset).unwrap_or(0);
+                let (Some(position), true) = (positions.get(&commit.partition), *from < to) else { continue };
+                let done = done.entry(commit.partition).or_default();
+                position.visible.split(*from, to, |a, b, visible| {
+                    if visible {
+                        done.split(a, b, |a, b, inside| {
+                            if !inside {
+                                findings
+                                    .note(TallyKind::CommitAhead, range(commit.partition, a, b), |_| None);
+                            }
+                        });
+                    }
+                });
+                *from = to;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// I7, I8 (the part without a sink) and I13.
+pub(super) fn identities(sums: &Sums) -> Vec<Identity> {
+    let Sums { visible, vanished, begun_only, lost, redelivered, begun, completed, faults } = sums;
+    let distinct = completed.saturating_sub(*redelivered);
+    let i7 = visible + vanished == distinct + begun_only + lost;
+    let fine = format!("{begun} begun, {completed} completed; marks alternate, counters agree");
+    let wrong = faults.first().map(|first| format!("{first} ({} in all)", faults.len()));
+    vec![
+        Identity {
+            name: "I7".into(),
+            holds: i7,
+            detail: format!(
+                "{visible} visible + {vanished} vanished = ({completed} completed - {redelivered} again) \
+                 + {begun_only} begun only + {lost} never begun"
+            ),
+        },
+        Identity {
+            name: "I8".into(),
+            holds: begun >= completed,
+            detail: format!("{begun} begun >= {completed} completed"),
+        },
+        Identity { name: "I13".into(), holds: wrong.is_none(), detail: wrong.unwrap_or(fine) },
+    ]
+}

@@ -1,0 +1,133 @@
+//! The recipes of group members that ship: what they expect is what plain arithmetic says of batch and record.
+
+use bench_model::fault::{Death, End, Point};
+use bench_model::plan::{self, Cell};
+use bench_model::profile;
+use bench_model::settings::{Arrival, CommitStrategy};
+use std::path::Path;
+
+fn cells(name: &str) -> Vec<Cell> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../profiles/{name}.toml"));
+    let text = std::fs::read_to_string(path).expect("the profile ships");
+    let profile = profile::parse(name, &text, &[], &());
+    let profile = profile.unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)));
+    let plan = plan::build(&[profile], &[]).expect("within limits");
+    assert!(plan.skipped.is_empty(), "{:?}", plan.skipped);
+    plan.cells
+}
+
+/// What one cell must show; `None`: not known beforehand.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    loss: Option<u64>,
+    repeats: Option<u64>,
+    ahead: Option<u64>,
+}
+
+/// How far the group holds, and how far it is done, when a life of full batches that began at 0 ends so: `j` records of
+/// a batch of `b` are done, of `full` batches before it all.
+fn held(commit: CommitStrategy, death: &Death, full: u64, b: u64, j: u64) -> Option<u64> {
+    let (before, done) = (full * b, full * b + j);
+    Some(match commit {
+        // The client's own interval or its close takes all that was handed out.
+        CommitStrategy::Auto => before + b,
+        CommitStrategy::AutoStored if death.end == End::Close => done,
+        CommitStrategy::SyncBefore => before + b,
+        CommitStrategy::SyncAfter => before,
+        CommitStrategy::SyncEach if death.point == Point::AfterProcessing => done - 1,
+        CommitStrategy::None => 0,
+        _ => return None,
+    })
+}
+
+fn outcome(cell: &Cell) -> Outcome {
+    let group = cell.settings.group.as_ref().expect("a group");
+    let [death] = cell.deaths[..] else { panic!("{} has one death", cell.id) };
+    let b = u64::from(group.batch_records);
+    let done = if death.point == Point::AfterProcessing { death.record } else { death.record - 1 };
+    let (full, j) = (done / b, done % b);
+    let held = held(group.commit, &death, full, b, j);
+    let ahead = match group.commit {
+        CommitStrategy::SyncBefore => Some(cell.records()),
+        CommitStrategy::Auto => None,
+        _ => Some(0),
+    };
+    Outcome {
+        // Whoever commits only what is done loses nothing, however much of it he has committed.
+        loss: held.map(|held| held.saturating_sub(done)).or(Some(0)),
+        repeats: held.map(|held| done.saturating_sub(held)),
+        ahead,
+    }
+}
+
+#[test]
+fn what_the_recipes_expect_is_the_arithmetic_of_batch_and_record() {
+    for (name, count) in [("c1", 3), ("c2", 5), ("c3", 3), ("c7", 2)] {
+        let cells = cells(&format!("recipes/{name}"));
+        assert_eq!(cells.len(), count, "{name}");
+        for cell in &cells {
+            let expected = |tally: &str| cell.expect.get(tally).copied();
+            let Outcome { loss, repeats, ahead } = outcome(cell);
+            assert_eq!(expected("processing_loss"), loss, "{}", cell.id);
+            assert_eq!(expected("redelivery"), repeats, "{}", cell.id);
+            if expected("commit_ahead").is_some() {
+                assert_eq!(expected("commit_ahead"), ahead, "{}", cell.id);
+            }
+            for nothing in ["log_loss", "duplicate_same_attempt", "begun_only", "vanished", "poll_skip"] {
+                assert_eq!(expected(nothing), Some(0), "{} {nothing}", cell.id);
+            }
+        }
+        let lost = |cell: &&Cell| cell.expect["processing_loss"] > 0;
+        assert!(
+            cells.iter().any(|cell| lost(&cell)) && cells.iter().any(|cell| !lost(&cell)),
+            "{name} has no control"
+        );
+    }
+}
+
+#[test]
+fn nothing_but_the_death_makes_a_count_of_the_recipes_uncertain() {
+    for name in ["c1", "c2", "c3", "c7"] {
+        for cell in cells(&format!("recipes/{name}")) {
+            let group = cell.settings.group.as_ref().expect("a group");
+            assert_eq!((cell.settings.topic.partitions, group.members), (1, 1), "{}", cell.id);
+            assert!(cell.settings.producer.idempotence && cell.faults.is_empty());
+            // Full batches up to the death: all records are due at once, and a batch waits for them.
+            let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{}", cell.id) };
+            assert_eq!((bursts.len(), cell.records() % u64::from(group.batch_records)), (1, 0));
+            assert!(group.batch_wait_ns >= 1_000_000_000, "{}", cell.id);
+            let in_batch = (cell.deaths[0].record - 1) % u64::from(group.batch_records);
+            if group.commit == CommitStrategy::Auto && cell.deaths[0].end == End::Kill {
+                // The client has committed the batch before: three intervals are over.
+                assert!(in_batch * group.service_ns > 3 * group.commit_interval_ns, "{}", cell.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_strategy_is_compared_and_none_may_lose_or_repeat_without_a_fault() {
+    let cells = cells("commit-strategies");
+    for commit in CommitStrategy::ALL {
+        let own = |cell: &&Cell| cell.settings.group.as_ref().is_some_and(|group| group.commit == commit);
+        assert!(cells.iter().any(|cell| own(&cell)), "{}", commit.as_str());
+    }
+    for cell in &cells {
+        assert!(cell.deaths.is_empty() && cell.faults.is_empty());
+        assert_eq!((cell.expect["processing_loss"], cell.expect["redelivery"]), (0, 0));
+    }
+}
+
+#[test]
+fn a_plan_says_everything_of_a_group_and_its_deaths() {
+    let lines = cells("recipes/c3").into_iter().flat_map(|cell| {
+        let head = format!("{} takes {} s", cell.id, cell.duration_ns() / 1_000_000_000);
+        let own = |key: &str| ["consumer.", "death", "expect."].iter().any(|part| key.starts_with(part));
+        let settings = cell.effective().into_iter().filter(|(key, _)| own(key));
+        [head]
+            .into_iter()
+            .chain(settings.map(|(key, value)| format!("  {key} = {value}")))
+            .collect::<Vec<_>>()
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}

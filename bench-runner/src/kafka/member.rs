@@ -1,0 +1,281 @@
+//! A member of a consumer group: records in arrays, and rebalances and answers to commits as values that wait to be taken.
+//!
+//! All unsafe code of group consuming is here and in `group`. Invariants: `queue` and `answers` are released before the
+//! client, and the client before `inbox` and `wake` (`Drop`); callbacks run only inside calls of the owning thread and only
+//! push into `inbox`, which nobody has borrowed then; every message, event and list is destroyed right after it was read.
+
+use super::group::Trouble;
+pub use super::group::{Answer, At, Change};
+use super::group::{
+    ERROR_BYTES, Inbox, List, answer, assign, ok, on_error, on_own_commit, on_rebalance, parts, said, text,
+    unassign,
+};
+use super::reader::Item;
+use super::wake::Wake;
+use super::{KafkaError, client_config, effective};
+use rdkafka::bindings as rd;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_int, c_void};
+use std::ptr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Offsets as librdkafka writes "none".
+const NO_OFFSET: i64 = -1001;
+
+/// One librdkafka consumer, subscribed to one topic.
+pub struct Member {
+    client: *mut rd::rd_kafka_t,
+    queue: *mut rd::rd_kafka_queue_t,
+    answers: *mut rd::rd_kafka_queue_t,
+    inbox: Rc<RefCell<Inbox>>,
+    wake: Wake,
+    messages: Vec<*mut rd::rd_kafka_message_t>,
+    topic: CString,
+    settings: BTreeMap<String, String>,
+}
+
+impl Member {
+    /// Connects with these properties and asks to join; batches hold at most `batch` records.
+    pub fn join(
+        properties: &BTreeMap<String, String>,
+        topic: &str,
+        batch: usize,
+    ) -> Result<Self, KafkaError> {
+        const ACT: &str = "could not create the group member";
+        let topic = CString::new(topic).map_err(|error| KafkaError::new("bad topic name", error))?;
+        let own_commits = properties.get("enable.auto.commit").is_some_and(|value| value == "true");
+        let config =
+            client_config(properties).create_native_config().map_err(|error| KafkaError::new(ACT, error))?;
+        let inbox: Rc<RefCell<Inbox>> = Rc::default();
+        let mut said = [0; ERROR_BYTES];
+        // SAFETY: `conf` is a copy of our own; the client takes it unless the call fails. The inbox does not move, and
+        // outlives the client.
+        let client = unsafe {
+            let conf = rd::rd_kafka_conf_dup(config.ptr());
+            rd::rd_kafka_conf_set_opaque(conf, Rc::as_ptr(&inbox).cast_mut().cast());
+            rd::rd_kafka_conf_set_rebalance_cb(conf, Some(on_rebalance));
+            rd::rd_kafka_conf_set_error_cb(conf, Some(on_error));
+            // With it set, the answers to commits that we call would come twice.
+            if own_commits {
+                rd::rd_kafka_conf_set_offset_commit_cb(conf, Some(on_own_commit));
+            }
+            let kind = rd::rd_kafka_type_t::RD_KAFKA_CONSUMER;
+            let client = rd::rd_kafka_new(kind, conf, said.as_mut_ptr(), said.len());
+            if client.is_null() {
+                rd::rd_kafka_conf_destroy(conf);
+                return Err(KafkaError::new(ACT, text(said.as_ptr())));
+            }
+            client
+        };
+        // SAFETY: the client is live.
+        let (queue, answers, settings) = unsafe {
+            (rd::rd_kafka_queue_get_consumer(client), rd::rd_kafka_queue_new(client), effective(client))
+        };
+        // SAFETY: both queues are live, and `Drop` destroys the client before the field `wake` is dropped.
+        let wake = unsafe {
+            Wake::attach(queue)
+                .inspect(|wake| wake.also(answers))
+                .map_err(|error| KafkaError::new(ACT, error))?
+        };
+        let messages = vec![ptr::null_mut(); batch];
+        let member = Member { client, queue, answers, inbox, wake, messages, topic, settings };
+        let list = member.list(&[(0, NO_OFFSET)]);
+        // SAFETY: client and list are live. A subscription ignores partitions.
+        let error = unsafe { rd::rd_kafka_subscribe(member.client, list.0) };
+        ok(error).map_err(|name| KafkaError::new("could not subscribe", name))?;
+        Ok(member)
+    }
+
+    /// The client's effective settings.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Hands at most `most` records that have arrived to the callback and says how many items that was; waits until the
+    /// instant, or until something else has come, if there is none.
+    #[inline]
+    pub fn poll_until(&mut self, most: usize, instant_ns: u64, mut item: impl FnMut(Item<'_>)) -> usize {
+        let mut count = self.take(most);
+        if count == 0 && self.inbox.borrow().changes.is_empty() {
+            self.wake.wait_until(instant_ns);
+            count = self.take(most);
+        }
+        for message in &self.messages[..count] {
+            // SAFETY: the message is ours until destroyed at the end of this block; payload and length belong together.
+            unsafe {
+                let record = &**message;
+                let partition = record.partition;
+                if record.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    let payload = if record.payload.is_null() {
+                        &[][..]
+                    } else {
+                        std::slice::from_raw_parts(record.payload.cast::<u8>(), record.len)
+                    };
+                    item(Item::Record { partition: partition as u16, offset: record.offset, payload });
+                } else {
+                    item(Item::Error { partition, text: RDKafkaErrorCode::from(record.err).to_string() });
+                }
+                rd::rd_kafka_message_destroy(*message);
+            }
+        }
+        count
+    }
+
+    fn take(&mut self, most: usize) -> usize {
+        let most = most.min(self.messages.len());
+        // SAFETY: the queue is live and the array has room for `most` messages; callbacks find `inbox` not borrowed.
+        let count =
+            unsafe { rd::rd_kafka_consume_batch_queue(self.queue, 0, self.messages.as_mut_ptr(), most) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// The oldest change that was not taken yet; the partitions stay as they are until it is answered.
+    pub fn next_change(&mut self) -> Option<Change> {
+        self.inbox.borrow_mut().changes.pop_front()
+    }
+
+    /// Partitions that a waiting change says are lost.
+    pub fn lost(&self) -> Vec<u16> {
+        let lost = |change: &Change| match change {
+            Change::Taken { partitions, lost: true } => partitions.clone(),
+            _ => Vec::new(),
+        };
+        self.inbox.borrow().changes.iter().flat_map(lost).collect()
+    }
+
+    /// Whether the group waits for us.
+    pub fn has_changes(&self) -> bool {
+        !self.inbox.borrow().changes.is_empty()
+    }
+
+    /// Errors of the client since the last call.
+    pub fn troubles(&mut self) -> Vec<Trouble> {
+        std::mem::take(&mut self.inbox.borrow_mut().troubles)
+    }
+
+    /// The offsets that the group holds, in the order asked; `None`: nothing was committed. Blocks.
+    pub fn committed(&self, partitions: &[u16], timeout: Duration) -> Result<Vec<Option<i64>>, KafkaError> {
+        let asked: Vec<At> = partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect();
+        let list = self.list(&asked);
+        // SAFETY: client and list are live; the client writes into the list.
+        let error = unsafe { rd::rd_kafka_committed(self.client, list.0, timeout.as_millis() as c_int) };
+        let act = "could not read the committed offsets";
+        ok(error).map_err(|name| KafkaError::new(act, name))?;
+        // SAFETY: the list is live.
+        let parts = unsafe { parts(list.0) };
+        parts
+            .into_iter()
+            .map(|((_, offset), error)| match ok(error) {
+                Ok(()) => Ok((offset >= 0).then_some(offset)),
+                Err(name) => Err(KafkaError::new(act, name)),
+            })
+            .collect()
+    }
+
+    /// Answers `Given`: reads these from these offsets on (negative: from where the client finds).
+    pub fn assign(&mut self, partitions: &[At]) -> Result<(), KafkaError> {
+        let known = |(partition, offset): &At| (*partition, if *offset < 0 { NO_OFFSET } else { *offset });
+        let list = self.list(&partitions.iter().map(known).collect::<Vec<_>>());
+        // SAFETY: client and list are live.
+        let answer = unsafe { assign(self.client, list.0) };
+        answer.map_err(|error| KafkaError::new("could not assign partitions", error))
+    }
+
+    /// Answers `Taken`. With auto commit the client first commits what is stored.
+    pub fn unassign(&mut self, partitions: &[u16]) -> Result<(), KafkaError> {
+        let list = self.list(&partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect::<Vec<_>>());
+        // SAFETY: client and list are live.
+        let answer = unsafe { unassign(self.client, list.0) };
+        answer.map_err(|error| KafkaError::new("could not give partitions up", error))
+    }
+
+    /// Goes back to these offsets. Blocks.
+    pub fn seek(&mut self, offsets: &[At], timeout: Duration) -> Result<(), KafkaError> {
+        let list = self.list(offsets);
+        // SAFETY: client and list are live; the error is destroyed in `said`.
+        unsafe {
+            said(rd::rd_kafka_seek_partitions(self.client, list.0, timeout.as_millis() as c_int))
+                .map_err(|error| KafkaError::new("could not seek", error))
+        }
+    }
+
+    /// Lets the next auto commit take these offsets (the next to process).
+    pub fn store(&mut self, offsets: &[At]) -> Result<(), KafkaError> {
+        let list = self.list(offsets);
+        // SAFETY: client and list are live.
+        let error = unsafe { rd::rd_kafka_offsets_store(self.client, list.0) };
+        ok(error).map_err(|name| KafkaError::new("could not store offsets", name))
+    }
+
+    /// Asks the group to hold these offsets; the answer comes through `answer` under this number (above 0).
+    pub fn commit(&mut self, offsets: &[At], number: usize) -> Result<(), KafkaError> {
+        let list = self.list(offsets);
+        // SAFETY: client, list and queue are live; the client copies the list; the opaque is a number.
+        let error = unsafe {
+            rd::rd_kafka_commit_queue(self.client, list.0, self.answers, None, number as *mut c_void)
+        };
+        ok(error).map_err(|name| KafkaError::new("could not commit", name))
+    }
+
+    /// The next answer to a commit; waits a little for it, or returns at once. Takes no records, so it may be called while
+    /// a batch is in hand: the main queue, which holds what the client has to say, is not a part of the consumer's here.
+    pub fn answer(&mut self, wait: bool) -> Option<Answer> {
+        // SAFETY: the client is live; callbacks find `inbox` not borrowed.
+        unsafe { rd::rd_kafka_poll(self.client, 0) };
+        if let Some(answer) = self.inbox.borrow_mut().own.pop_front() {
+            return Some(answer);
+        }
+        // SAFETY: the queue is live; the event is ours until destroyed, and what is read of it is copied before.
+        unsafe {
+            let event = rd::rd_kafka_queue_poll(self.answers, if wait { 100 } else { 0 });
+            if event.is_null() {
+                return None;
+            }
+            let number = rd::rd_kafka_event_opaque(event) as usize;
+            let list = rd::rd_kafka_event_topic_partition_list(event);
+            let answer = answer(number, rd::rd_kafka_event_error(event), list);
+            rd::rd_kafka_event_destroy(event);
+            Some(answer)
+        }
+    }
+
+    /// Leaves the group as librdkafka does by itself: with auto commit it first commits what is stored. Gives what was
+    /// taken away and committed on the way. Blocks.
+    pub fn close(mut self) -> (Vec<Change>, Vec<Answer>) {
+        self.inbox.borrow_mut().closing = true;
+        // SAFETY: the client is live; callbacks answer for us from here on.
+        unsafe { rd::rd_kafka_consumer_close(self.client) };
+        let answers = std::iter::from_fn(|| self.answer(false)).collect();
+        (self.inbox.borrow_mut().changes.drain(..).collect(), answers)
+    }
+
+    fn list(&self, offsets: &[At]) -> List {
+        // SAFETY: the list is ours until `List` is dropped; the topic's name outlives the call, which copies it.
+        unsafe {
+            let list = rd::rd_kafka_topic_partition_list_new(offsets.len() as c_int);
+            for (partition, offset) in offsets {
+                let added =
+                    rd::rd_kafka_topic_partition_list_add(list, self.topic.as_ptr(), i32::from(*partition));
+                (*added).offset = *offset;
+            }
+            List(list)
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.inbox.borrow_mut().closing = true;
+        // SAFETY: opened in `join`, released once. The flag keeps a member that was not closed from committing now.
+        unsafe {
+            for queue in [self.queue, self.answers] {
+                rd::rd_kafka_queue_io_event_enable(queue, -1, ptr::null(), 0);
+                rd::rd_kafka_queue_destroy(queue);
+            }
+            rd::rd_kafka_destroy_flags(self.client, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        }
+    }
+}
