@@ -46,6 +46,9 @@ impl Spread {
             return format!("{bound}{}", figure(self.median));
         }
         let [median, min, max] = [self.median, self.min, self.max].map(figure);
+        if min == max {
+            return format!("{bound}{median}");
+        }
         match [&median, &min, &max].map(|text| text.split_once(' ')) {
             [Some((median, unit)), Some((min, of_min)), Some((max, of_max))]
                 if unit == of_min && unit == of_max =>
