@@ -93,7 +93,8 @@ fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>,
 
 /// A cell that a chart leaves out, and why.
 fn without(group: &Group, why: &str) -> LeftOut {
-    (group.label.to_owned(), why.to_owned())
+    let again = if group.again { " (again)" } else { "" };
+    (format!("{}{again}", group.label), why.to_owned())
 }
 
 /// Parts the groups by whether a chart can show them; those it cannot are added to `left_out`.
