@@ -23,6 +23,7 @@ const MODEL: &[&str] = &[
     "profile",
     "plan",
     "schedule",
+    "service",
     "message",
     "ledger",
     "reading",

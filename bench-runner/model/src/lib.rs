@@ -10,6 +10,7 @@ pub mod fault;
 pub mod profile;
 pub mod plan;
 pub mod schedule;
+pub mod service;
 pub mod message;
 pub mod ledger;
 pub mod reading;

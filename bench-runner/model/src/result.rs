@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Major.minor of the stored schema: a reader refuses another major, and ignores unknown fields of a newer minor.
-pub const SCHEMA_VERSION: &str = "1.1";
+pub const SCHEMA_VERSION: &str = "1.2";
 
 /// `manifest.json`: what was asked, of what, on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,6 +180,63 @@ pub struct Second {
     pub end_to_end_ns: Option<[u64; 3]>,
 }
 
+/// What a consumer group did over time, from its members' journals and the end-to-end reader's course.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupCourse {
+    /// Commit calls of all lives, the clients' own included.
+    pub commits: u64,
+    /// Of these, without an answer: the member was killed before, or its client never sent them.
+    pub unanswered_commits: u64,
+    /// Of these, refused: by the client's name of the error; `killed` for those of lives that could not tell it any more.
+    pub failed_commits: BTreeMap<String, u64>,
+    /// Commits that were answered Ok and called in the measured window, per second; `None`: bursts have no rate.
+    pub commits_per_s: Option<f64>,
+    /// By second after T0.
+    pub seconds: Vec<GroupSecond>,
+    /// In order; those that had ended before T0 left out.
+    pub rebalances: Vec<Rebalance>,
+}
+
+/// One second of a consumer group; lag is that of its last instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSecond {
+    /// Second since T0.
+    pub second: u32,
+    /// Commit calls answered Ok, by the second of the call.
+    pub commits: u64,
+    /// Records that the end-to-end reader was handed and the group has not got past.
+    pub lag_records: u64,
+    /// How long ago the end-to-end reader had been handed just as many as the group has got past, in nanoseconds.
+    pub lag_ns: u64,
+}
+
+/// What began a rebalance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebalanceCause {
+    /// Partitions were given back in order.
+    Revoked,
+    /// A member was told too late, or not at all, that it had lost a partition.
+    Lost,
+    /// A life ended without giving its partitions back.
+    Death,
+}
+
+/// Partitions that changed hands together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebalance {
+    /// The gravest of its causes.
+    pub cause: RebalanceCause,
+    /// When the first partition was given up, or its owner gave its last sign of life, nanoseconds after T0.
+    pub start_ns: u64,
+    /// When the last of them was assigned, nanoseconds after T0.
+    pub end_ns: u64,
+    /// The longest time that one of them had no owner, in nanoseconds.
+    pub pause_ns: u64,
+    /// How many changed hands.
+    pub partitions: u16,
+}
+
 /// `cells/<id>/result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CellResult {
@@ -217,6 +274,9 @@ pub struct CellResult {
     pub cost: Cost,
     /// Per second.
     pub seconds: Vec<Second>,
+    /// The consumer group's commits, lag and rebalances; `None`: no group, or stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupCourse>,
     /// Doubts.
     pub caveats: Vec<Caveat>,
     /// Effective client settings, by role (`producer`, `reader`).

@@ -132,6 +132,31 @@ impl CommitStrategy {
     }
 }
 
+/// How the modelled service times of records are distributed; drawn by the cell's seed, partition and offset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceSpread {
+    /// All alike.
+    #[default]
+    Constant,
+    /// Exponential.
+    Exponential,
+    /// Any time of a range, equally likely.
+    Uniform {
+        /// The shortest, in nanoseconds.
+        least_ns: u64,
+        /// The longest, in nanoseconds.
+        most_ns: u64,
+    },
+}
+
+impl ServiceSpread {
+    /// All alike.
+    pub fn is_constant(&self) -> bool {
+        *self == ServiceSpread::Constant
+    }
+}
+
 /// A cell's consumer group; every member has the same settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSettings {
@@ -147,8 +172,11 @@ pub struct GroupSettings {
     pub batch_records: u32,
     /// How long a batch may wait to be full, in nanoseconds.
     pub batch_wait_ns: u64,
-    /// How long processing one record takes, in nanoseconds.
+    /// How long processing one record takes, in nanoseconds; with a spread, on average.
     pub service_ns: u64,
+    /// How service times differ from record to record.
+    #[serde(default, skip_serializing_if = "ServiceSpread::is_constant")]
+    pub service_spread: ServiceSpread,
     /// `partition.assignment.strategy`: range, roundrobin, cooperative-sticky (classic protocol).
     pub assignor: String,
     /// `group.protocol`: classic, consumer.

@@ -82,10 +82,17 @@ pub struct ConsumeSpec {
     pub settings: GroupSettings,
     /// The load of the cell (for the number of seconds).
     pub load: Load,
+    /// Seed of the service times.
+    #[serde(default)]
+    pub seed: u64,
     /// Entries that the journal has room for; the worker stops processing (and says so) before it overflows.
     pub journal_entries: u64,
     /// Where this life ends itself, if it does.
     pub death: Option<Death>,
+    /// By partition, the offset below which records were begun before, as far as the runner knows: they are handed over
+    /// again. Missing ones are 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<i64>,
 }
 
 /// Runner to worker.

@@ -91,6 +91,7 @@ fn statements() -> impl Strategy<Value = Statements> {
     let arrivals = prop::option::of(prop::collection::vec(0_u64..1 << 30, 0..9));
     (done, prop::array::uniform2(usage()), any::<bool>(), 0..9_u64, arrivals).prop_map(
         |((begin, end, total, late, wakeups), usage, drained, negative, arrivals)| Statements {
+            delivered: None,
             unprocessed: None,
             members: Vec::new(),
             deaths: Vec::new(),

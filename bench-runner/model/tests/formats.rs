@@ -1,15 +1,16 @@
 //! Holds `docs/formats.md` against the code: every field and every word that is stored or sent is documented there.
 
 use bench_model::assess::{Statements, Usage};
-use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
-use bench_model::ids::{BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
+use bench_model::fault::{Action, Death, End, FaultRecord, FaultStep, Point, Target, When};
+use bench_model::ids::{BookKey, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
 use bench_model::latency::{LatencySummary, Percentile};
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
 use bench_model::plan::{Cell, Skipped};
 use bench_model::reading::{LogReading, Oddity, PartitionReading, Source};
 use bench_model::result::*;
 use bench_model::settings::{
-    Acks, Arrival, Burst, CellSettings, Length, Load, ProducerSettings, TopicSettings,
+    Acks, Arrival, Burst, CellSettings, CommitStrategy, GroupSettings, Length, Load, ProducerSettings,
+    ServiceSpread, TopicSettings,
 };
 use bench_model::verdict::{
     Class, ClassCount, Contingency, Identity, Offender, Promise, Tally, TallyKind, Verdict, Weight,
@@ -172,6 +173,34 @@ fn verdict() -> Verdict {
     }
 }
 
+fn course() -> GroupCourse {
+    let cause = RebalanceCause::Death;
+    GroupCourse {
+        failed_commits: [("killed".to_owned(), 1)].into(),
+        seconds: vec![GroupSecond::default()],
+        rebalances: vec![Rebalance { cause, start_ns: 0, end_ns: 0, pause_ns: 0, partitions: 0 }],
+        ..GroupCourse::default()
+    }
+}
+
+fn group() -> GroupSettings {
+    GroupSettings {
+        members: 1,
+        commit: CommitStrategy::Auto,
+        commit_interval_ns: 0,
+        commit_on_revoke: true,
+        batch_records: 1,
+        batch_wait_ns: 0,
+        service_ns: 1,
+        service_spread: ServiceSpread::Uniform { least_ns: 0, most_ns: 2 },
+        assignor: String::new(),
+        protocol: String::new(),
+        isolation: String::new(),
+        session_timeout_ns: 0,
+        extra: BTreeMap::new(),
+    }
+}
+
 fn result() -> CellResult {
     let summary = LatencySummary {
         count: 0,
@@ -190,12 +219,13 @@ fn result() -> CellResult {
         faults: vec![FaultRecord { step: step(), brokers: vec![BrokerId(0)], done_ns: None, proof: vec![] }],
         latencies: series.map(|name| (name.to_owned(), summary.clone())).into(),
         seconds: vec![Second::default()],
+        group: Some(course()),
         caveats: vec![caveat()],
         ..bench_model::assess::blank("", &cell())
     }
 }
 
-fn specifications() -> [WorkerSpec; 2] {
+fn specifications() -> [WorkerSpec; 3] {
     let produce = ProduceSpec {
         producer: ProducerId(0),
         incarnation: Incarnation(0),
@@ -205,7 +235,18 @@ fn specifications() -> [WorkerSpec; 2] {
         ledger_capacity: 0,
     };
     let read = ReadSpec { properties: BTreeMap::new(), load: load() };
-    [Role::Produce(produce), Role::Read(read)].map(|role| WorkerSpec {
+    let consume = ConsumeSpec {
+        member: MemberId(0),
+        incarnation: Incarnation(0),
+        group: String::new(),
+        settings: group(),
+        load: load(),
+        seed: 0,
+        journal_entries: 0,
+        death: Some(Death { record: 1, point: Point::AfterPoll, end: End::Kill, restart: true }),
+        begun: vec![0],
+    };
+    [Role::Produce(produce), Role::Read(read), Role::Consume(consume)].map(|role| WorkerSpec {
         version: WIRE_VERSION,
         bootstrap: String::new(),
         topic: String::new(),
@@ -268,7 +309,8 @@ fn lines_of_evidence() -> Vec<Value> {
 
 #[test]
 fn every_field_is_documented() {
-    let statements = Statements { usage: [Some(Usage::default()); 2], ..Statements::default() };
+    let statements =
+        Statements { usage: [Some(Usage::default()); 2], delivered: Some(vec![0]), ..Statements::default() };
     let (commands, events) = said();
     let summary: Value =
         serde_json::from_str(SUMMARY.splitn(3, "---\n").last().expect("a document")).expect("JSON");
@@ -319,6 +361,13 @@ fn every_word_is_documented() {
             Arrival::Poisson { per_second: 0 },
             Arrival::Max,
             Arrival::Bursts(vec![]),
+        ]),
+        words(&[RebalanceCause::Revoked, RebalanceCause::Lost, RebalanceCause::Death]),
+        words(&CommitStrategy::ALL),
+        words(&[
+            ServiceSpread::Constant,
+            ServiceSpread::Exponential,
+            ServiceSpread::Uniform { least_ns: 0, most_ns: 1 },
         ]),
         words(&[Oddity::Alien, Oddity::Corrupt, Oddity::Control]),
         words(&[Source::Reader, Source::SecondReader, Source::Segments(BrokerId(0))]),

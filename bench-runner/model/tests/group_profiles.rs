@@ -3,7 +3,7 @@
 use bench_model::fault::{Death, End, Point};
 use bench_model::plan;
 use bench_model::profile::{Profile, ProfileErrors, parse};
-use bench_model::settings::{CommitStrategy, GroupSettings};
+use bench_model::settings::{CommitStrategy, GroupSettings, ServiceSpread};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 
@@ -47,6 +47,7 @@ fn without_the_section_there_is_no_group_and_an_empty_one_is_a_group_by_default(
         batch_records: 500,
         batch_wait_ns: 0,
         service_ns: 0,
+        service_spread: Default::default(),
         assignor: "range".into(),
         protocol: "classic".into(),
         isolation: "read_committed".into(),
@@ -64,7 +65,7 @@ fn every_setting_of_a_group_varies_under_its_own_key() {
         ("commit-interval", "[\"1 ms\", \"24 h\"]"),
         ("commit-on-revoke", "[true, false]"),
         ("batch", "[1, 100000]"),
-        ("service-time", "[\"0 s\", \"1 us\"]"),
+        ("service-time", "[{ exponential = \"2 ms\" }, { uniform = [\"1 ms\", \"5 ms\"] }]"),
         ("assignor", "[\"roundrobin\", \"cooperative-sticky\"]"),
         ("protocol", "[\"classic\", \"consumer\"]"),
         ("isolation", "[\"read_committed\", \"read_uncommitted\"]"),
@@ -80,6 +81,29 @@ fn every_setting_of_a_group_varies_under_its_own_key() {
         assert!(profile.combinations.iter().all(|cell| cell.expect["redelivery"] == 0));
         let without = told(&format!("[matrix]\n{axis} = {values}\n"));
         assert!(without[0].starts_with(&format!("{axis} is of a consumer group")), "{without:?}");
+    }
+}
+
+#[test]
+fn service_times_are_constant_or_drawn_and_nothing_else() {
+    let of = |text: &str| {
+        let [group] = groups(&format!("[consumer]\nservice-time = {text}\n")).try_into().expect("one");
+        (group.service_ns, group.service_spread)
+    };
+    assert_eq!(of("\"2 ms\""), (2_000_000, ServiceSpread::Constant));
+    assert_eq!(of("{ exponential = \"2 ms\" }"), (2_000_000, ServiceSpread::Exponential));
+    let range = ServiceSpread::Uniform { least_ns: 1_000_000, most_ns: 5_000_000 };
+    assert_eq!(of("{ uniform = [\"1 ms\", \"5 ms\"] }"), (3_000_000, range));
+    for (text, said) in [
+        ("{ normal = \"2 ms\" }", "normal is no distribution"),
+        ("{ exponential = \"0 s\" }", "out of range"),
+        ("{ uniform = [\"5 ms\", \"1 ms\"] }", "does not begin before"),
+        ("{ uniform = \"5 ms\" }", "a range has two ends"),
+        ("{ uniform = [\"5 ms\", 7] }", "expected a text with a unit"),
+        ("{}", "0 names of a distribution"),
+    ] {
+        let told = told(&format!("[consumer]\nservice-time = {text}\n"));
+        assert!(told.len() == 1 && told[0].contains(said), "{text}: {told:?}");
     }
 }
 

@@ -135,6 +135,7 @@ mod tests {
             batch_records: 1,
             batch_wait_ns: 0,
             service_ns: 0,
+            service_spread: Default::default(),
             assignor: assignor.into(),
             protocol: protocol.into(),
             isolation: "read_committed".into(),

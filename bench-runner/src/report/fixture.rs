@@ -265,6 +265,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             network_bytes_per_record: None,
         },
         seconds: seconds.collect(),
+        group: None,
         caveats: caveat.into_iter().collect(),
         client_settings: [(
             "producer".to_owned(),

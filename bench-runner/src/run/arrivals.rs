@@ -18,6 +18,13 @@ pub fn of_cell(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64>
     }
 }
 
+/// Records that the end-to-end reader was handed, by second after T0.
+pub fn delivered(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64> {
+    let producers = usize::from(cell.settings.load.producers);
+    let reader = histories.get(producers).map_or(&[][..], std::slice::from_ref);
+    by_second(reader, t0_ns, |progress| progress.records)
+}
+
 /// What grew between the totals of every worker, by the second after `t0_ns` in which it did.
 fn by_second(histories: &[Vec<Progress>], t0_ns: u64, total: fn(&Progress) -> u64) -> Vec<u64> {
     let mut seconds: Vec<u64> = Vec::new();

@@ -201,6 +201,7 @@ async fn with_topic(
         reader,
         usage,
         arrivals: Some(arrivals),
+        delivered: task.group.is_some().then(|| arrivals::delivered(&gang.histories, cell, gang.t0_ns)),
         unprocessed,
         members: gang.done.iter().skip(usize::from(load.producers) + 1).flatten().cloned().collect(),
         deaths: std::mem::take(&mut gang.members.deaths),

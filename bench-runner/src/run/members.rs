@@ -68,14 +68,21 @@ impl Members {
         let Some(group) = &task.group else { return Ok(()) };
         let deaths = if member == MemberId(0) { group.deaths } else { &[] };
         let death = deaths.get(usize::from(incarnation.0)).copied();
+        // A first life finds nothing that was begun.
+        let begun = match incarnation.0 {
+            0 => Vec::new(),
+            _ => self.journals(task.directory).map_or(Vec::new(), |lives| processing::begun(&lives)),
+        };
         let role = Role::Consume(ConsumeSpec {
             member,
             incarnation,
             group: task.topic.to_owned(),
             settings: group.settings.clone(),
             load: task.load.clone(),
+            seed: task.seed,
             journal_entries: group.journal_entries,
             death,
+            begun,
         });
         self.lives.push(Life { worker: crew.len(), member, incarnation, death, ended: false });
         spawn(crew, task, &name(member, incarnation), role).await

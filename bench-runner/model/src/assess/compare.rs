@@ -72,6 +72,7 @@ fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
     differ(&mut found, "blocked_ns", &stored.blocked_ns, &again.blocked_ns);
     differ(&mut found, "cost", &stored.cost, &again.cost);
     differ(&mut found, "seconds", &stored.seconds, &again.seconds);
+    differ(&mut found, "group", &stored.group, &again.group);
     let own = |result: &CellResult| -> Vec<Caveat> {
         let is_own = |caveat: &&Caveat| caveats::KINDS.contains(&caveat.kind.as_str());
         result.caveats.iter().filter(is_own).cloned().collect()

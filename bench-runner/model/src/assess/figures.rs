@@ -8,7 +8,17 @@ use crate::settings::{Acks, Length};
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 7] = ["publish", "service", "lateness", "end_to_end", "processing", "effect", "commit"];
+const SERIES: [&str; 9] = [
+    "publish",
+    "service",
+    "lateness",
+    "end_to_end",
+    "in_hand",
+    "in_hand_again",
+    "processing",
+    "effect",
+    "commit",
+];
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Seconds of the measured window, for series that are kept by second.

@@ -7,6 +7,7 @@ mod caveats;
 mod compare;
 mod deaths;
 mod figures;
+mod group;
 mod judgement;
 mod statements;
 
@@ -59,6 +60,7 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
         blocked_ns: 0,
         cost: Cost::default(),
         seconds: Vec::new(),
+        group: None,
         caveats: Vec::new(),
         client_settings: Default::default(),
         topic_settings: Default::default(),
@@ -87,6 +89,7 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     figures::latencies(result, series);
     if let Some(statements) = statements {
         figures::from_statements(result, statements, series);
+        result.group = group::course(result, statements, readings, journals);
         result.caveats = caveats::of_cell(statements, result, &verdict);
     }
     result.verdict = Some(verdict);

@@ -38,6 +38,10 @@ pub struct Statements {
     /// with acks=0 records that the reader was handed. `None`: stored before this was kept.
     #[serde(default)]
     pub arrivals: Option<Vec<u64>>,
+    /// Records that the end-to-end reader was handed, by the second after T0 in which it was. `None`: stored before this was
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Vec<u64>>,
     /// What the group had left to process when its time was over; `None`: nothing, or there is no group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unprocessed: Option<String>,

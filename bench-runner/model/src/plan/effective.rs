@@ -2,7 +2,7 @@
 
 use super::Cell;
 use crate::fault::{Action, Death, End, FaultStep, Point, Target, When};
-use crate::profile::{duration_text, rate_text, retries_text, size_text};
+use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length};
 
 /// A group's settings, without their section.
@@ -14,7 +14,7 @@ fn group_texts(group: &GroupSettings) -> Vec<(String, String)> {
         ("commit-on-revoke".to_owned(), group.commit_on_revoke.to_string()),
         ("batch".to_owned(), group.batch_records.to_string()),
         ("batch-wait".to_owned(), duration_text(group.batch_wait_ns)),
-        ("service-time".to_owned(), duration_text(group.service_ns)),
+        ("service-time".to_owned(), service_text(group.service_ns, group.service_spread)),
         ("assignor".to_owned(), group.assignor.clone()),
         ("protocol".to_owned(), group.protocol.clone()),
         ("isolation".to_owned(), group.isolation.clone()),

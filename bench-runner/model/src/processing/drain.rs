@@ -1,4 +1,4 @@
-//! Whether a group has nothing left to do: asked of the journals of its living members. It judges nothing.
+//! How far a group is: what was begun by anyone, and whether its living members have nothing left to do. It judges nothing.
 
 use super::{Entry, Journal};
 use crate::ids::PartitionId;
@@ -34,6 +34,20 @@ pub fn undrained(living: &[Journal], ends: &[i64]) -> Option<String> {
         }
         Some(_) => None,
     })
+}
+
+/// By partition, the offset behind the furthest record that any life has begun.
+pub fn begun(lives: &[Journal]) -> Vec<i64> {
+    let mut begun: Vec<i64> = Vec::new();
+    for entry in lives.iter().flat_map(|journal| &journal.entries) {
+        let Entry::Processed(run) = entry else { continue };
+        let partition = usize::from(run.partition.0);
+        if begun.len() <= partition {
+            begun.resize(partition + 1, 0);
+        }
+        begun[partition] = begun[partition].max(run.copies.offset + run.copies.count as i64);
+    }
+    begun
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Bytes of one entry.
 pub const ENTRY_BYTES: usize = 64;
+/// A run is not continued after this time, so that progress within it is known well enough for a course by second.
+const RUN_NS: u64 = 250_000_000;
 const _: () = assert!(ENTRY_BYTES as u64 == crate::plan::Assumptions::JOURNAL_ENTRY_BYTES);
 
 const MAGIC: &[u8; 8] = b"KBJOURNL";
@@ -115,6 +117,8 @@ struct Open {
     completed: u64,
     partition: PartitionId,
     next: CopyRun,
+    /// From here on another run begins: within a run, only its first and last instant are known.
+    until_ns: u64,
 }
 
 impl<'a> JournalMut<'a> {
@@ -172,7 +176,11 @@ impl<'a> JournalMut<'a> {
         assert_eq!(self.begun, self.completed, "one record at a time");
         self.begun += 1;
         match &mut self.open {
-            Some(open) if open.partition == partition && open.next == (CopyRun { count: 0, ..*copy }) => {
+            Some(open)
+                if now_ns < open.until_ns
+                    && open.partition == partition
+                    && open.next == (CopyRun { count: 0, ..*copy }) =>
+            {
                 open.count += 1;
                 open.next.offset += 1;
                 open.next.sequence += 1;
@@ -199,7 +207,7 @@ impl<'a> JournalMut<'a> {
         self.put(at + at::BEGUN_NS, &now_ns.to_le_bytes());
         self.count_entry();
         let next = CopyRun { count: 0, offset: copy.offset + 1, sequence: copy.sequence + 1, ..*copy };
-        self.open = Some(Open { at, count: 1, completed: 0, partition, next });
+        self.open = Some(Open { at, count: 1, completed: 0, partition, next, until_ns: now_ns + RUN_NS });
     }
 
     /// Marks the record that was begun last completed; call it when its effect is durable.

@@ -6,7 +6,7 @@ mod drain;
 mod journal;
 mod stored;
 
-pub use drain::undrained;
+pub use drain::{begun, undrained};
 pub use journal::{ENTRY_BYTES, JournalError, JournalMut, file_bytes, parse};
 pub use stored::{from_jsonl, to_jsonl};
 

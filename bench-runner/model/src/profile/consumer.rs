@@ -2,10 +2,10 @@
 
 use super::property_names::{self, Client};
 use super::section::{Section, Wrong};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::units::duration_text;
 use super::values;
-use crate::settings::{ClusterAsk, CommitStrategy, GroupSettings};
+use crate::settings::{ClusterAsk, CommitStrategy, GroupSettings, ServiceSpread};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -28,6 +28,7 @@ const CONSUMER_ASSIGNORS: [&str; 2] = ["uniform", "range"];
 pub(super) fn consumer(section: Option<Section<'_>>, client: &dyn Client) -> Option<GroupSettings> {
     let mut section = section?;
     let read = &mut section;
+    let service = read.read("service-time", service_time).unwrap_or((0, ServiceSpread::Constant));
     let group = GroupSettings {
         members: read.read("members", members).unwrap_or(1),
         commit: read.read("commit", commit).unwrap_or(CommitStrategy::SyncAfter),
@@ -35,7 +36,8 @@ pub(super) fn consumer(section: Option<Section<'_>>, client: &dyn Client) -> Opt
         commit_on_revoke: read.read("commit-on-revoke", values::boolean).unwrap_or(true),
         batch_records: read.read("batch", batch).unwrap_or(500),
         batch_wait_ns: read.read("batch-wait", |node| values::duration(node, 0..=60 * SECOND)).unwrap_or(0),
-        service_ns: read.read("service-time", service_time).unwrap_or(0),
+        service_ns: service.0,
+        service_spread: service.1,
         assignor: read.read("assignor", assignor).unwrap_or_default(),
         protocol: read.read("protocol", protocol).unwrap_or_else(|| CLASSIC.into()),
         isolation: read.read("isolation", isolation).unwrap_or_else(|| "read_committed".into()),
@@ -59,9 +61,48 @@ pub(super) fn batch(node: &Node) -> Result<u32, Wrong> {
     values::narrow(node, 1..=100_000)
 }
 
-/// `service-time`, in nanoseconds.
-pub(super) fn service_time(node: &Node) -> Result<u64, Wrong> {
-    values::duration(node, 0..=HOUR)
+/// `service-time`: the mean in nanoseconds, and the spread around it.
+pub(super) fn service_time(node: &Node) -> Result<(u64, ServiceSpread), Wrong> {
+    let Value::Table(entries) = &node.value else {
+        return Ok((values::duration(node, 0..=HOUR)?, ServiceSpread::Constant));
+    };
+    const FORMS: &str = "write \"2 ms\", { exponential = \"2 ms\" } or { uniform = [\"1 ms\", \"5 ms\"] }";
+    let [spread] = entries.as_slice() else {
+        return Err(Wrong::new(format!("{} names of a distribution, not one", entries.len()), FORMS));
+    };
+    match (spread.key.as_str(), &spread.node.value) {
+        ("exponential", _) => {
+            let mean_ns =
+                values::duration(&spread.node, 1..=HOUR).map_err(|wrong| wrong.at(&spread.node.place))?;
+            Ok((mean_ns, ServiceSpread::Exponential))
+        }
+        ("uniform", Value::List(ends)) => {
+            let [least, most] = ends.as_slice() else {
+                return Err(Wrong::new("a range has two ends", FORMS).at(&spread.node.place));
+            };
+            let end = |node: &Node| values::duration(node, 0..=HOUR).map_err(|wrong| wrong.at(&node.place));
+            let (least_ns, most_ns) = (end(least)?, end(most)?);
+            if least_ns >= most_ns {
+                let text = duration_text(most_ns);
+                let wrong = Wrong::new(format!("the range ends at {text} and does not begin before"), FORMS);
+                return Err(wrong.at(&spread.node.place));
+            }
+            Ok((least_ns.midpoint(most_ns), ServiceSpread::Uniform { least_ns, most_ns }))
+        }
+        ("uniform", _) => Err(Wrong::new("a range has two ends", FORMS).at(&spread.node.place)),
+        (key, _) => Err(Wrong::new(format!("{key} is no distribution"), FORMS).at(&spread.key_place)),
+    }
+}
+
+/// As labels and settings show it, e.g. `2 ms`, `exponential 2 ms`, `1 ms to 5 ms`.
+pub fn service_text(service_ns: u64, spread: ServiceSpread) -> String {
+    match spread {
+        ServiceSpread::Constant => duration_text(service_ns),
+        ServiceSpread::Exponential => format!("exponential {}", duration_text(service_ns)),
+        ServiceSpread::Uniform { least_ns, most_ns } => {
+            format!("{} to {}", duration_text(least_ns), duration_text(most_ns))
+        }
+    }
 }
 
 /// `commit-interval`, in nanoseconds.

@@ -5,7 +5,7 @@ use super::section::Wrong;
 use super::tree::Node;
 use super::units;
 use super::values;
-use crate::settings::{CommitStrategy, GroupSettings};
+use crate::settings::{CommitStrategy, GroupSettings, ServiceSpread};
 
 /// A setting that groups may differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ pub(super) enum GroupChoice {
     CommitInterval(u64),
     CommitOnRevoke(bool),
     Batch(u32),
-    ServiceTime(u64),
+    ServiceTime(u64, ServiceSpread),
     Assignor(String),
     Protocol(String),
     Isolation(String),
@@ -59,7 +59,10 @@ impl GroupAxis {
             GroupAxis::CommitInterval => GroupChoice::CommitInterval(consumer::commit_interval(node)?),
             GroupAxis::CommitOnRevoke => GroupChoice::CommitOnRevoke(values::boolean(node)?),
             GroupAxis::Batch => GroupChoice::Batch(consumer::batch(node)?),
-            GroupAxis::ServiceTime => GroupChoice::ServiceTime(consumer::service_time(node)?),
+            GroupAxis::ServiceTime => {
+                let (mean_ns, spread) = consumer::service_time(node)?;
+                GroupChoice::ServiceTime(mean_ns, spread)
+            }
             GroupAxis::Assignor => GroupChoice::Assignor(consumer::assignor(node)?),
             GroupAxis::Protocol => GroupChoice::Protocol(consumer::protocol(node)?),
             GroupAxis::Isolation => GroupChoice::Isolation(consumer::isolation(node)?),
@@ -74,7 +77,7 @@ impl GroupAxis {
             GroupAxis::CommitInterval => GroupChoice::CommitInterval(group.commit_interval_ns),
             GroupAxis::CommitOnRevoke => GroupChoice::CommitOnRevoke(group.commit_on_revoke),
             GroupAxis::Batch => GroupChoice::Batch(group.batch_records),
-            GroupAxis::ServiceTime => GroupChoice::ServiceTime(group.service_ns),
+            GroupAxis::ServiceTime => GroupChoice::ServiceTime(group.service_ns, group.service_spread),
             GroupAxis::Assignor => GroupChoice::Assignor(group.assignor.clone()),
             GroupAxis::Protocol => GroupChoice::Protocol(group.protocol.clone()),
             GroupAxis::Isolation => GroupChoice::Isolation(group.isolation.clone()),
@@ -91,7 +94,7 @@ impl GroupChoice {
             GroupChoice::CommitInterval(_) => GroupAxis::CommitInterval,
             GroupChoice::CommitOnRevoke(_) => GroupAxis::CommitOnRevoke,
             GroupChoice::Batch(_) => GroupAxis::Batch,
-            GroupChoice::ServiceTime(_) => GroupAxis::ServiceTime,
+            GroupChoice::ServiceTime(..) => GroupAxis::ServiceTime,
             GroupChoice::Assignor(_) => GroupAxis::Assignor,
             GroupChoice::Protocol(_) => GroupAxis::Protocol,
             GroupChoice::Isolation(_) => GroupAxis::Isolation,
@@ -106,7 +109,9 @@ impl GroupChoice {
             GroupChoice::CommitInterval(interval_ns) => group.commit_interval_ns = *interval_ns,
             GroupChoice::CommitOnRevoke(value) => group.commit_on_revoke = *value,
             GroupChoice::Batch(records) => group.batch_records = *records,
-            GroupChoice::ServiceTime(service_ns) => group.service_ns = *service_ns,
+            GroupChoice::ServiceTime(mean_ns, spread) => {
+                (group.service_ns, group.service_spread) = (*mean_ns, *spread);
+            }
             GroupChoice::Assignor(assignor) => group.assignor.clone_from(assignor),
             GroupChoice::Protocol(protocol) => group.protocol.clone_from(protocol),
             GroupChoice::Isolation(isolation) => group.isolation.clone_from(isolation),
@@ -118,9 +123,8 @@ impl GroupChoice {
         match self {
             GroupChoice::Members(number) => number.to_string(),
             GroupChoice::Commit(commit) => commit.as_str().into(),
-            GroupChoice::CommitInterval(time_ns) | GroupChoice::ServiceTime(time_ns) => {
-                units::duration_text(*time_ns)
-            }
+            GroupChoice::CommitInterval(time_ns) => units::duration_text(*time_ns),
+            GroupChoice::ServiceTime(mean_ns, spread) => consumer::service_text(*mean_ns, *spread),
             GroupChoice::CommitOnRevoke(value) => value.to_string(),
             GroupChoice::Batch(records) => records.to_string(),
             GroupChoice::Assignor(word) | GroupChoice::Protocol(word) | GroupChoice::Isolation(word) => {

@@ -17,6 +17,7 @@ mod units;
 mod values;
 
 pub use cells::TALLIES;
+pub use consumer::service_text;
 pub use problems::{Problem, ProfileErrors};
 pub use property_names::{Client, ClientRefusal};
 pub use units::{counted, duration_text, rate_text, rough_size, size_text};

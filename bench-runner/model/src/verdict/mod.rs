@@ -6,6 +6,7 @@
 mod books;
 mod compare;
 mod findings;
+mod guarantee;
 mod hash;
 mod identities;
 mod judge;
@@ -25,6 +26,7 @@ mod processing_tests;
 #[cfg(test)]
 mod reference;
 
+pub use guarantee::{Delivery, Guarantee, guarantee};
 pub use judge::judge;
 pub use spans::{Part, Spans};
 pub use tally::{TallyKind, UnknownTally, bound_95};

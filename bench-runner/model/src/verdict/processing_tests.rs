@@ -10,7 +10,7 @@ use crate::settings::{Acks, CommitStrategy, GroupSettings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn group(commit: CommitStrategy) -> GroupSettings {
+pub(super) fn group(commit: CommitStrategy) -> GroupSettings {
     GroupSettings {
         members: 1,
         commit,
@@ -19,6 +19,7 @@ fn group(commit: CommitStrategy) -> GroupSettings {
         batch_records: 10,
         batch_wait_ns: 0,
         service_ns: 0,
+        service_spread: Default::default(),
         assignor: "range".into(),
         protocol: "classic".into(),
         isolation: "read_committed".into(),

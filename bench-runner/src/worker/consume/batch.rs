@@ -77,6 +77,7 @@ impl Life<'_> {
         if self.batch.is_empty() {
             return None;
         }
+        self.time_in_hand();
         // Of the first record of a batch, "after the poll" is before the commit that some strategies call here.
         if let Some(ending) = self.death_at(self.begun + 1, Point::AfterPoll) {
             return Some(ending);
@@ -103,6 +104,19 @@ impl Life<'_> {
         None
     }
 
+    /// Times the records in hand, those that were in hand before apart.
+    #[inline]
+    fn time_in_hand(&mut self) {
+        for record in &self.batch {
+            let handed = &mut self.handed[usize::from(record.partition)];
+            let again = record.copy.offset < *handed;
+            *handed = (*handed).max(record.copy.offset + 1);
+            let second = (record.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
+            let series = if again { &mut self.in_hand_again } else { &mut self.in_hand };
+            series.record(second, record.handed_ns.saturating_sub(record.intended_ns));
+        }
+    }
+
     #[inline]
     fn process_one(&mut self, client: &mut Client<'_>, record: &InHand) -> Option<Ending> {
         let settings = client.settings;
@@ -122,8 +136,9 @@ impl Life<'_> {
         }
         self.commits.journal.begin(PartitionId(record.partition), &record.copy, self.now_ns);
         self.begun = ordinal;
-        if settings.service_ns > 0 {
-            clock::sleep_until(self.now_ns + settings.service_ns);
+        if !self.service.is_none() {
+            let service_ns = self.service.of(PartitionId(record.partition), record.copy.offset);
+            clock::sleep_until(self.now_ns + service_ns);
             self.now_ns = clock::now_ns();
         }
         self.commits.journal.complete(self.now_ns);
@@ -140,7 +155,7 @@ impl Life<'_> {
         if settings.commit == CommitStrategy::SyncEach {
             self.commit_now(client);
         }
-        if settings.service_ns > 0 {
+        if !self.service.is_none() {
             if settings.commit == CommitStrategy::AutoStored {
                 self.commits.store(&mut client.member);
             }

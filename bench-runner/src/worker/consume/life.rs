@@ -10,6 +10,7 @@ use bench_model::fault::Death;
 use bench_model::ids::BookKey;
 use bench_model::latency::Series;
 use bench_model::processing::JournalMut;
+use bench_model::service::ServiceTimes;
 use bench_model::settings::{CommitStrategy, GroupSettings};
 use bench_model::wire::{ConsumeSpec, Done, Event, Progress, WorkerSpec};
 use std::time::Duration;
@@ -47,11 +48,18 @@ pub(super) struct Life<'a> {
     pub(super) t0_ns: u64,
     pub(super) begun: u64,
     pub(super) death: Option<Death>,
+    pub(super) service: ServiceTimes,
     pub(super) next_progress_ns: u64,
     pub(super) next_commit_ns: u64,
     /// A change was answered, so the group has said what is ours.
     pub(super) assigned: bool,
     pub(super) members: usize,
+    /// By partition, the offset below which records were handed over before.
+    pub(super) handed: Vec<i64>,
+    /// Intended send to record in hand, by intended second; first deliveries.
+    pub(super) in_hand: Series,
+    /// The same of records that were handed over, or begun in an earlier life, before.
+    pub(super) in_hand_again: Series,
     /// Record in hand to completed, by intended second.
     pub(super) processing: Series,
     /// Intended send to completed, by intended second; each processing counts, a repeated one too.
@@ -69,10 +77,16 @@ impl<'a> Life<'a> {
             t0_ns: 0,
             begun: 0,
             death: role.death,
+            service: ServiceTimes::new(role.settings.service_ns, role.settings.service_spread, role.seed),
             next_progress_ns: u64::MAX,
             next_commit_ns: u64::MAX,
             assigned: false,
             members: usize::from(role.settings.members.max(1)),
+            handed: (0..usize::from(spec.partitions))
+                .map(|partition| role.begun.get(partition).copied().unwrap_or(0))
+                .collect(),
+            in_hand: Series::new(role.load.seconds()),
+            in_hand_again: Series::new(role.load.seconds()),
             processing: Series::new(role.load.seconds()),
             effect: Series::new(role.load.seconds()),
             done: Done::default(),
@@ -173,8 +187,15 @@ impl<'a> Life<'a> {
     }
 
     /// The journal, to be closed, and the latencies by name.
-    pub(super) fn into_parts(self) -> (JournalMut<'a>, [(&'static str, Series); 3]) {
+    pub(super) fn into_parts(self) -> (JournalMut<'a>, [(&'static str, Series); 5]) {
         let Commits { journal, latency, .. } = self.commits;
-        (journal, [("processing", self.processing), ("effect", self.effect), ("commit", latency)])
+        let series = [
+            ("in_hand", self.in_hand),
+            ("in_hand_again", self.in_hand_again),
+            ("processing", self.processing),
+            ("effect", self.effect),
+            ("commit", latency),
+        ];
+        (journal, series)
     }
 }

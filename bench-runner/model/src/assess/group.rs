@@ -1,0 +1,127 @@
+//! What a consumer group did over time: commits, lag and rebalances, from journals and what the end-to-end reader was
+//! handed. It judges nothing.
+
+mod lag;
+mod rebalances;
+
+use super::statements::Statements;
+use crate::processing::{Commit, CommitAnswer, Entry, Journal};
+use crate::reading::LogReading;
+use crate::result::{CellResult, GroupCourse, GroupSecond};
+use crate::settings::Arrival;
+use std::collections::BTreeMap;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Errors of lives that were killed: only their number is known.
+const KILLED: &str = "killed";
+/// Later seconds are not told one by one.
+const MOST_SECONDS: u64 = 86_400;
+
+/// The course of the cell's group; `None`: there is none, or what it rests on was not stored.
+pub(super) fn course(
+    result: &CellResult,
+    statements: &Statements,
+    readings: &[LogReading],
+    journals: &[Journal],
+) -> Option<GroupCourse> {
+    let delivered = statements.delivered.as_ref()?;
+    let reading = readings.first()?;
+    if journals.is_empty() {
+        return None;
+    }
+    let t0_ns = statements.t0_ns;
+    let calls: Vec<Call> = journals.iter().flat_map(calls).collect();
+    let begin_ns = t0_ns + result.cell.settings.load.warmup_ns;
+    let window = begin_ns..begin_ns + result.window_ns;
+    let held = |call: &&Call| call.answer == CommitAnswer::Ok;
+    let in_window = calls.iter().filter(held).filter(|call| window.contains(&call.called_ns)).count();
+    let bursts = matches!(result.cell.settings.load.arrival, Arrival::Bursts(_));
+    let rated = !bursts && result.window_ns > 0;
+    Some(GroupCourse {
+        commits: calls.len() as u64,
+        unanswered_commits: count(&calls, CommitAnswer::None),
+        failed_commits: failed(&calls, statements),
+        commits_per_s: rated.then(|| in_window as f64 / (result.window_ns as f64 / 1e9)),
+        seconds: seconds(&calls, &lag::course(delivered, reading, journals, t0_ns), t0_ns),
+        rebalances: rebalances::of(journals, t0_ns),
+    })
+}
+
+/// One call, of one partition or several.
+struct Call {
+    called_ns: u64,
+    answer: CommitAnswer,
+}
+
+fn count(calls: &[Call], answer: CommitAnswer) -> u64 {
+    calls.iter().filter(|call| call.answer == answer).count() as u64
+}
+
+/// The parts of one call stand together and carry one instant.
+fn calls(journal: &Journal) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut last: Option<&Commit> = None;
+    for entry in &journal.entries {
+        let Entry::Commit(commit) = entry else {
+            last = None;
+            continue;
+        };
+        match (calls.last_mut(), last) {
+            (Some(call), Some(before))
+                if before.called_ns == commit.called_ns && before.partition != commit.partition =>
+            {
+                call.answer = graver(call.answer, commit.answer);
+            }
+            _ => calls.push(Call { called_ns: commit.called_ns, answer: commit.answer }),
+        }
+        last = Some(commit);
+    }
+    calls
+}
+
+fn graver(one: CommitAnswer, other: CommitAnswer) -> CommitAnswer {
+    use CommitAnswer::{Failed, None, Ok};
+    match (one, other) {
+        (Failed, _) | (_, Failed) => Failed,
+        (None, _) | (_, None) => None,
+        (Ok, Ok) => Ok,
+    }
+}
+
+/// By error as the closing statements say; what the journals hold beyond them is of lives that made none.
+fn failed(calls: &[Call], statements: &Statements) -> BTreeMap<String, u64> {
+    let mut failed: BTreeMap<String, u64> = BTreeMap::new();
+    for (error, count) in statements.members.iter().flat_map(|member| &member.failed_commits) {
+        *failed.entry(error.clone()).or_default() += count;
+    }
+    let told: u64 = failed.values().sum();
+    let untold = count(calls, CommitAnswer::Failed).saturating_sub(told);
+    if untold > 0 {
+        failed.insert(KILLED.to_owned(), untold);
+    }
+    failed
+}
+
+fn seconds(calls: &[Call], lag: &[(u64, u64)], t0_ns: u64) -> Vec<GroupSecond> {
+    let mut seconds: Vec<GroupSecond> = (0_u32..)
+        .zip(lag)
+        .map(|(second, (lag_records, lag_ns))| GroupSecond {
+            second,
+            commits: 0,
+            lag_records: *lag_records,
+            lag_ns: *lag_ns,
+        })
+        .collect();
+    for call in calls.iter().filter(|call| call.answer == CommitAnswer::Ok && call.called_ns >= t0_ns) {
+        let second = usize::try_from((call.called_ns - t0_ns) / SECOND_NS).unwrap_or(usize::MAX);
+        // A commit behind everything else (the last one of a member that leaves) belongs to the last second.
+        let last = seconds.len().saturating_sub(1);
+        if let Some(second) = seconds.get_mut(second.min(last)) {
+            second.commits += 1;
+        }
+    }
+    seconds
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Courses of made-up groups whose answer is plain to see.
+
+use super::*;
+use crate::ids::{Incarnation, MemberId, PartitionId};
+use crate::processing::{Move, Processed};
+use crate::reading::{CopyRun, PartitionReading, Source};
+use crate::result::{Rebalance, RebalanceCause};
+
+const T0_NS: u64 = 5 * SECOND_NS;
+
+fn run(offset: i64, count: u64) -> CopyRun {
+    CopyRun {
+        offset,
+        count,
+        producer: Default::default(),
+        incarnation: Default::default(),
+        attempt: Default::default(),
+        home: PartitionId(0),
+        sequence: offset as u64,
+    }
+}
+
+fn moved(partition: u16, position: i64, at_ms: u64) -> Move {
+    Move { partition: PartitionId(partition), position, at_ns: T0_NS + at_ms * 1_000_000 }
+}
+
+fn processed(offset: i64, count: u64, from_ms: u64, to_ms: u64) -> Entry {
+    Entry::Processed(Processed {
+        partition: PartitionId(0),
+        copies: run(offset, count),
+        completed: count,
+        begun_ns: T0_NS + from_ms * 1_000_000,
+        completed_ns: T0_NS + to_ms * 1_000_000,
+    })
+}
+
+fn commit(partition: u16, called_ms: u64, answer: CommitAnswer) -> Entry {
+    let called_ns = T0_NS + called_ms * 1_000_000;
+    Entry::Commit(Commit { partition: PartitionId(partition), offset: 1, called_ns, answered_ns: 0, answer })
+}
+
+fn life(incarnation: u8, closed: bool, entries: Vec<Entry>) -> Journal {
+    let incarnation = Incarnation(incarnation);
+    Journal { member: MemberId(0), incarnation, closed, begun: 0, completed: 0, entries }
+}
+
+fn reading(copies: u64) -> LogReading {
+    let partition = PartitionReading {
+        partition: PartitionId(0),
+        start: 0,
+        end: copies as i64,
+        last_stable: copies as i64,
+        reached: copies as i64,
+        runs: vec![run(0, copies)],
+        oddities: Vec::new(),
+        batches_digest: None,
+    };
+    LogReading { source: Source::Reader, partitions: vec![partition] }
+}
+
+#[test]
+fn lag_is_what_was_delivered_and_not_got_past_and_how_old_it_is() {
+    // 1,000 a second for two seconds; processed at half the rate from T0 on.
+    let journal = life(0, true, vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 2_000, 0, 4_000)]);
+    let course = lag::course(&[1_000, 1_000], &reading(2_000), &[journal], T0_NS);
+    let half_s = SECOND_NS / 2;
+    assert_eq!(course, [(500, half_s), (1_000, SECOND_NS), (500, 3 * half_s), (0, 0)]);
+}
+
+#[test]
+fn a_death_takes_the_group_back_to_what_was_committed() {
+    let first = life(0, false, vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 900, 0, 900)]);
+    let second =
+        life(1, true, vec![Entry::Assigned(moved(0, 400, 1_500)), processed(400, 600, 2_100, 2_500)]);
+    let course = lag::course(&[1_000], &reading(1_000), &[first, second], T0_NS);
+    assert_eq!(course, [(100, SECOND_NS / 10), (600, 1_600_000_000), (0, 0)]);
+}
+
+#[test]
+fn control_records_and_what_was_never_processed_are_passed_by() {
+    let mut log = reading(10);
+    log.partitions[0].oddities = vec![(10, crate::reading::Oddity::Control)];
+    let journal = life(0, true, vec![Entry::Assigned(moved(0, 6, 100)), processed(6, 5, 100, 200)]);
+    assert_eq!(lag::course(&[10], &log, &[journal], T0_NS), [(0, 0)]);
+}
+
+#[test]
+fn the_parts_of_a_call_are_one_commit_that_is_as_good_as_its_worst_part() {
+    use CommitAnswer::{Failed, Ok};
+    let journal = life(
+        0,
+        true,
+        vec![
+            commit(0, 10, Ok),
+            commit(1, 10, Ok),
+            commit(0, 20, Ok),
+            commit(1, 20, Failed),
+            commit(0, 1_500, Ok),
+            commit(0, 1_600, CommitAnswer::None),
+        ],
+    );
+    let calls = calls(&journal);
+    assert_eq!(calls.len(), 4);
+    let seconds = seconds(&calls, &[(0, 0), (3, 4)], T0_NS);
+    assert_eq!(seconds.iter().map(|second| second.commits).collect::<Vec<_>>(), [1, 1]);
+    let told = |error: &str| {
+        let member =
+            crate::wire::Done { failed_commits: [(error.to_owned(), 1)].into(), ..Default::default() };
+        failed(&calls, &Statements { members: vec![member], ..Statements::default() })
+    };
+    assert_eq!(told("NOT_COORDINATOR"), [("NOT_COORDINATOR".to_owned(), 1)].into());
+    assert_eq!(failed(&calls, &Statements::default()), [(KILLED.to_owned(), 1)].into());
+}
+
+#[test]
+fn partitions_that_change_hands_together_are_one_rebalance() {
+    let one = life(
+        0,
+        true,
+        vec![
+            Entry::Assigned(moved(0, 0, 0)),
+            Entry::Assigned(moved(1, 0, 0)),
+            Entry::Revoked(moved(0, 5, 1_000)),
+            Entry::Revoked(moved(1, 5, 1_010)),
+            Entry::Assigned(moved(0, 5, 1_100)),
+            Entry::Revoked(moved(0, 9, 9_000)),
+        ],
+    );
+    let other = life(0, true, vec![Entry::Assigned(moved(1, 5, 1_150)), Entry::Revoked(moved(1, 9, 9_000))]);
+    let expected = Rebalance {
+        cause: RebalanceCause::Revoked,
+        start_ns: SECOND_NS,
+        end_ns: SECOND_NS + 150_000_000,
+        pause_ns: 140_000_000,
+        partitions: 2,
+    };
+    assert_eq!(rebalances::of(&[one, other], T0_NS), [expected]);
+}
+
+#[test]
+fn a_killed_member_pauses_its_partitions_from_its_last_sign_of_life_on() {
+    let dead = life(0, false, vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 5, 100, 700)]);
+    let next = life(1, true, vec![Entry::Assigned(moved(0, 0, 2_700))]);
+    let all = rebalances::of(&[dead, next], T0_NS);
+    assert_eq!((all[0].cause, all[0].pause_ns), (RebalanceCause::Death, 2 * SECOND_NS));
+}
+
+#[test]
+fn a_zombie_pauses_what_was_taken_from_it_before_it_knew() {
+    let zombie = life(
+        0,
+        true,
+        vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 5, 100, 700), Entry::Lost(moved(0, 5, 8_000))],
+    );
+    let heir = life(0, true, vec![Entry::Assigned(moved(0, 5, 3_700))]);
+    let all = rebalances::of(&[zombie, heir], T0_NS);
+    assert_eq!((all[0].cause, all[0].pause_ns), (RebalanceCause::Lost, 3 * SECOND_NS));
+}

@@ -1,0 +1,197 @@
+//! What a cell's settings guarantee about delivery, and why, in words: the guarantee that `promise` weighs findings by, as a
+//! reader knows it. It looks at settings alone and counts nothing.
+
+use crate::settings::{Acks, CellSettings, CommitStrategy, GroupSettings, ProducerSettings, TopicSettings};
+use serde::{Deserialize, Serialize};
+
+/// How often the effect of an acknowledged record may take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Never, once, or more than once.
+    NoGuarantee,
+    /// Never or once.
+    AtMostOnce,
+    /// Once or more than once.
+    AtLeastOnce,
+    /// Once in the log; nobody processes it in this cell.
+    OnceInTheLog,
+}
+
+/// A delivery guarantee with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarantee {
+    /// The guarantee.
+    pub delivery: Delivery,
+    /// Which settings make it so, and against what.
+    pub why: String,
+}
+
+/// What one step of the way may do to a record, and by which setting; `None`: it cannot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    loses: Option<&'static str>,
+    repeats: Option<&'static str>,
+    /// What keeps it from either.
+    holds: &'static str,
+}
+
+impl Delivery {
+    /// In the field's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::NoGuarantee => "no guarantee",
+            Delivery::AtMostOnce => "at most once",
+            Delivery::AtLeastOnce => "at least once",
+            Delivery::OnceInTheLog => "once in the log",
+        }
+    }
+}
+
+/// The guarantee of these settings, from the producer's send to the end of processing (without a group: to the log).
+pub fn guarantee(settings: &CellSettings) -> Guarantee {
+    let produce = produce(&settings.producer, &settings.topic);
+    let steps: Vec<Step> = std::iter::once(produce).chain(settings.group.as_ref().map(process)).collect();
+    let loses: Vec<&str> = steps.iter().filter_map(|step| step.loses).collect();
+    let repeats: Vec<&str> = steps.iter().filter_map(|step| step.repeats).collect();
+    let delivery = match (loses.is_empty(), repeats.is_empty()) {
+        (false, false) => Delivery::NoGuarantee,
+        (false, true) => Delivery::AtMostOnce,
+        (true, false) => Delivery::AtLeastOnce,
+        (true, true) => Delivery::OnceInTheLog,
+    };
+    let mut why: Vec<String> = Vec::new();
+    if !loses.is_empty() {
+        why.push(format!("may lose: {}", loses.join(", ")));
+    }
+    if !repeats.is_empty() {
+        why.push(format!("may repeat: {}", repeats.join(", ")));
+    }
+    let holds: Vec<&str> = steps.iter().map(|step| step.holds).filter(|holds| !holds.is_empty()).collect();
+    if !holds.is_empty() {
+        why.push(holds.join(", "));
+    }
+    Guarantee { delivery, why: why.join("; ") }
+}
+
+/// From the first send to the log.
+fn produce(producer: &ProducerSettings, topic: &TopicSettings) -> Step {
+    let unclean = topic.extra.get("unclean.leader.election.enable").is_some_and(|value| value == "true");
+    let loses = match producer.acks {
+        Acks::Zero => Some("acks=0 asks for no answer"),
+        Acks::One => Some("acks=1 is the leader's word alone"),
+        Acks::All if unclean => Some("an unclean election drops what was acknowledged"),
+        Acks::All => None,
+    };
+    let repeats = match producer.acks {
+        _ if producer.idempotence => None,
+        // Nobody waits for an answer, so nothing is sent twice for want of one.
+        Acks::Zero => None,
+        Acks::One | Acks::All if producer.retries == 0 => Some(
+            "a leader that moves between append and answer lets librdkafka send again even with retries=0",
+        ),
+        Acks::One | Acks::All => Some("retries without idempotence append twice when an answer is lost"),
+    };
+    let holds = match (producer.idempotence, loses) {
+        (true, None) => {
+            "acks=all with idempotence puts an acknowledged record into the log once per life of the producer"
+        }
+        (false, None) => "acks=all keeps what is acknowledged",
+        (true, Some(_)) => "idempotence keeps a record from being appended twice",
+        (false, Some(_)) => "",
+    };
+    Step { loses, repeats, holds }
+}
+
+/// From the log to the end of processing.
+fn process(group: &GroupSettings) -> Step {
+    use CommitStrategy as C;
+    let (loses, repeats) = match group.commit {
+        C::Auto => (
+            Some("commit=auto commits what was handed out and not processed"),
+            Some("commit=auto commits only once an interval"),
+        ),
+        C::SyncBefore => (Some("commit=sync-before commits what is not processed yet"), None),
+        C::AutoStored => (None, Some("commit=auto-stored commits only once an interval")),
+        C::SyncAfter => (None, Some("commit=sync-after commits a batch behind its processing")),
+        C::SyncEach => (None, Some("commit=sync-each commits a record behind its processing")),
+        C::AsyncAfter => (None, Some("commit=async-after does not wait for its commits")),
+        C::Interval => (None, Some("commit=interval commits only once an interval")),
+        C::None => (None, Some("commit=none begins anew in each life")),
+    };
+    let holds = match group.commit {
+        C::SyncBefore => "what is committed is never handed out again",
+        C::Auto => "",
+        _ => "nothing is committed before it is processed",
+    };
+    Step { loses, repeats, holds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::history::settings;
+    use crate::verdict::processing_tests::group;
+
+    #[test]
+    fn the_log_holds_what_acks_and_idempotence_say() {
+        let of = |acks, idempotence, retries, unclean: bool| {
+            let mut settings = settings(acks, 1);
+            (settings.producer.idempotence, settings.producer.retries) = (idempotence, retries);
+            if unclean {
+                settings.topic.extra.insert("unclean.leader.election.enable".into(), "true".into());
+            }
+            guarantee(&settings).delivery
+        };
+        let table = [
+            (Acks::Zero, false, 0, false, Delivery::AtMostOnce),
+            (Acks::Zero, false, 5, false, Delivery::AtMostOnce),
+            (Acks::One, false, 5, false, Delivery::NoGuarantee),
+            (Acks::One, false, 0, false, Delivery::NoGuarantee),
+            (Acks::All, false, 5, false, Delivery::AtLeastOnce),
+            (Acks::All, false, 0, false, Delivery::AtLeastOnce),
+            (Acks::All, true, 5, false, Delivery::OnceInTheLog),
+            (Acks::All, false, 5, true, Delivery::NoGuarantee),
+            (Acks::All, true, 5, true, Delivery::AtMostOnce),
+        ];
+        for (acks, idempotence, retries, unclean, expected) in table {
+            let found = of(acks, idempotence, retries, unclean);
+            assert_eq!(found, expected, "{acks:?} {idempotence} {retries} {unclean}");
+        }
+    }
+
+    #[test]
+    fn a_chain_guarantees_what_its_weakest_step_does() {
+        let of = |acks, idempotence, commit| {
+            let mut settings = settings(acks, 1);
+            settings.producer.idempotence = idempotence;
+            settings.group = Some(group(commit));
+            guarantee(&settings)
+        };
+        let table = [
+            (CommitStrategy::Auto, Delivery::NoGuarantee),
+            (CommitStrategy::AutoStored, Delivery::AtLeastOnce),
+            (CommitStrategy::SyncBefore, Delivery::AtMostOnce),
+            (CommitStrategy::SyncAfter, Delivery::AtLeastOnce),
+            (CommitStrategy::SyncEach, Delivery::AtLeastOnce),
+            (CommitStrategy::AsyncAfter, Delivery::AtLeastOnce),
+            (CommitStrategy::Interval, Delivery::AtLeastOnce),
+            (CommitStrategy::None, Delivery::AtLeastOnce),
+        ];
+        for (commit, expected) in table {
+            let found = of(Acks::All, true, commit);
+            assert_eq!(found.delivery, expected, "{}", commit.as_str());
+            // What is weighed as a violation and what is told as a guarantee are one.
+            let (loses, repeats) = (found.why.contains("may lose"), found.why.contains("may repeat"));
+            assert_eq!((loses, repeats), (commit.may_lose(), commit.may_repeat()), "{}", commit.as_str());
+        }
+        assert_eq!(of(Acks::All, false, CommitStrategy::SyncBefore).delivery, Delivery::NoGuarantee);
+        assert_eq!(of(Acks::Zero, false, CommitStrategy::SyncBefore).delivery, Delivery::AtMostOnce);
+        assert_eq!(of(Acks::One, false, CommitStrategy::SyncAfter).delivery, Delivery::NoGuarantee);
+        let why = of(Acks::All, true, CommitStrategy::SyncAfter).why;
+        assert!(
+            why.contains("commits a batch behind its processing") && why.contains("idempotence"),
+            "{why}"
+        );
+    }
+}
