@@ -5,48 +5,67 @@ use super::figures::zero_bound_per_million;
 use super::table::Table;
 use super::tables::LATENCY_FIGURES;
 use super::view::{Group, View, word};
-use bench_model::result::{CellResult, Outcome};
+use bench_model::result::{CellResult, GroupCourse, Outcome};
 use bench_model::verdict::{Class, TallyKind};
+
+/// Columns before those of latencies.
+const COLUMNS: [&str; 43] = [
+    "run",
+    "profile",
+    "cell",
+    "label",
+    "repeat",
+    "again",
+    "acks",
+    "retries",
+    "idempotence",
+    "outcome",
+    "guarantee",
+    "promise",
+    "expectation",
+    "caveats",
+    "records",
+    "acked",
+    "lost",
+    "lost_bound_per_million_95",
+    "sent_acks0",
+    "dropped_acks0",
+    "unknown_present",
+    "unknown_absent",
+    "duplicates_same_attempt",
+    "duplicates_cross_attempt",
+    "reordered",
+    "throughput_per_s",
+    "asked_per_s",
+    "client_cpu_ns_per_record",
+    "broker_cpu_ns_per_record",
+    "disk_bytes_per_record",
+    "network_bytes_per_record",
+    "blocked_ns",
+    "commit",
+    "never_processed",
+    "processed_again",
+    "commits",
+    "commits_per_s",
+    "failed_commits",
+    "unanswered_commits",
+    "max_lag_records",
+    "max_lag_ns",
+    "rebalances",
+    "longest_pause_ns",
+];
 
 /// One line for each cell, unrounded, outcome before every figure.
 pub fn every_cell(view: &View) -> Table {
-    const SERIES: [(&str, &str); 3] =
-        [("publish", "publish"), ("handover", "publish"), ("end_to_end", "end_to_end")];
-    let mut columns: Vec<String> = [
-        "run",
-        "profile",
-        "cell",
-        "label",
-        "repeat",
-        "again",
-        "acks",
-        "retries",
-        "idempotence",
-        "outcome",
-        "promise",
-        "expectation",
-        "caveats",
-        "records",
-        "acked",
-        "lost",
-        "lost_bound_per_million_95",
-        "sent_acks0",
-        "dropped_acks0",
-        "unknown_present",
-        "unknown_absent",
-        "duplicates_same_attempt",
-        "duplicates_cross_attempt",
-        "reordered",
-        "throughput_per_s",
-        "asked_per_s",
-        "client_cpu_ns_per_record",
-        "broker_cpu_ns_per_record",
-        "disk_bytes_per_record",
-        "network_bytes_per_record",
-        "blocked_ns",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    const SERIES: [(&str, &str); 6] = [
+        ("publish", "publish"),
+        ("handover", "publish"),
+        ("end_to_end", "end_to_end"),
+        ("in_hand", "in_hand"),
+        ("effect", "effect"),
+        ("commit", "commit"),
+    ];
+    let mut columns = COLUMNS.map(str::to_owned).to_vec();
     for (name, _) in SERIES {
         for (figure, _) in LATENCY_FIGURES {
             columns.push(format!("{name}_{figure}_ns"));
@@ -58,7 +77,8 @@ pub fn every_cell(view: &View) -> Table {
         for cell in &group.cells {
             let mut row = facts(view, group, &cell.result);
             for (name, series) in SERIES {
-                let shown = name == "end_to_end" || (name == "handover") == group.is_acks0();
+                let handed_over = name == "handover";
+                let shown = series != "publish" || handed_over == group.is_acks0();
                 for (_, figure) in LATENCY_FIGURES {
                     let value =
                         cell.result.latencies.get(series).filter(|_| shown).and_then(|it| figure.of(it));
@@ -86,7 +106,7 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         claimed.filter(|count| count.absent == 0).and_then(|count| zero_bound_per_million(count.records));
     let mut kinds: Vec<&str> = result.caveats.iter().map(|caveat| caveat.kind.as_str()).collect();
     kinds.extend(view.damage.iter().any(|damage| damage.cell == result.cell.id).then_some(DAMAGED));
-    vec![
+    let mut row = vec![
         result.run.clone(),
         result.cell.profile.clone(),
         result.cell.id.clone(),
@@ -97,6 +117,7 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         producer.retries.to_string(),
         producer.idempotence.to_string(),
         word(&result.outcome),
+        group.guarantee().delivery.as_str().into(),
         verdict
             .filter(|_| result.outcome == Outcome::Finished)
             .map_or(String::new(), |verdict| group.promise_of(verdict).to_lowercase()),
@@ -120,5 +141,27 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         real(result.cost.disk_bytes_per_record),
         real(result.cost.network_bytes_per_record),
         result.blocked_ns.to_string(),
+    ];
+    row.extend(of_group(result, tally));
+    row
+}
+
+/// What a consumer group did; empty without one.
+fn of_group(result: &CellResult, tally: impl Fn(TallyKind) -> String) -> [String; 11] {
+    let course = result.group.as_ref();
+    let number = |figure: fn(&GroupCourse) -> u64| course.map_or(String::new(), |it| figure(it).to_string());
+    let commit = result.cell.settings.group.as_ref().map_or("", |group| group.commit.as_str());
+    [
+        commit.into(),
+        tally(TallyKind::ProcessingLoss),
+        tally(TallyKind::Redelivery),
+        number(|course| course.commits),
+        course.and_then(|course| course.commits_per_s).map_or(String::new(), |rate| rate.to_string()),
+        number(|course| course.failed_commits.values().sum()),
+        number(|course| course.unanswered_commits),
+        number(|course| course.seconds.iter().map(|second| second.lag_records).max().unwrap_or(0)),
+        number(|course| course.seconds.iter().map(|second| second.lag_ns).max().unwrap_or(0)),
+        number(|course| course.rebalances.len() as u64),
+        number(|course| course.rebalances.iter().map(|rebalance| rebalance.pause_ns).max().unwrap_or(0)),
     ]
 }

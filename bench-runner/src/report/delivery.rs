@@ -1,67 +1,206 @@
-//! What consumer groups did: each commit strategy with its promise, its book and its price, to be pasted into a design document.
+//! Delivery semantics: what each pipeline guarantees, what was seen, and what it costs; to be pasted into a design document.
 
-use super::figures::{grouped, share};
+use super::figures::{duration, grouped, share, three_digits};
 use super::table::Table;
-use super::tables::{head, line};
+use super::tables::{head, line, throughput};
 use super::view::{Figure, Group, View};
-use bench_model::settings::GroupSettings;
-use bench_model::verdict::TallyKind;
+use bench_model::result::GroupCourse;
+use bench_model::settings::{CellSettings, GroupSettings};
+use bench_model::verdict::{Delivery, TallyKind};
 
-/// The table, where any cell has a group.
-pub fn table(view: &View) -> Option<Table> {
-    let with_group = |group: &&Group| settings(group).is_some();
-    let groups: Vec<&Group> = view.groups.iter().filter(with_group).collect();
+/// Settings, guarantee, what was seen of it, latency and throughput: one line for each cell with a group.
+pub fn semantics(view: &View) -> Option<Table> {
+    let groups = with_group(view);
+    if groups.is_empty() {
+        return None;
+    }
+    let columns = [
+        "settings",
+        "guarantee",
+        "met with",
+        ">lost in the log",
+        ">never processed",
+        ">duplicates in the log",
+        ">processed again",
+        ">sink duplicates",
+        ">end-to-end p50",
+        ">end-to-end p99",
+        ">throughput",
+    ];
+    let mut table = Table::new(head(view, &columns));
+    for group in &groups {
+        let settings = &group.first().cell.settings;
+        let row = vec![
+            pipeline(settings),
+            group.guarantee().delivery.as_str().to_owned(),
+            met_with(group),
+            seen(group, TallyKind::LogLoss),
+            seen(group, TallyKind::ProcessingLoss),
+            seen(group, TallyKind::DuplicateSameAttempt),
+            seen(group, TallyKind::Redelivery),
+            "sink_duplicate".parse().map_or("n/a".into(), |kind| seen(group, kind)),
+            group.latency_text("effect", Figure::Percentile("50")),
+            group.latency_text("effect", Figure::Percentile("99")),
+            throughput(group),
+        ];
+        table.row(line(view, group, row));
+    }
+    if groups.iter().any(|group| is_disturbed(group)) {
+        table.note("After deaths and faults the independent trial is the death or the fault, not the record: no bound for each record is shown there.");
+    }
+    table.note("End-to-end: from the intended send to the end of processing. A member that is killed takes its latencies with it.");
+    Some(table.without_columns_of_only(&["n/a", "–", "nothing"]))
+}
+
+/// Latencies of the group's own work, its commits and its rebalances.
+pub fn course(view: &View) -> Option<Table> {
+    let groups = with_group(view);
     if groups.is_empty() {
         return None;
     }
     let columns = [
         "commit",
-        "promises",
-        ">never processed",
-        ">processed again",
         ">begun only",
-        ">effect p50",
-        ">effect p99",
+        ">in hand p50",
+        ">in hand p99",
+        ">processing p99",
         ">commit p50",
         ">commit p99",
+        ">commits/s",
+        ">failed commits",
+        ">unanswered commits",
+        ">greatest lag",
+        ">rebalances",
+        ">longest pause",
     ];
     let mut table = Table::new(head(view, &columns));
     for group in groups {
-        let tally = |kind| {
-            group.tally(kind).map_or("n/a".into(), |(count, of)| match group.is_mock {
-                true => format!("{} of {}", grouped(count), grouped(of)),
-                false => share(count, of),
-            })
-        };
-        let settings = settings(group);
+        let p = |series, name| group.latency_text(series, Figure::Percentile(name));
+        let sum = |figure: fn(&GroupCourse) -> u64| courses(group).map(figure).sum::<u64>();
+        let known = courses(group).next().is_some();
+        let shown = |text: String| if known { text } else { "n/a".into() };
+        let most = |figure: fn(&GroupCourse) -> u64| courses(group).map(figure).max().unwrap_or(0);
         let row = vec![
-            settings.map_or("–", |settings| settings.commit.as_str()).to_owned(),
-            settings.map_or("–", promise).to_owned(),
-            tally(TallyKind::ProcessingLoss),
-            tally(TallyKind::Redelivery),
+            settings(group).map_or("–", |settings| settings.commit.as_str()).to_owned(),
             group.tally(TallyKind::BegunOnly).map_or("n/a".into(), |(count, _)| grouped(count)),
-            group.latency_text("effect", Figure::Percentile("50")),
-            group.latency_text("effect", Figure::Percentile("99")),
-            group.latency_text("commit", Figure::Percentile("50")),
-            group.latency_text("commit", Figure::Percentile("99")),
+            p("in_hand", "50"),
+            p("in_hand", "99"),
+            p("processing", "99"),
+            p("commit", "50"),
+            p("commit", "99"),
+            group
+                .figure(|result| result.group.as_ref()?.commits_per_s)
+                .map_or("n/a".into(), |spread| spread.text(three_digits)),
+            shown(grouped(sum(|course| course.failed_commits.values().sum()))),
+            shown(grouped(sum(|course| course.unanswered_commits))),
+            shown(lag(
+                most(|course| course.seconds.iter().map(|second| second.lag_records).max().unwrap_or(0)),
+                most(|course| course.seconds.iter().map(|second| second.lag_ns).max().unwrap_or(0)),
+            )),
+            shown(grouped(sum(|course| course.rebalances.len() as u64))),
+            shown(duration(most(|course| {
+                course.rebalances.iter().map(|rebalance| rebalance.pause_ns).max().unwrap_or(0)
+            }) as f64)),
         ];
         table.row(line(view, group, row));
     }
-    table.note("Effect: from the intended send to the end of processing. Commit: from the call to its answer; commits that the client makes by itself have no call.");
-    table.note("A member that is killed takes its latencies with it: they are those of the lives that ended in good order.");
-    Some(table.without_idle_columns(&["0", "n/a"]))
+    table.note("In hand: from the intended send until a member has the record, first deliveries. Commit: from the call to its answer; commits that the client makes by itself have no call.");
+    table.note("Lag: of the group behind an independent reader, in records and in the time since that reader was as far, at the end of the worst second. Pause: how long a partition had no owner.");
+    Some(table.without_idle_columns(&["0", "n/a", "0 ns"]))
+}
+
+/// Records and time.
+pub fn lag(records: u64, ns: u64) -> String {
+    if records == 0 { "0".into() } else { format!("{} ({})", grouped(records), duration(ns as f64)) }
+}
+
+/// What the settings of each cell guarantee, in one sentence.
+pub fn guarantees(view: &View) -> String {
+    let mut kinds: Vec<(Delivery, Vec<&str>)> = Vec::new();
+    for group in &view.groups {
+        let delivery = group.guarantee().delivery;
+        match kinds.iter_mut().find(|(known, _)| *known == delivery) {
+            Some((_, names)) if names.contains(&group.label) => {}
+            Some((_, names)) => names.push(group.label),
+            None => kinds.push((delivery, vec![group.label])),
+        }
+    }
+    kinds.sort_by_key(|(delivery, _)| *delivery);
+    let of_kind =
+        |(delivery, names): &(Delivery, Vec<&str>)| format!("{} ({})", delivery.as_str(), names.join(" · "));
+    format!("The settings guarantee: {}.", kinds.iter().map(of_kind).collect::<Vec<_>>().join("; "))
+}
+
+/// What the guarantees of these cells rest on, one line each; cells of one guarantee and reason together.
+pub fn reasons(view: &View) -> Vec<String> {
+    let mut reasons: Vec<(String, Delivery, Vec<String>)> = Vec::new();
+    for group in &view.groups {
+        let guarantee = group.guarantee();
+        let name = group.label.to_owned();
+        match reasons.iter_mut().find(|(why, ..)| *why == guarantee.why) {
+            Some((.., names)) if names.contains(&name) => {}
+            Some((.., names)) => names.push(name),
+            None => reasons.push((guarantee.why, guarantee.delivery, vec![name])),
+        }
+    }
+    let line = |(why, delivery, names): &(String, Delivery, Vec<String>)| {
+        format!("{} ({}): {why}.", delivery.as_str(), names.join(" · "))
+    };
+    reasons.iter().map(line).collect()
+}
+
+fn with_group<'v, 'a>(view: &'v View<'a>) -> Vec<&'v Group<'a>> {
+    view.groups.iter().filter(|group| settings(group).is_some()).collect()
 }
 
 fn settings<'a>(group: &Group<'a>) -> Option<&'a GroupSettings> {
     group.first().cell.settings.group.as_ref()
 }
 
-/// What the strategy guarantees of processing, in the field's words.
-fn promise(settings: &GroupSettings) -> &'static str {
-    match (settings.commit.may_lose(), settings.commit.may_repeat()) {
-        (true, false) => "at most once",
-        (false, true) => "at least once",
-        (true, true) => "neither",
-        (false, false) => "exactly once",
-    }
+fn courses<'g>(group: &'g Group<'_>) -> impl Iterator<Item = &'g GroupCourse> {
+    group.finished().filter_map(|cell| cell.result.group.as_ref())
+}
+
+/// The settings that decide about delivery, in the order of a record's way.
+fn pipeline(settings: &CellSettings) -> String {
+    let producer = super::durability::Setting::of(&settings.producer).name();
+    let group = settings.group.as_ref().map(|group| {
+        let interval = bench_model::profile::duration_text(group.commit_interval_ns);
+        match group.commit.as_str() {
+            commit @ ("auto" | "auto-stored" | "interval") => format!("commit {commit} every {interval}"),
+            commit @ ("sync-each" | "none") => format!("commit {commit}"),
+            commit => format!("commit {commit}, batch {}", group.batch_records),
+        }
+    });
+    [Some(producer), group].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn is_disturbed(group: &Group) -> bool {
+    let cell = &group.first().cell;
+    !cell.deaths.is_empty() || !cell.faults.is_empty()
+}
+
+/// Deaths and faults, counted over the finished repeats.
+pub(super) fn met_with(group: &Group) -> String {
+    let cell = &group.first().cell;
+    let repeats = group.finished().count();
+    let counted = |count: usize, what: &str| match count * repeats {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        many => Some(format!("{many} {what}s")),
+    };
+    let acts = [counted(cell.deaths.len(), "death"), counted(usize::from(!cell.faults.is_empty()), "fault")];
+    let acts: Vec<String> = acts.into_iter().flatten().collect();
+    if acts.is_empty() { "nothing".into() } else { acts.join(", ") }
+}
+
+/// A count with its denominator; the bound for each record only where records are the trials.
+fn seen(group: &Group, kind: TallyKind) -> String {
+    group.tally(kind).map_or("n/a".into(), |(count, of)| {
+        if group.is_mock || is_disturbed(group) {
+            format!("{} of {}", grouped(count), grouped(of))
+        } else {
+            share(count, of)
+        }
+    })
 }

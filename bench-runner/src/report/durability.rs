@@ -21,7 +21,8 @@ pub struct Setting {
 }
 
 impl Setting {
-    fn of(producer: &ProducerSettings) -> Self {
+    /// Those of a producer.
+    pub fn of(producer: &ProducerSettings) -> Self {
         Setting { acks: producer.acks, retries: producer.retries, idempotence: producer.idempotence }
     }
 

@@ -63,8 +63,16 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     )));
     blocks.push(Block::Heading(2, "What became of the records".into()));
     blocks.push(Block::Table(tables::books(view)));
-    if let Some(table) = delivery::table(view) {
-        blocks.push(Block::Heading(2, "What the consumer group made of them".into()));
+    if let Some(table) = delivery::semantics(view) {
+        blocks.push(Block::Heading(2, "Delivery semantics".into()));
+        blocks.push(Block::Table(table));
+    }
+    blocks.push(Block::Details(
+        "What each guarantee rests on".into(),
+        vec![Block::List(delivery::reasons(view))],
+    ));
+    if let Some(table) = delivery::course(view) {
+        blocks.push(Block::Heading(2, "What the consumer group did".into()));
         blocks.push(Block::Table(table));
     }
     blocks.push(Block::Heading(2, "Throughput and latency".into()));

@@ -7,11 +7,11 @@ use super::view::{View, word};
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
 use bench_model::settings::Acks;
-use bench_model::verdict::{Promise, Tally};
+use bench_model::verdict::{Promise, Tally, guarantee};
 use serde_json::{Map, Value, json};
 
 /// Major.minor of the document.
-const SUMMARY_VERSION: &str = "1.0";
+const SUMMARY_VERSION: &str = "1.1";
 
 /// The whole document.
 pub fn summary(run: &StoredRun) -> Value {
@@ -103,7 +103,8 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
                 "mean_ns": summary.mean_ns, "percentiles": percentiles,
             });
             // A report of acks=0 is a hand-over; under another name nobody compares it by accident.
-            let handed_over = planned.settings.producer.acks == Acks::Zero && series != "end_to_end";
+            let of_producer = ["publish", "service", "lateness"].contains(&series.as_str());
+            let handed_over = planned.settings.producer.acks == Acks::Zero && of_producer;
             (if handed_over { format!("handover_{series}") } else { series.clone() }, value)
         })
         .collect();
@@ -123,6 +124,8 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "again": planned.again,
         "outcome": result.outcome,
         "reason": result.reason,
+        "guarantee": guarantee(&planned.settings).delivery.as_str(),
+        "guarantee_rests_on": guarantee(&planned.settings).why,
         "promise": promise(view, cell),
         "expectation": result.expectation,
         "expectation_detail": result.expectation_detail,
@@ -137,6 +140,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "window_records": result.window_records,
         "blocked_ns": result.blocked_ns,
         "latencies": latencies,
+        "group": result.group,
         "cost": result.cost,
     })
 }

@@ -90,6 +90,7 @@ pub fn books(view: &View) -> Table {
             table.note(meaning);
         }
     }
+    table.note(super::delivery::guarantees(view));
     if view.groups.iter().any(Group::is_acks0) {
         table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
     }
@@ -131,7 +132,7 @@ pub fn speed(view: &View) -> Table {
     table
 }
 
-fn throughput(group: &Group) -> String {
+pub(super) fn throughput(group: &Group) -> String {
     group.throughput().map_or("n/a".into(), |spread| format!("{}/s", spread.text(three_digits)))
 }
 

@@ -7,7 +7,7 @@ use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::{LatencySummary, Percentile};
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, Arrival};
-use bench_model::verdict::{Promise, TallyKind, Verdict, Weight};
+use bench_model::verdict::{Guarantee, Promise, TallyKind, Verdict, Weight, guarantee};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GENERATOR_BOUND: &str = "generator-bound";
@@ -148,7 +148,7 @@ impl<'a> Group<'a> {
 
     /// A latency figure as text; publish latency of acks=0 is none.
     pub fn latency_text(&self, series: &str, figure: Figure) -> String {
-        if series != "end_to_end" && self.is_acks0() {
+        if ["publish", "service"].contains(&series) && self.is_acks0() {
             return "(handed over)".into();
         }
         self.latency(series, figure).map_or("n/a".into(), |spread| spread.text(duration) + &self.doubt)
@@ -205,6 +205,11 @@ impl<'a> Group<'a> {
     /// How the repeats ended, e.g. `finished` or `2 finished, 1 void`.
     pub fn outcome(&self) -> String {
         tell(self.cells.iter().map(|cell| word(&cell.result.outcome)))
+    }
+
+    /// What the settings guarantee, and why.
+    pub fn guarantee(&self) -> Guarantee {
+        guarantee(&self.first().cell.settings)
     }
 
     /// The promise of the finished repeats.

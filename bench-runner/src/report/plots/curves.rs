@@ -24,14 +24,25 @@ const TICKS: [(f64, &str); 8] = [
     (6.0, "p99.9999"),
 ];
 
-/// Publish and end-to-end, in charts of at most eight cells.
+/// What has curves, by the name of its series; a series that no cell has gives no chart.
+const SERIES: [(&str, &str); 7] = [
+    ("publish", "Publish latency"),
+    ("end_to_end", "End-to-end latency"),
+    ("effect", "Latency to the end of processing"),
+    ("commit", "Latency of commits of offsets"),
+    ("transaction", "Latency of whole transactions"),
+    ("commit_call", "Latency of transactions' commit calls"),
+    ("visible", "Latency until transactions are visible"),
+];
+
+/// Every series in charts of at most eight cells.
 pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
     let (groups, unfit) = comparable(view, profile);
     let mut unread = unfit;
     let readable = select(&groups, &mut unread, |group| group.damaged.then_some(DAMAGED));
     let sets: Vec<(&Group, Set)> = readable.into_iter().map(|group| (group, pooled(group))).collect();
     let mut charts = Vec::new();
-    for (series, name) in [("publish", "Publish"), ("end_to_end", "End-to-end")] {
+    for (series, name) in SERIES {
         let mut left_out = unread.clone();
         let mut all: Vec<(&Group, Vec<CurvePoint>)> = Vec::new();
         for (group, set) in &sets {
@@ -48,7 +59,7 @@ pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
         for (part, curves) in all.chunks(STYLES).enumerate() {
             let of = if parts > 1 { format!(", part {} of {parts}", part + 1) } else { String::new() };
             let groups: Vec<&Group> = curves.iter().map(|(group, _)| *group).collect();
-            let title = format!("{name} latency by percentile: {profile}{of}");
+            let title = format!("{name} by percentile: {profile}{of}");
             charts.push(Chart {
                 place: Place::Curves,
                 file: format!("curves-{}-{}{}.svg", slug(series), slug(profile), slug(&of)),

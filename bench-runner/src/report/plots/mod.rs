@@ -5,6 +5,8 @@ mod bars;
 mod canvas;
 mod curves;
 mod durability;
+mod lag;
+mod restarts;
 mod series;
 
 use super::lines::wrapped;
@@ -28,7 +30,7 @@ pub enum Place {
     ByCell,
     /// Percentile curves.
     Curves,
-    /// Second by second, cells with a fault.
+    /// Second by second, cells with a fault, a death or a rebalance.
     Seconds,
     /// Second by second, cells without one.
     Folded,
@@ -41,7 +43,7 @@ impl Place {
             Place::Durability => "Latency against durability",
             Place::ByCell => "By cell",
             Place::Curves => "Percentile curves",
-            Place::Seconds => "Second by second, under faults",
+            Place::Seconds => "Second by second, under faults, deaths and rebalances",
             Place::Folded => "Second by second, without a fault",
         }
     }
@@ -69,9 +71,13 @@ pub fn charts(view: &View) -> Vec<Chart> {
     let mut charts: Vec<Chart> = durability::chart(view).into_iter().collect();
     for profile in view.profiles() {
         charts.extend(bars::charts(view, profile));
+        charts.extend(restarts::chart(view, profile));
         charts.extend(curves::charts(view, profile));
     }
-    charts.extend(view.run.cells.iter().filter_map(|cell| series::chart(view, cell)));
+    for cell in &view.run.cells {
+        charts.extend(series::chart(view, cell));
+        charts.extend(lag::chart(view, cell));
+    }
     charts
 }
 

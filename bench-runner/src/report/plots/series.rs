@@ -16,7 +16,7 @@ use bench_model::settings::Acks;
 use plotters::style::RGBColor;
 
 const SECOND_NS: f64 = 1e9;
-const WIDTH_PX: i32 = 960;
+pub(super) const WIDTH_PX: i32 = 960;
 const LATENCIES: [&str; 3] = ["p50", "p99", "maximum"];
 /// A cross on a thin line over a broad one: both are seen where they are equal, without colour as well.
 const COUNT_STYLES: [(Style, u32); 2] = [(Style(6), LINE_WIDTH), (Style(5), BROAD)];
@@ -24,11 +24,15 @@ const LATENCY_STYLES: [(Style, u32); 3] =
     [(Style(0), LINE_WIDTH), (Style(1), LINE_WIDTH), (Style(2), LINE_WIDTH)];
 
 /// A stretch of the cell with a name.
-struct Band {
-    from_s: f64,
-    to_s: f64,
-    name: String,
-    colour: RGBColor,
+pub(super) struct Band {
+    /// Seconds after T0.
+    pub(super) from_s: f64,
+    /// Seconds after T0.
+    pub(super) to_s: f64,
+    /// What stands beside it.
+    pub(super) name: String,
+    /// Of its area.
+    pub(super) colour: RGBColor,
 }
 
 /// The chart of a cell that was carried out.
@@ -92,7 +96,7 @@ fn latency_ns(result: &CellResult, second: &Second) -> Option<[f64; 3]> {
 }
 
 /// From each act to its undoing, the warm-up first.
-fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
+pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
     let mut bands = Vec::new();
     let warmup_s = result.cell.settings.load.warmup_ns as f64 / SECOND_NS;
     if warmup_s > 0.0 {
@@ -156,15 +160,7 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
     let width = WIDTH_PX.max(lower.right + 80 + widest_px(names.iter().map(String::as_str)));
     picture((width, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
         for panel in [&upper, &lower] {
-            for band in &bands {
-                let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
-                canvas.area([(from, panel.top), (to.max(from + 2), panel.bottom)], band.colour);
-            }
-            panel.draw(canvas);
-            // Edges, because bands may overlap.
-            for x in bands.iter().flat_map(|band| [band.from_s, band.to_s]).map(|at| panel.x_px(at)) {
-                canvas.dotted(&[(x, panel.top), (x, panel.bottom)], SOFT);
-            }
+            draw_with_bands(canvas, panel, &bands);
         }
         name_bands(canvas, &upper, &bands);
         lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
@@ -174,8 +170,21 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
     })
 }
 
+/// The panel with its bands behind the grid.
+pub(super) fn draw_with_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
+    for band in bands {
+        let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
+        canvas.area([(from, panel.top), (to.max(from + 2), panel.bottom)], band.colour);
+    }
+    panel.draw(canvas);
+    // Edges, because bands may overlap.
+    for x in bands.iter().flat_map(|band| [band.from_s, band.to_s]).map(|at| panel.x_px(at)) {
+        canvas.dotted(&[(x, panel.top), (x, panel.bottom)], SOFT);
+    }
+}
+
 /// Seconds between two ticks: at most twelve of them.
-fn tick_step(end_s: f64) -> u32 {
+pub(super) fn tick_step(end_s: f64) -> u32 {
     [1, 2, 5, 10, 20, 30, 60, 120, 300]
         .into_iter()
         .find(|step| end_s / f64::from(*step) <= 12.0)
@@ -183,7 +192,7 @@ fn tick_step(end_s: f64) -> u32 {
 }
 
 /// Each name in a row of its own above the panel, beside a line as long as its band.
-fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
+pub(super) fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
     for (row, band) in bands.iter().enumerate() {
         let y = 50 + LINE_PX * row as i32;
         let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
