@@ -34,6 +34,7 @@ fn settings() -> CellSettings {
         request_timeout_ns: 1,
         delivery_timeout_ns: 1,
         extra: [].into(),
+        transaction: None,
     };
     let topic =
         TopicSettings { partitions: 1, replication_factor: 2, min_insync_replicas: 2, extra: [].into() };
@@ -153,9 +154,9 @@ fn manifest(plan: &[&str]) -> Value {
 fn assessed(evidence: &Evidence) -> CellResult {
     let mut result = assess::blank("made-up", &cell(CELL));
     let Evidence { ledgers, readings } = evidence;
-    let (series, statements) = (made_up_series(ledgers), made_up_statements());
-    let evidence =
-        assess::Evidence { ledgers, readings, journals: &[], series: &series, statements: Some(&statements) };
+    let (series, statements) = (&made_up_series(ledgers), &made_up_statements());
+    let (transactions, journals, statements) = (&[][..], &[][..], Some(statements));
+    let evidence = assess::Evidence { ledgers, readings, transactions, journals, series, statements };
     assess::assess(&mut result, evidence);
     result
 }

@@ -5,7 +5,7 @@ use bench_model::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, Pro
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
 use bench_model::reading::{CopyRun, LogReading, PartitionReading, Source};
 use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
-use bench_model::verdict::{TallyKind, judge};
+use bench_model::verdict::{Exhibits, TallyKind, judge};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -25,6 +25,7 @@ fn settings() -> CellSettings {
         request_timeout_ns: 1,
         delivery_timeout_ns: 1,
         extra: [].into(),
+        transaction: None,
     };
     let topic =
         TopicSettings { partitions: 1, replication_factor: 3, min_insync_replicas: 2, extra: [].into() };
@@ -66,7 +67,8 @@ fn readings(pieces: impl Iterator<Item = (u16, u64, u64)>) -> Vec<LogReading> {
         .map(|(producer, sequence, count)| {
             let (producer, home) = (ProducerId(producer), PartitionId(0));
             let (incarnation, attempt) = (Incarnation(0), Attempt(0));
-            let run = CopyRun { offset, count, producer, incarnation, attempt, home, sequence };
+            let run =
+                CopyRun { offset, count, producer, incarnation, attempt, home, sequence, transaction: 0 };
             offset += count as i64;
             run
         })
@@ -83,6 +85,7 @@ fn readings(pieces: impl Iterator<Item = (u16, u64, u64)>) -> Vec<LogReading> {
             runs: runs.clone(),
             oddities: vec![],
             batches_digest: None,
+            invisible: Vec::new(),
         }],
     };
     sources.map(reading).collect()
@@ -111,7 +114,8 @@ fn verdict(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Elements(copies(readings)));
         let settings = settings();
-        let judge = || judge(&settings, &[], black_box(ledgers), black_box(readings), &[], Ok(()));
+        let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[] };
+        let judge = || judge(&settings, &[], black_box(exhibits), Ok(()));
         let verdict = judge();
         assert!(!verdict.is_void() && verdict.tallies[&TallyKind::LogLoss].count == lost, "{verdict:?}");
         group.bench_function(name, |bencher| bencher.iter(judge));

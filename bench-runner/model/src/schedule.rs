@@ -159,6 +159,11 @@ impl Placement {
         }
     }
 
+    /// How many partitions there are.
+    pub fn partitions(&self) -> u16 {
+        self.next_sequence.len() as u16
+    }
+
     /// Partition and sequence of the next record, and how many more follow it there in a row.
     #[inline]
     pub fn peek(&self) -> (usize, u64, u64) {

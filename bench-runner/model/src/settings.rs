@@ -30,6 +30,36 @@ impl Acks {
     }
 }
 
+/// When a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransactionSpan {
+    /// With its so many-th record.
+    Records(u32),
+    /// So many nanoseconds after its begin.
+    Time(u64),
+}
+
+/// How a producer groups its records into transactions, one after the other, under a transactional id of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionSettings {
+    /// When each ends; the last one ends with the load.
+    pub span: TransactionSpan,
+    /// Every so many-th is aborted on purpose; 0: none.
+    pub abort_every: u32,
+    /// Flush before such an abort: what was not sent by then would be purged, and leave no trace in the log.
+    pub abort_flush: bool,
+    /// `transaction.timeout.ms`, in nanoseconds.
+    pub timeout_ns: u64,
+}
+
+impl TransactionSettings {
+    /// Whether the transaction of this ordinal (from 1) is aborted on purpose.
+    pub fn aborts(&self, ordinal: u32) -> bool {
+        ordinal > 0 && ordinal.is_multiple_of(self.abort_every)
+    }
+}
+
 /// Producer settings that the harness sets explicitly in every cell (librdkafka's defaults differ from Java's).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerSettings {
@@ -57,6 +87,17 @@ pub struct ProducerSettings {
     pub delivery_timeout_ns: u64,
     /// Any other librdkafka producer property, verbatim.
     pub extra: BTreeMap<String, String>,
+    /// Transactions; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<TransactionSettings>,
+}
+
+impl ProducerSettings {
+    /// Whether the answer to a record promises something about it: with acks=0 there is none, and in a transaction only the
+    /// commit's counts. Where it does not, throughput is counted by delivery.
+    pub fn answers_count(&self) -> bool {
+        self.acks != Acks::Zero && self.transaction.is_none()
+    }
 }
 
 /// Settings of the cell's topic; all are set on the topic and read back.

@@ -35,9 +35,9 @@ pub struct WorkerSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Produce by a schedule; writes `ledger.bin` and `latency.hlog`.
+    /// Produce by a schedule; writes `ledger.bin`, `latency.hlog` and, with transactions, `transactions.bin`.
     Produce(ProduceSpec),
-    /// Read every partition while records are produced; writes `latency.hlog`.
+    /// Read every partition while records are produced; writes `latency.hlog` and, with transactions, `visible.json`.
     Read(ReadSpec),
     /// Process records as a member of a consumer group; writes `journal.bin` and `latency.hlog`.
     Consume(ConsumeSpec),
@@ -58,6 +58,9 @@ pub struct ProduceSpec {
     pub load: Load,
     /// Records that the ledger has room for in each partition; the worker stops sending (and says so) before it overflows.
     pub ledger_capacity: u64,
+    /// Transactions that their evidence has room for; 0 without transactions.
+    #[serde(default)]
+    pub transaction_capacity: u64,
 }
 
 /// A reader's part of the specification.
@@ -188,6 +191,12 @@ pub struct Done {
     /// Commit calls that failed, by the client's error code (group member).
     #[serde(default)]
     pub failed_commits: BTreeMap<String, u64>,
+    /// Errors of transactions: the call, the client's judgement of the error, its code, and what was done (producer).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transaction_errors: BTreeMap<String, u64>,
+    /// By partition, the offset behind the last record that was handed over (reader): control records may follow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends_of_records: Vec<i64>,
 }
 
 #[cfg(test)]

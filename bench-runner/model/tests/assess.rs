@@ -24,6 +24,7 @@ fn cell(acks: Acks, arrival: Arrival, window_ns: u64) -> Cell {
         request_timeout_ns: 1,
         delivery_timeout_ns: 1,
         extra: [].into(),
+        transaction: None,
     };
     let topic =
         TopicSettings { partitions: 1, replication_factor: 1, min_insync_replicas: 1, extra: [].into() };
@@ -130,6 +131,7 @@ proptest! {
         let evidence = |series, statements| Evidence {
             ledgers: &[],
             readings: &[],
+            transactions: &[],
             journals: &[],
             series,
             statements,

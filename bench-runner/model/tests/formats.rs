@@ -12,6 +12,7 @@ use bench_model::settings::{
     Acks, Arrival, Burst, CellSettings, CommitStrategy, GroupSettings, Length, Load, ProducerSettings,
     ServiceSpread, TopicSettings,
 };
+use bench_model::transactions;
 use bench_model::verdict::{
     Class, ClassCount, Contingency, Identity, Offender, Promise, Tally, TallyKind, Verdict, Weight,
 };
@@ -90,6 +91,7 @@ fn settings() -> CellSettings {
         request_timeout_ns: 1,
         delivery_timeout_ns: 1,
         extra: BTreeMap::new(),
+        transaction: None,
     };
     let topic = TopicSettings {
         partitions: 1,
@@ -233,6 +235,7 @@ fn specifications() -> [WorkerSpec; 3] {
         settings: settings().producer,
         load: load(),
         ledger_capacity: 0,
+        transaction_capacity: 0,
     };
     let read = ReadSpec { properties: BTreeMap::new(), load: load() };
     let consume = ConsumeSpec {
@@ -300,6 +303,7 @@ fn lines_of_evidence() -> Vec<Value> {
         runs: vec![],
         oddities: vec![(0, Oddity::Alien)],
         batches_digest: None,
+        invisible: Vec::new(),
     };
     let reading = LogReading { source: Source::Segments(BrokerId(1)), partitions: vec![partition] };
     let texts =
@@ -370,7 +374,13 @@ fn every_word_is_documented() {
             ServiceSpread::Uniform { least_ns: 0, most_ns: 1 },
         ]),
         words(&[Oddity::Alien, Oddity::Corrupt, Oddity::Control]),
-        words(&[Source::Reader, Source::SecondReader, Source::Segments(BrokerId(0))]),
+        words(&[
+            Source::Reader,
+            Source::SecondReader,
+            Source::Segments(BrokerId(0)),
+            Source::CommittedReader,
+        ]),
+        words(&transactions::State::ALL),
     ]
     .concat();
     all.extend(commands.iter().map(|command| tagged(document(command), "command")));

@@ -6,7 +6,7 @@ use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::plan::Cell;
-use bench_model::{ledger, processing, reading};
+use bench_model::{ledger, processing, reading, transactions};
 use comfy_table::{Table, presets};
 use std::path::{Path, PathBuf};
 
@@ -127,6 +127,7 @@ fn again(cell: &StoredCell) -> Result<String, Vec<String>> {
 struct Read {
     ledgers: Vec<ledger::Ledger>,
     readings: Vec<reading::LogReading>,
+    transactions: Vec<transactions::Transactions>,
     journals: Vec<processing::Journal>,
     series: Set,
     statements: Option<Statements>,
@@ -134,8 +135,9 @@ struct Read {
 
 impl Read {
     fn differences(&self, cell: &StoredCell) -> Vec<String> {
-        let Read { ledgers, readings, journals, series, statements } = self;
-        let evidence = Evidence { ledgers, readings, journals, series, statements: statements.as_ref() };
+        let Read { ledgers, readings, transactions, journals, series, statements } = self;
+        let statements = statements.as_ref();
+        let evidence = Evidence { ledgers, readings, transactions, journals, series, statements };
         assess::differences(&cell.result, Some(evidence))
     }
 }
@@ -146,6 +148,10 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     let directory = &cell.directory;
     let ledgers = parse(directory, "ledger.jsonl", ledger::from_jsonl, &mut broken);
     let readings = parse(directory, "reading.jsonl", reading::from_jsonl, &mut broken);
+    let transactions = match &cell.result.cell.settings.producer.transaction {
+        None => Some(Vec::new()),
+        Some(_) => parse(directory, "transactions.jsonl", transactions::from_jsonl, &mut broken),
+    };
     let journals = match &cell.result.cell.settings.group {
         None => Some(Vec::new()),
         Some(_) => parse(directory, "processing.jsonl", processing::from_jsonl, &mut broken),
@@ -158,10 +164,15 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     } else {
         parse(directory, STATEMENTS, Statements::from_json, &mut broken).map(Some)
     };
-    match (ledgers, readings, journals, series, statements) {
-        (Some(ledgers), Some(readings), Some(journals), Some(series), Some(statements)) => {
-            Ok(Read { ledgers, readings, journals, series, statements })
-        }
+    match (ledgers, readings, transactions, journals, series, statements) {
+        (
+            Some(ledgers),
+            Some(readings),
+            Some(transactions),
+            Some(journals),
+            Some(series),
+            Some(statements),
+        ) => Ok(Read { ledgers, readings, transactions, journals, series, statements }),
         _ => Err(broken),
     }
 }

@@ -4,6 +4,7 @@
 //! are destroyed before it (`Drop`); messages are copied by the client during the call (F_COPY), so no buffer of ours is
 //! referenced afterwards; opaques are slot numbers, never pointers; events are destroyed right after they were read.
 
+use super::transactor::{self, End, Ended, Refusal, Transactor};
 use super::wake::Wake;
 use super::{KafkaError, client_config, effective};
 use crate::clock;
@@ -56,6 +57,8 @@ pub enum Taken {
 
 /// One librdkafka producer with one topic.
 pub struct Lane {
+    /// Dropped before the client, on which its thread works.
+    transactor: Option<Transactor>,
     producer: BaseProducer,
     topic: *mut rd::rd_kafka_topic_t,
     queue: *mut rd::rd_kafka_queue_t,
@@ -111,6 +114,7 @@ impl Lane {
         // SAFETY: an all-zero message is a valid one without payload, key or opaque.
         let messages = vec![unsafe { std::mem::zeroed() }; CHUNK_RECORDS];
         Ok(Lane {
+            transactor: None,
             producer,
             topic,
             queue,
@@ -119,6 +123,42 @@ impl Lane {
             reports: vec![std::ptr::null(); REPORTS],
             settings,
         })
+    }
+
+    /// Takes the transactional id of the settings; gives how long that took, in nanoseconds.
+    pub fn open_transactions(&mut self, limit: Duration) -> Result<u64, KafkaError> {
+        let waker = self
+            .wake
+            .waker()
+            .map_err(|error| KafkaError::new("could not share an event descriptor", error))?;
+        // SAFETY: the client lives in `producer`, which is dropped after the transactor.
+        let (transactor, took_ns) =
+            unsafe { Transactor::open(self.producer.client().native_ptr(), waker, limit) }?;
+        self.transactor = Some(transactor);
+        Ok(took_ns)
+    }
+
+    /// Begins a transaction; a local call.
+    pub fn begin(&mut self) -> Result<(), Refusal> {
+        // SAFETY: the client is live.
+        unsafe { transactor::begin(self.producer.client().native_ptr()) }
+    }
+
+    /// Asks for the end of the open transaction; until the answer, reports have to be taken and nothing can be sent.
+    pub fn end(&mut self, end: End) {
+        if let Some(transactor) = &mut self.transactor {
+            transactor.end(end);
+        }
+    }
+
+    /// The answer to `end`, once.
+    pub fn ended(&mut self) -> Option<Ended> {
+        self.transactor.as_mut()?.ended()
+    }
+
+    /// A call to the coordinator is unanswered: this value must not be dropped.
+    pub fn is_ending(&self) -> bool {
+        self.transactor.as_ref().is_some_and(Transactor::is_busy)
     }
 
     /// The client's effective settings.

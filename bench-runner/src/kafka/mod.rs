@@ -5,11 +5,13 @@ pub mod reader;
 mod group;
 pub mod member;
 pub mod admin;
+pub mod fence;
 pub mod mock;
 pub mod probe;
 pub mod offline;
 pub mod offsets;
 pub mod properties;
+pub mod transactor;
 mod wake;
 
 use rdkafka::bindings as rd;

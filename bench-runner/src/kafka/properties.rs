@@ -1,5 +1,6 @@
 //! From settings to librdkafka's property names. Everything that matters is set explicitly; nothing is left to a default.
 
+use bench_model::ids::ProducerId;
 use bench_model::settings::{CommitStrategy, GroupSettings, ProducerSettings};
 use std::collections::BTreeMap;
 
@@ -20,8 +21,20 @@ fn common(bootstrap: &str, client_id: &str) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// The transactional id of a lane of a cell.
+pub fn transactional_id(topic: &str, producer: ProducerId) -> String {
+    format!("{topic}-{producer}")
+}
+
 /// The properties of a producer.
-pub fn producer(bootstrap: &str, client_id: &str, settings: &ProducerSettings) -> BTreeMap<String, String> {
+///
+/// `transactional_id` counts where the settings have transactions.
+pub fn producer(
+    bootstrap: &str,
+    client_id: &str,
+    transactional_id: &str,
+    settings: &ProducerSettings,
+) -> BTreeMap<String, String> {
     let milliseconds = |ns: u64| (ns / 1_000_000).to_string();
     let mut properties = common(bootstrap, client_id);
     let own = [
@@ -45,11 +58,16 @@ pub fn producer(bootstrap: &str, client_id: &str, settings: &ProducerSettings) -
         ("statistics.interval.ms", STATISTICS_MS.to_string()),
     ];
     properties.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    if let Some(transaction) = &settings.transaction {
+        properties.insert("transactional.id".to_owned(), transactional_id.to_owned());
+        properties.insert("transaction.timeout.ms".to_owned(), milliseconds(transaction.timeout_ns));
+    }
     properties.extend(settings.extra.clone());
     properties
 }
 
-/// The properties of a reader of assigned partitions, tuned so that it adds little to end-to-end latency.
+/// The properties of a reader of assigned partitions that sees everything, tuned so that it adds little to end-to-end
+/// latency.
 pub fn reader(bootstrap: &str, client_id: &str) -> BTreeMap<String, String> {
     let mut properties = common(bootstrap, client_id);
     let own = [
@@ -115,9 +133,17 @@ pub fn member(
     properties
 }
 
-/// The properties of the independent reader: as `reader`, with the brokers' batch checksums verified.
-pub fn independent_reader(bootstrap: &str, client_id: &str) -> BTreeMap<String, String> {
+/// As [`reader`], but it is shown committed transactions only.
+pub fn committed_reader(bootstrap: &str, client_id: &str) -> BTreeMap<String, String> {
     let mut properties = reader(bootstrap, client_id);
+    properties.insert("isolation.level".to_owned(), "read_committed".to_owned());
+    properties
+}
+
+/// The properties of the independent reader: as `reader`, with the brokers' batch checksums verified.
+pub fn independent_reader(bootstrap: &str, client_id: &str, committed: bool) -> BTreeMap<String, String> {
+    let kind = if committed { committed_reader } else { reader };
+    let mut properties = kind(bootstrap, client_id);
     properties.insert("check.crcs".to_owned(), "true".to_owned());
     properties
 }

@@ -8,6 +8,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 /// What the client writes into the descriptor when its queue stops being empty.
 static TOKEN: u64 = 1;
 
+/// Wakes the owner of a [`Wake`] from another thread.
+#[derive(Debug)]
+pub(super) struct Waker(OwnedFd);
+
+impl Waker {
+    pub(super) fn wake(&self) {
+        // SAFETY: writes eight static bytes to a descriptor of our own. A full counter wakes all the same.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const TOKEN).cast(), size_of::<u64>()) };
+    }
+}
+
 /// Wakes the owner of a client queue.
 #[derive(Debug)]
 pub(super) struct Wake {
@@ -43,6 +54,11 @@ impl Wake {
             let raw = self.descriptor.as_raw_fd();
             rd::rd_kafka_queue_io_event_enable(queue, raw, (&raw const TOKEN).cast(), size_of::<u64>());
         }
+    }
+
+    /// Lets another thread wake the owner.
+    pub(super) fn waker(&self) -> io::Result<Waker> {
+        self.descriptor.try_clone().map(Waker)
     }
 
     /// Returns when the queue has got something since the last call, or at the instant; the caller then empties the queue.

@@ -107,6 +107,7 @@ fn planned(made: &Made) -> Cell {
         request_timeout_ns: 30 * SECOND_NS,
         delivery_timeout_ns: 120 * SECOND_NS,
         extra: BTreeMap::new(),
+        transaction: None,
     };
     let topic = TopicSettings {
         partitions: 3,

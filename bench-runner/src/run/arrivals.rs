@@ -1,20 +1,20 @@
 //! In which second acknowledgements arrived, from the running totals that workers report about once a second.
 
 use bench_model::plan::Cell;
-use bench_model::settings::Acks;
 use bench_model::wire::Progress;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// A longer stretch between two totals means that the worker stood still: what it found afterwards arrived at the end.
 const AFTER_STALL_NS: u64 = SECOND_NS / 2;
 
-/// Answers of a cell by second after T0: acknowledgements, or with acks=0 what the reader was handed, for want of any.
+/// Answers of a cell by second after T0: acknowledgements, or, where they promise nothing, what the reader was handed.
 pub fn of_cell(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64> {
     let producers = usize::from(cell.settings.load.producers).min(histories.len());
     let (produced, delivered) = histories.split_at(producers);
-    match cell.settings.producer.acks {
-        Acks::Zero => by_second(&delivered[..delivered.len().min(1)], t0_ns, |progress| progress.records),
-        Acks::One | Acks::All => by_second(produced, t0_ns, |progress| progress.acked),
+    if cell.settings.producer.answers_count() {
+        by_second(produced, t0_ns, |progress| progress.acked)
+    } else {
+        by_second(&delivered[..delivered.len().min(1)], t0_ns, |progress| progress.records)
     }
 }
 

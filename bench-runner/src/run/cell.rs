@@ -2,6 +2,7 @@
 
 use super::arrivals;
 use super::crew::{CrewError, Gang, Task};
+use super::dangling;
 use super::evidence;
 use super::interrupt::Interrupt;
 use super::measure;
@@ -12,6 +13,7 @@ use crate::clock;
 use crate::cluster::{Cluster, Usage};
 use crate::injector;
 use crate::kafka::admin::Admin;
+use crate::kafka::offsets::Ends;
 use bench_model::assess::{self, Statements};
 use bench_model::fault::FaultRecord;
 use bench_model::ids::BookKey;
@@ -170,6 +172,7 @@ async fn with_topic(
         load,
         producers: vec![&cell.settings.producer; usize::from(load.producers)],
         ledger_capacity: cell.ledger_capacity(),
+        transaction_capacity: cell.transaction_capacity(),
         group: cell.settings.group.as_ref().map(|settings| Group {
             settings,
             deaths: &cell.deaths,
@@ -181,18 +184,16 @@ async fn with_topic(
     stages.end("workers");
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
-    let healed = stage.cluster.heal().await.map_err(|error| error.to_string());
-    let deadline_ns = clock::now_ns() + QUIET_NS;
-    let ends = match healed {
-        Ok(_) => quiet(stage.cluster, stage.admin, topic.name(), &cell.settings.topic, deadline_ns).await,
-        Err(reason) => Err(reason),
-    };
+    let ends = at_rest(stage, cell, &task).await;
     stages.end("quiet");
     let end_offsets: Vec<i64> = ends.iter().flatten().map(|end| end.high).collect();
     let reader = gang.finish_reader(end_offsets.clone(), clock::now_ns() + READ_NS).await?;
     stages.end("end-to-end drain");
     let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
-    let unprocessed = gang.finish_members(&task, &end_offsets, process_by_ns, stage.interrupt).await?;
+    // Markers end a transaction's log: no member will ever be given them.
+    let ends_to_process =
+        if task.transaction_capacity > 0 { reader.ends_of_records.clone() } else { end_offsets };
+    let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
     let arrivals = arrivals::of_cell(&gang.histories, cell, gang.t0_ns);
     let statements = Statements {
         t0_ns: gang.t0_ns,
@@ -225,6 +226,16 @@ async fn with_topic(
         .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
     stages.end("verdict");
     Ok(())
+}
+
+/// Heals the cluster, ends what producers have left open, and waits until nothing moves any more.
+async fn at_rest(stage: &mut Stage<'_>, cell: &Cell, task: &Task<'_>) -> Result<Vec<Ends>, String> {
+    stage.cluster.heal().await.map_err(|error| error.to_string())?;
+    if task.transaction_capacity > 0 {
+        dangling::end(task).await?;
+    }
+    let deadline_ns = clock::now_ns() + QUIET_NS;
+    quiet(stage.cluster, stage.admin, task.topic, &cell.settings.topic, deadline_ns).await
 }
 
 /// From T0 until all producers are done: faults on the run clock, or usage at both ends of the window.

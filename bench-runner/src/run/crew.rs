@@ -59,6 +59,8 @@ pub struct Task<'a> {
     pub producers: Vec<&'a ProducerSettings>,
     /// Ledger capacity per producer and partition.
     pub ledger_capacity: u64,
+    /// Transactions per producer that their evidence has room for; 0 without transactions.
+    pub transaction_capacity: u64,
     /// The consumer group, if any.
     pub group: Option<Group<'a>>,
     /// Where each worker gets a directory of its own.
@@ -97,10 +99,14 @@ impl Gang {
                 settings: (*settings).clone(),
                 load: task.load.clone(),
                 ledger_capacity: task.ledger_capacity,
+                transaction_capacity: task.transaction_capacity,
             });
             spawn(&mut crew, task, &format!("producer-{index}"), role).await?;
         }
-        let properties = properties::reader(task.bootstrap, "bench-runner-end-to-end");
+        // What an application would see: nothing of a transaction before it is committed.
+        let kind =
+            if task.transaction_capacity > 0 { properties::committed_reader } else { properties::reader };
+        let properties = kind(task.bootstrap, "bench-runner-end-to-end");
         spawn(&mut crew, task, "reader", Role::Read(ReadSpec { properties, load: task.load.clone() }))
             .await?;
         let members = Members::start(&mut crew, task).await?;

@@ -7,6 +7,7 @@ use crate::kafka::offsets::Ends;
 use bench_model::ledger::{self, Ledger};
 use bench_model::processing::{self, Journal};
 use bench_model::reading::{self, LogReading, Source};
+use bench_model::transactions::{self, Transactions};
 use std::path::Path;
 
 /// Evidence in memory, ready for the verdict.
@@ -15,6 +16,8 @@ pub struct Evidence {
     pub ledgers: Vec<Ledger>,
     /// The independent reader first, then every replica's segments (or a second reading).
     pub readings: Vec<LogReading>,
+    /// One for each ledger; empty without transactions.
+    pub transactions: Vec<Transactions>,
     /// One for each life of each group member.
     pub journals: Vec<Journal>,
 }
@@ -26,14 +29,13 @@ pub async fn gather(
     ends: &Result<Vec<Ends>, String>,
     journals: Vec<Journal>,
 ) -> Result<Evidence, String> {
-    let ledgers = (0..task.producers.len())
-        .map(|producer| {
-            let path = task.directory.join(format!("producer-{producer}")).join("ledger.bin");
-            let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            ledger::read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
-        })
-        .collect::<Result<Vec<Ledger>, String>>()?;
-    let Ok(ends) = ends else { return Ok(Evidence { ledgers, readings: Vec::new(), journals }) };
+    let ledgers = of_producers(task, "ledger.bin", ledger::read)?;
+    let transactional = task.transaction_capacity > 0;
+    let transactions =
+        if transactional { of_producers(task, "transactions.bin", transactions::read)? } else { Vec::new() };
+    let Ok(ends) = ends else {
+        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, journals });
+    };
     let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
     let directories = cluster.log_directories();
     let ends = ends.clone();
@@ -43,6 +45,9 @@ pub async fn gather(
             readlog::read(&bootstrap, &topic, book, &ends, source).map_err(|error| error.to_string())
         };
         let mut readings = vec![read(Source::Reader)?];
+        if transactional {
+            readings.push(read(Source::CommittedReader)?);
+        }
         match directories {
             Some(directories) => readings.extend(segments::read(&directories, &topic, book, &ends)?),
             None => readings.push(read(Source::SecondReader)?),
@@ -51,7 +56,22 @@ pub async fn gather(
     })
     .await
     .map_err(|error| error.to_string())??;
-    Ok(Evidence { ledgers, readings, journals })
+    Ok(Evidence { ledgers, readings, transactions, journals })
+}
+
+/// A file of every producer, read.
+pub fn of_producers<T, E: std::fmt::Display>(
+    task: &Task<'_>,
+    name: &str,
+    read: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<Vec<T>, String> {
+    (0..task.producers.len())
+        .map(|producer| {
+            let path = task.directory.join(format!("producer-{producer}")).join(name);
+            let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+        })
+        .collect()
 }
 
 /// Leaves the evidence in the cell's directory, in the form that `verify` reads.
@@ -61,7 +81,12 @@ pub fn store(evidence: &Evidence, directory: &Path) -> Result<(), String> {
         ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
     ];
     let processing = ("processing.jsonl", processing::to_jsonl(&evidence.journals));
-    for (name, text) in files.into_iter().chain((!evidence.journals.is_empty()).then_some(processing)) {
+    let transactions = ("transactions.jsonl", transactions::to_jsonl(&evidence.transactions));
+    let optional = [
+        (!evidence.journals.is_empty()).then_some(processing),
+        (!evidence.transactions.is_empty()).then_some(transactions),
+    ];
+    for (name, text) in files.into_iter().chain(optional.into_iter().flatten()) {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }

@@ -5,6 +5,7 @@ use super::evidence::Evidence;
 use bench_model::assess::{self, STATEMENTS};
 use bench_model::latency::Set;
 use bench_model::result::CellResult;
+use bench_model::visibility::{self, VISIBLE, Visible};
 use std::path::{Path, PathBuf};
 
 /// Fills in everything that was observed; the merged series and the statements are left in `directory`.
@@ -20,14 +21,29 @@ pub fn fill(
     result.client_settings = client_settings;
     result.errors.extend(errors);
     let mut series = series(result.cell.settings.load.producers, lives, &directory.join("workers"))?;
+    if !evidence.transactions.is_empty() {
+        let path = directory.join("workers").join("reader").join(VISIBLE);
+        let visible = match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                visibility::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            // The reader was shown nothing.
+            Err(_) => Visible::new(),
+        };
+        let ends = (statements.t0_ns, statements.reader.ended_ns);
+        let seconds = result.cell.settings.load.seconds();
+        let series_of = visibility::begin_to_visible(&evidence.transactions, &visible, ends, seconds);
+        series.insert("visible", series_of);
+    }
     statements.censor_undelivered(&mut series);
     for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let Evidence { ledgers, readings, journals } = evidence;
+    let Evidence { ledgers, readings, transactions, journals } = evidence;
+    let statements = Some(&statements);
     let evidence =
-        assess::Evidence { ledgers, readings, journals, series: &series, statements: Some(&statements) };
+        assess::Evidence { ledgers, readings, transactions, journals, series: &series, statements };
     assess::assess(result, evidence);
     Ok(())
 }

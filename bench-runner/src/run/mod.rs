@@ -3,6 +3,7 @@
 mod arrivals;
 mod cell;
 mod crew;
+mod dangling;
 mod evidence;
 mod host;
 mod interrupt;

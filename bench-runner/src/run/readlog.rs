@@ -26,7 +26,7 @@ pub fn read(
     let starts =
         (0_u16..).zip(ends).filter(|(_, end)| end.start < end.high).map(|(p, end)| (p, end.start)).collect();
     let mut reader = Reader::open(
-        &properties::independent_reader(bootstrap, "bench-runner-reader"),
+        &properties::independent_reader(bootstrap, "bench-runner-reader", source == Source::CommittedReader),
         topic,
         &starts,
         CONNECT,

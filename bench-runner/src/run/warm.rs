@@ -64,7 +64,8 @@ fn traffic(kind: &Cell, limit_ns: u64) -> (Load, ProducerSettings) {
         drain_ns: SECOND_NS,
         ..load.clone()
     };
-    (load, ProducerSettings { acks: Acks::All, idempotence: false, ..kind.settings.producer.clone() })
+    let producer = kind.settings.producer.clone();
+    (load, ProducerSettings { acks: Acks::All, idempotence: false, transaction: None, ..producer })
 }
 
 /// Warms the brokers; `tell` hears each window.
@@ -86,6 +87,7 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         producers: vec![&producer],
         group: None,
         ledger_capacity: (job.limit_ns / SECOND_NS + 1) * RECORDS_PER_S,
+        transaction_capacity: 0,
         directory: job.scratch,
     };
     job.cluster.favour_compilers(true);

@@ -7,6 +7,7 @@ mod flight;
 mod notices;
 mod produce;
 mod read;
+mod transact;
 
 use bench_model::wire::{Event, Role, WIRE_VERSION, WorkerSpec};
 use control::Control;
@@ -66,4 +67,17 @@ fn emit(event: &Event) {
 fn write_file(spec: &WorkerSpec, name: &str, bytes: &[u8]) -> Result<(), WorkerError> {
     let path = std::path::Path::new(&spec.directory).join(name);
     std::fs::write(&path, bytes).map_err(|error| WorkerError::File(path.display().to_string(), error))
+}
+
+/// A file of evidence, as large as it will ever be and resident, so that no store waits for a page.
+fn map(spec: &WorkerSpec, name: &str, bytes: usize) -> Result<memmap2::MmapMut, WorkerError> {
+    let path = std::path::Path::new(&spec.directory).join(name);
+    let mapped = || {
+        let file =
+            std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        file.set_len(bytes as u64)?;
+        // SAFETY: the file lies in this worker's own directory; nobody else writes to it or truncates it.
+        unsafe { memmap2::MmapOptions::new().populate().map_mut(&file) }
+    };
+    mapped().map_err(|error| WorkerError::File(path.display().to_string(), error))
 }

@@ -4,7 +4,8 @@
 use super::control::Control;
 use super::flight::{Flight, Latencies};
 use super::notices::Notices;
-use super::{WorkerError, emit, write_file};
+use super::transact::{Gate, in_a_row_bytes};
+use super::{WorkerError, emit, map, write_file};
 use crate::clock;
 use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken, keep_freed_memory};
 use crate::kafka::{client_version, properties};
@@ -14,6 +15,7 @@ use bench_model::ledger::{LedgerMut, file_bytes};
 use bench_model::message::{Bodies, Header};
 use bench_model::schedule::{Placement, Schedule};
 use bench_model::settings::Arrival;
+use bench_model::transactions::{self, TransactionsMut};
 use bench_model::wire::{Done, Event, ProduceSpec, Progress, WorkerSpec};
 use std::time::Duration;
 
@@ -29,9 +31,12 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Plays the role; ends when everything due is sent and answered, or the drain is over.
 pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) -> Result<(), WorkerError> {
     keep_freed_memory();
-    let path = std::path::Path::new(&spec.directory).join("ledger.bin");
-    let file_error = |error| WorkerError::File(path.display().to_string(), error);
-    let mut mapping = map_ledger(&path, spec, role).map_err(file_error)?;
+    let mut mapping = map(spec, "ledger.bin", file_bytes(spec.partitions, role.ledger_capacity))?;
+    let bytes = transactions::file_bytes(spec.partitions, role.transaction_capacity);
+    let mut transactions = match role.settings.transaction {
+        None => None,
+        Some(_) => Some(map(spec, "transactions.bin", bytes)?),
+    };
     let ledger = LedgerMut::create(
         &mut mapping,
         role.producer,
@@ -41,9 +46,17 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
         role.ledger_capacity,
     );
     let client = format!("bench-runner-producer-{}", role.producer);
-    let lane =
-        Lane::open(&properties::producer(&spec.bootstrap, &client, &role.settings), &spec.topic, CONNECT)?;
-    let mut sender = Sender::new(spec, role, lane, ledger);
+    let transactional_id = properties::transactional_id(&spec.topic, role.producer);
+    let properties = properties::producer(&spec.bootstrap, &client, &transactional_id, &role.settings);
+    let mut lane = Lane::open(&properties, &spec.topic, CONNECT)?;
+    let gate = match (&role.settings.transaction, &mut transactions) {
+        (Some(settings), Some(bytes)) => {
+            let log = TransactionsMut::create(bytes, role.producer, role.incarnation, spec.partitions);
+            Some(Gate::open(&mut lane, log, settings, role.load.seconds(), CONNECT)?)
+        }
+        _ => None,
+    };
+    let mut sender = Sender::new(spec, role, lane, ledger, gate);
     clock::tighten_timers();
     if !sender.closed_loop {
         clock::prefer_this_thread();
@@ -52,34 +65,33 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
     let t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
     sender.start(t0_ns);
     let done = sender.run();
-    let Sender { flight, .. } = sender;
+    let Sender { flight, lane, gate, .. } = sender;
     let Latencies { publish, service, lateness } = flight.latencies;
     flight.ledger.close();
-    mapping.flush().map_err(file_error)?;
     let mut set = Set::default();
     set.insert("publish", publish);
     set.insert("service", service);
     set.insert("lateness", lateness);
+    for (name, series) in gate.into_iter().flat_map(Gate::close) {
+        set.insert(name, series);
+    }
+    for mapping in [Some(&mapping), transactions.as_ref()].into_iter().flatten() {
+        mapping.flush().map_err(|error| WorkerError::File(spec.directory.clone(), error))?;
+    }
     write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
     emit(&Event::Done(Box::new(done)));
+    if lane.is_ending() {
+        // The client cannot be destroyed while one of its calls is unanswered, and nothing else is left to do.
+        std::process::exit(0);
+    }
     Ok(())
-}
-
-/// The ledger's file, as large as it will ever be and resident, so that no store waits for a page.
-fn map_ledger(
-    path: &std::path::Path,
-    spec: &WorkerSpec,
-    role: &ProduceSpec,
-) -> Result<memmap2::MmapMut, std::io::Error> {
-    let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    file.set_len(file_bytes(spec.partitions, role.ledger_capacity) as u64)?;
-    // SAFETY: the file lies in this worker's own directory; nobody else writes to it or truncates it.
-    unsafe { memmap2::MmapOptions::new().populate().map_mut(&file) }
 }
 
 struct Sender<'a> {
     lane: Lane,
     flight: Flight<'a>,
+    /// Transactions, if the settings have any.
+    gate: Option<Gate<'a>>,
     schedule: Schedule,
     placement: Placement,
     bodies: Bodies,
@@ -111,7 +123,13 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(spec: &WorkerSpec, role: &ProduceSpec, lane: Lane, ledger: LedgerMut<'a>) -> Self {
+    fn new(
+        spec: &WorkerSpec,
+        role: &ProduceSpec,
+        lane: Lane,
+        ledger: LedgerMut<'a>,
+        gate: Option<Gate<'a>>,
+    ) -> Self {
         let record_bytes = role.load.record_bytes as usize;
         let by_bytes = role.settings.queue_bytes / u64::from(role.load.record_bytes);
         let slots = by_bytes.min(u64::from(role.settings.queue_records)).max(1) as usize;
@@ -123,11 +141,12 @@ impl<'a> Sender<'a> {
         Sender {
             lane,
             flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks),
+            gate,
             schedule: Schedule::new(&role.load, role.seed, role.producer),
             placement: Placement::new(
                 spec.partitions,
                 role.producer,
-                role.settings.batch_bytes,
+                in_a_row_bytes(spec, role),
                 role.load.record_bytes,
             ),
             bodies: Bodies::new(role.seed, role.load.record_bytes, role.load.compressible_percent),
@@ -164,6 +183,9 @@ impl<'a> Sender<'a> {
     fn start(&mut self, t0_ns: u64) {
         self.t0_ns = t0_ns;
         self.flight.start(t0_ns);
+        if let Some(gate) = &mut self.gate {
+            gate.start(t0_ns);
+        }
         self.window_ns = self.window_ns.map(|instant_ns| instant_ns.saturating_add(t0_ns));
         self.next_progress_ns = t0_ns + SECOND_NS;
     }
@@ -175,10 +197,12 @@ impl<'a> Sender<'a> {
             let now_ns = clock::now_ns();
             self.tick(now_ns);
             let more = self.stopped_early.is_none() && self.send_due(now_ns);
+            self.turn_transaction(!more);
             if !more && deadline_ns == u64::MAX {
                 deadline_ns = now_ns.saturating_add(self.drain_ns);
             }
-            let idle = self.chunk.is_empty() && self.flight.in_flight() == 0;
+            let closed = self.gate.as_ref().is_none_or(Gate::is_closed);
+            let idle = self.chunk.is_empty() && self.flight.in_flight() == 0 && closed;
             if (!more && idle && !self.due_now(now_ns)) || now_ns >= deadline_ns {
                 break;
             }
@@ -195,23 +219,37 @@ impl<'a> Sender<'a> {
     }
 
     fn poll(&mut self) {
-        let Sender { lane, flight, notices, .. } = self;
+        let Sender { lane, flight, gate, notices, .. } = self;
         lane.poll(|slot, fate, now_ns| flight.report(slot, fate, now_ns), |notice| notices.take(notice));
+        if let Some(gate) = gate {
+            gate.serve(lane);
+        }
+    }
+
+    /// Ends the open transaction when it is full, over, or the last, and everything of it has been handed over.
+    fn turn_transaction(&mut self, last: bool) {
+        let Sender { lane, gate, chunk, .. } = self;
+        if let Some(gate) = gate.as_mut().filter(|_| chunk.is_empty()) {
+            gate.turn(lane, last, clock::now_ns());
+        }
     }
 
     /// When to look again: the next due instant (gathered), the next second, or earlier if a report comes.
     fn next_wake_ns(&self, now_ns: u64) -> u64 {
-        let due_ns = if self.flight.free() == 0 || !self.chunk.is_empty() || self.stopped_early.is_some() {
-            u64::MAX
-        } else {
-            match self.schedule.peek() {
-                Some(_) if self.closed_loop => now_ns,
-                Some(due_ns) => (self.t0_ns + due_ns).max(now_ns + self.gather_ns),
-                None => u64::MAX,
-            }
-        };
+        let waits = self.gate.as_ref().is_some_and(Gate::is_ending);
+        let due_ns =
+            if self.flight.free() == 0 || !self.chunk.is_empty() || self.stopped_early.is_some() || waits {
+                u64::MAX
+            } else {
+                match self.schedule.peek() {
+                    Some(_) if self.closed_loop => now_ns,
+                    Some(due_ns) => (self.t0_ns + due_ns).max(now_ns + self.gather_ns),
+                    None => u64::MAX,
+                }
+            };
         let retry_ns = if self.chunk.is_empty() { u64::MAX } else { now_ns + SECOND_NS / 1000 };
-        due_ns.min(retry_ns).min(self.next_progress_ns)
+        let turn_ns = self.gate.as_ref().map_or(u64::MAX, Gate::ends_ns);
+        due_ns.min(retry_ns).min(turn_ns).min(self.next_progress_ns)
     }
 
     /// Sends everything that is due and fits; `false` once the schedule is exhausted.
@@ -238,7 +276,20 @@ impl<'a> Sender<'a> {
                 }
                 Some(_) => self.unblock(now_ns),
             }
-            if !self.fill(now_ns) {
+            let admitted = match self.admitted(now_ns) {
+                Ok(admitted) => admitted,
+                Err(why) => {
+                    self.stopped_early = Some(why);
+                    return false;
+                }
+            };
+            if admitted == 0 {
+                // The cluster has to answer first: what waits is late by its doing, not by ours.
+                self.behind = true;
+                self.turn_transaction(false);
+                return true;
+            }
+            if !self.fill(now_ns, admitted) {
                 return false;
             }
             // At full speed the reports must not wait for the queue to be full.
@@ -253,6 +304,15 @@ impl<'a> Sender<'a> {
         }
     }
 
+    /// How many records the open transaction still takes; begins one where there is none.
+    fn admitted(&mut self, now_ns: u64) -> Result<u64, String> {
+        let Sender { lane, gate, flight, placement, .. } = self;
+        let Some(gate) = gate else { return Ok(u64::MAX) };
+        let ledger = &flight.ledger;
+        let first = (0..placement.partitions()).map(|index| ledger.next_sequence(PartitionId(index)));
+        gate.admits(lane, first, now_ns)
+    }
+
     fn unblock(&mut self, now_ns: u64) {
         if let Some(since_ns) = self.blocked_since_ns.take() {
             self.blocked_ns += now_ns - since_ns;
@@ -260,7 +320,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Builds the next chunk: due records in a row for one partition, noted in the ledger before the client sees them.
-    fn fill(&mut self, now_ns: u64) -> bool {
+    fn fill(&mut self, now_ns: u64, admitted: u64) -> bool {
         let (partition, first_sequence, left) = self.placement.peek();
         let room = self.capacity.saturating_sub(first_sequence);
         if room == 0 {
@@ -270,10 +330,12 @@ impl<'a> Sender<'a> {
             ));
             return false;
         }
-        let most = left.min(room).min(self.flight.free() as u64).min(self.chunk.capacity() as u64);
+        let most =
+            left.min(room).min(admitted).min(self.flight.free() as u64).min(self.chunk.capacity() as u64);
         let id = PartitionId(partition as u16);
         self.header.partition = id;
         self.header.actual_ns = now_ns;
+        self.header.transaction = self.gate.as_ref().map_or(0, Gate::ordinal);
         let since_t0_ns = now_ns - self.t0_ns;
         let mut sequence = first_sequence;
         while sequence - first_sequence < most
@@ -287,10 +349,16 @@ impl<'a> Sender<'a> {
             let at = self.chunk.len() * self.record_bytes;
             self.bodies.write(&mut self.records[at..at + self.record_bytes], &self.header);
             self.chunk.push(self.flight.take(id, sequence, intended_ns, now_ns));
+            if let Some(gate) = &mut self.gate {
+                gate.due(intended_ns);
+            }
             self.schedule.advance();
             sequence += 1;
         }
         let count = sequence - first_sequence;
+        if let Some(gate) = &mut self.gate {
+            gate.took(count);
+        }
         self.flight.ledger.begin(id, first_sequence, count);
         self.placement.advance(count);
         self.chunk_partition = partition;
@@ -358,6 +426,9 @@ impl<'a> Sender<'a> {
         for slot in self.chunk.drain(self.taken..) {
             let (partition, sequence) = self.flight.give_back(slot);
             self.flight.ledger.retract(partition, sequence, 1);
+            if let Some(gate) = &mut self.gate {
+                gate.gave_back(1);
+            }
         }
         self.flight.cut_off(now_ns);
         let mut never_sent = 0_u64;
@@ -383,6 +454,11 @@ impl<'a> Sender<'a> {
             lateness_p99_ns: self.own_lateness.quantile_ns(0.99),
             wakeups_per_request: self.notices.wakeups_per_request(),
             client_bytes: self.notices.client_bytes(),
+            transaction_errors: self
+                .gate
+                .as_mut()
+                .map(|gate| std::mem::take(&mut gate.errors))
+                .unwrap_or_default(),
             ..Done::default()
         }
     }

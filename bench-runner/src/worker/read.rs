@@ -7,6 +7,7 @@ use crate::kafka::client_version;
 use crate::kafka::reader::{Item, Reader};
 use bench_model::latency::{Series, Set};
 use bench_model::message;
+use bench_model::visibility::{VISIBLE, Visible, to_json};
 use bench_model::wire::{Done, Event, Progress, ReadSpec, WorkerSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         end_to_end: Series::new(role.load.seconds()),
         seen: BTreeMap::new(),
         next_offset: vec![-1; usize::from(spec.partitions)],
+        end_of_records: vec![0; usize::from(spec.partitions)],
+        visible: Visible::new(),
         done: Done::default(),
     };
     prove_position(reader, &mut state, spec).and_then(|mut reader| {
@@ -38,6 +41,10 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         let mut set = Set::default();
         set.insert("end_to_end", state.end_to_end);
         write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
+        if !state.visible.is_empty() {
+            write_file(spec, VISIBLE, to_json(&state.visible).as_bytes())?;
+        }
+        state.done.ends_of_records = state.end_of_records;
         emit(&Event::Done(Box::new(state.done)));
         Ok(())
     })
@@ -70,6 +77,8 @@ struct Deliveries {
     seen: BTreeMap<(u16, u16), Seen>,
     /// -1 until something is known.
     next_offset: Vec<i64>,
+    end_of_records: Vec<i64>,
+    visible: Visible,
     done: Done,
 }
 
@@ -108,8 +117,17 @@ impl Deliveries {
         match item {
             Item::Record { partition, offset, payload } => {
                 self.next_offset[usize::from(*partition)] = offset + 1;
+                self.end_of_records[usize::from(*partition)] = offset + 1;
                 self.done.total.records += 1;
                 let Some(header) = message::peek(payload, self.book) else { return };
+                if header.transaction > 0 {
+                    let seen = self.visible.entry((header.producer, header.incarnation)).or_default();
+                    let index = header.transaction as usize - 1;
+                    if seen.len() <= index {
+                        seen.resize(index + 1, 0);
+                    }
+                    seen[index] = now_ns;
+                }
                 let seen = self.seen.entry((header.producer.0, header.partition.0)).or_default();
                 if !seen.is_first(header.sequence) {
                     self.done.duplicates += 1;

@@ -62,6 +62,7 @@ mod tests {
             attempt: Default::default(),
             home: PartitionId(0),
             sequence: 0,
+            transaction: 0,
         };
         let run = Processed { partition: PartitionId(0), copies, completed, begun_ns: 1, completed_ns: 2 };
         let commit = Commit {

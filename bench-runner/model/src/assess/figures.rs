@@ -4,11 +4,11 @@ use super::statements::Statements;
 use crate::latency::{Series, Set};
 use crate::plan::Cell;
 use crate::result::{CellResult, Cost, Second};
-use crate::settings::{Acks, Length};
+use crate::settings::Length;
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 9] = [
+const SERIES: [&str; 14] = [
     "publish",
     "service",
     "lateness",
@@ -18,6 +18,11 @@ const SERIES: [&str; 9] = [
     "processing",
     "effect",
     "commit",
+    "init",
+    "transaction",
+    "commit_call",
+    "abort",
+    "visible",
 ];
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -81,17 +86,15 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     };
     // What is counted by whole seconds leaves out a second that began in the warm-up.
     let warmup_ns = result.cell.settings.load.warmup_ns;
-    let left_out_ns = match result.cell.settings.producer.acks {
-        Acks::Zero => warmup_ns.next_multiple_of(SECOND_NS) - warmup_ns,
-        Acks::One | Acks::All => 0,
-    };
+    let answers_count = result.cell.settings.producer.answers_count();
+    let left_out_ns = if answers_count { 0 } else { warmup_ns.next_multiple_of(SECOND_NS) - warmup_ns };
     let seconds = result.window_ns.saturating_sub(left_out_ns) as f64 / 1e9;
     let (records, cpu_ns) = (grown(|progress| progress.records), grown(|progress| progress.cpu_ns));
-    let delivered = match result.cell.settings.producer.acks {
-        Acks::Zero => set
-            .get("end_to_end")
-            .map_or(0, |series| window_seconds(&result.cell, set).map(|s| series.ended(s)).sum()),
-        Acks::One | Acks::All => grown(|progress| progress.acked),
+    let delivered = if answers_count {
+        grown(|progress| progress.acked)
+    } else {
+        set.get("end_to_end")
+            .map_or(0, |series| window_seconds(&result.cell, set).map(|s| series.ended(s)).sum())
     };
     result.throughput_per_s = if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 };
     let per_record = |total: u64| (records > 0).then(|| total as f64 / records as f64);

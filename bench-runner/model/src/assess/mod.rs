@@ -14,13 +14,15 @@ mod statements;
 pub use compare::differences;
 pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
 
+use crate::latency;
 use crate::ledger::Ledger;
 use crate::plan::Cell;
 use crate::processing::Journal;
 use crate::reading::LogReading;
 use crate::result::{CellResult, Cost, Expectation, Outcome, SCHEMA_VERSION};
 use crate::settings::Arrival;
-use crate::{latency, verdict};
+use crate::transactions::Transactions;
+use crate::verdict::{self, Exhibits};
 
 /// What a cell left behind.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,8 @@ pub struct Evidence<'a> {
     pub ledgers: &'a [Ledger],
     /// The independent reader's first.
     pub readings: &'a [LogReading],
+    /// One for each ledger; empty without transactions.
+    pub transactions: &'a [Transactions],
     /// One for each life of each group member; empty without a group.
     pub journals: &'a [Journal],
     /// Every series of the cell, as stored: producers merged, records that never arrived cut off.
@@ -74,13 +78,14 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
 ///
 /// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
 pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
-    let Evidence { ledgers, readings, journals, series, statements } = evidence;
+    let Evidence { ledgers, readings, transactions, journals, series, statements } = evidence;
     let undrained = match statements {
         Some(statements) => statements.undrained(),
         None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
     };
     let drained = undrained.map_or(Ok(()), Err);
-    let verdict = verdict::judge(&result.cell.settings, &result.faults, ledgers, readings, journals, drained);
+    let exhibits = Exhibits { ledgers, readings, transactions, journals };
+    let verdict = verdict::judge(&result.cell.settings, &result.faults, exhibits, drained);
     let deaths = statements.map_or(&[][..], |statements| &statements.deaths);
     let unproven = deaths::unproven(&result.cell.deaths, deaths, journals);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);

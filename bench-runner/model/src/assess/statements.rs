@@ -1,7 +1,7 @@
 //! `statements.json`: what runner and workers said when a cell had ended. Evidence as given; it concludes nothing.
 
 use crate::fault::DeathRecord;
-use crate::latency::Set;
+use crate::latency::{Series, Set};
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,10 @@ impl Statements {
     /// slow records. Its second is known, so its age is at least that of the second's end.
     pub fn censor_undelivered(&self, set: &mut Set) {
         let Some(publish) = set.get("publish") else { return };
-        let due: Vec<u64> = (0..=publish.seconds()).map(|second| publish.count(second)).collect();
+        let withdrawn = |second| set.get("withdrawn").map_or(0, |series: &Series| series.count(second));
+        let due: Vec<u64> = (0..=publish.seconds())
+            .map(|second| publish.count(second).saturating_sub(withdrawn(second)))
+            .collect();
         let ended_ns = self.reader.ended_ns.saturating_sub(self.t0_ns);
         let Some(end_to_end) = set.get_mut("end_to_end") else { return };
         for (second, due) in due.into_iter().enumerate() {

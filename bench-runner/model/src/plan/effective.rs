@@ -2,7 +2,7 @@
 
 use super::Cell;
 use crate::fault::{Action, Death, End, FaultStep, Point, Target, When};
-use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text};
+use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text, span_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length};
 
 /// A group's settings, without their section.
@@ -71,6 +71,12 @@ impl Cell {
         put("producer.queue-size", size_text(producer.queue_bytes));
         put("producer.request-timeout", duration_text(producer.request_timeout_ns));
         put("producer.delivery-timeout", duration_text(producer.delivery_timeout_ns));
+        if let Some(transaction) = &producer.transaction {
+            put("producer.transaction", span_text(Some(transaction.span)));
+            put("producer.abort-every", transaction.abort_every.to_string());
+            put("producer.abort-flush", transaction.abort_flush.to_string());
+            put("producer.transaction-timeout", duration_text(transaction.timeout_ns));
+        }
         for (key, value) in &producer.extra {
             put(&format!("producer.settings.{key}"), value.clone());
         }

@@ -2,7 +2,7 @@
 
 use super::Cell;
 use crate::fault::{Action, End};
-use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load};
+use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load, TransactionSpan};
 use serde::Serialize;
 
 const SECOND: u64 = 1_000_000_000;
@@ -39,6 +39,8 @@ impl Assumptions {
     pub const JOIN_NS: u64 = 3 * SECOND;
     /// Entries of a journal beyond those of records: assignments, commits of idle moments.
     pub const JOURNAL_SPARE: u64 = 10_000;
+    /// Bytes of a transaction's entry, without what each partition adds (held equal to its layout where that is written).
+    pub const TRANSACTION_BYTES: u64 = 40;
     /// Bytes of an entry of a journal (held equal to its layout where that is written).
     pub const JOURNAL_ENTRY_BYTES: u64 = 64;
 }
@@ -157,6 +159,7 @@ impl Cell {
             .saturating_mul(u64::from(load.record_bytes))
             .saturating_mul(u64::from(topic.replication_factor))
             .saturating_add(self.ledger_bytes())
+            .saturating_add(self.transaction_bytes())
             .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.deaths.len() as u64))
     }
 
@@ -169,6 +172,7 @@ impl Cell {
             .saturating_add(producers.saturating_mul(self.settings.producer.queue_bytes))
             .saturating_add(members.saturating_mul(member))
             .saturating_add(self.ledger_bytes())
+            .saturating_add(self.transaction_bytes())
     }
 
     fn members(&self) -> u64 {
@@ -198,6 +202,30 @@ impl Cell {
             GRACE_NS
                 .saturating_add(self.service_ns().saturating_add(self.joining_ns(group)).saturating_mul(2))
         })
+    }
+
+    /// Transactions that one producer's evidence must hold: by the records that its ledger holds, or by the time that the
+    /// cell may take, with one for the last and some to spare; 0 without transactions.
+    pub fn transaction_capacity(&self) -> u64 {
+        const SPARE: u64 = 16;
+        let CellSettings { producer, topic, load, .. } = &self.settings;
+        let Some(transaction) = &producer.transaction else { return 0 };
+        let records = self.ledger_capacity().saturating_mul(u64::from(topic.partitions));
+        let by_records = |each: u64| records / each + SPARE;
+        match transaction.span {
+            TransactionSpan::Records(each) => by_records(u64::from(each)),
+            // One that has no records is not begun.
+            TransactionSpan::Time(time_ns) => {
+                ((load.span_ns() + load.drain_ns) / time_ns + SPARE).min(by_records(1))
+            }
+        }
+    }
+
+    /// Evidence of all producers' transactions.
+    fn transaction_bytes(&self) -> u64 {
+        let one = Assumptions::TRANSACTION_BYTES + 8 * u64::from(self.settings.topic.partitions);
+        let producers = u64::from(self.settings.load.producers);
+        self.transaction_capacity().saturating_mul(one).saturating_mul(producers)
     }
 
     /// Records of one producer in one partition that its ledger must hold: exact for constant rates and bursts,

@@ -337,6 +337,7 @@ fn entry(bytes: &[u8]) -> Result<Entry, u8> {
                 attempt: Attempt(bytes[at::ATTEMPT]),
                 home: PartitionId(get_u16(bytes, at::HOME)),
                 sequence: get_u64(bytes, at::SEQUENCE),
+                transaction: 0,
             },
             completed: get_u64(bytes, at::COMPLETED),
             begun_ns: first_ns,

@@ -3,10 +3,11 @@
 use super::draft::Draft;
 use super::group_axes::{GroupAxis, GroupChoice};
 use super::section::Wrong;
+use super::transaction;
 use super::tree::Node;
 use super::units;
 use super::values;
-use crate::settings::{Acks, Arrival};
+use crate::settings::{Acks, Arrival, TransactionSpan};
 
 /// A setting that cells may differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,9 @@ pub(super) enum Axis {
     BatchSize,
     Compression,
     MaxInFlight,
+    Transaction,
+    AbortEvery,
+    AbortFlush,
     Group(GroupAxis),
 }
 
@@ -42,12 +46,16 @@ pub(super) enum Choice {
     BatchSize(u32),
     Compression(String),
     MaxInFlight(u32),
+    /// `None`: no transactions.
+    Transaction(Option<TransactionSpan>),
+    AbortEvery(u32),
+    AbortFlush(bool),
     Group(GroupChoice),
 }
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 20] = [
+    pub const ALL: [Axis; 23] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -59,6 +67,9 @@ impl Axis {
         Axis::BatchSize,
         Axis::Compression,
         Axis::MaxInFlight,
+        Axis::Transaction,
+        Axis::AbortEvery,
+        Axis::AbortFlush,
         Axis::Group(GroupAxis::Members),
         Axis::Group(GroupAxis::Commit),
         Axis::Group(GroupAxis::CommitInterval),
@@ -84,6 +95,9 @@ impl Axis {
             Axis::BatchSize => "batch-size",
             Axis::Compression => "compression",
             Axis::MaxInFlight => "max-in-flight",
+            Axis::Transaction => "transaction",
+            Axis::AbortEvery => "abort-every",
+            Axis::AbortFlush => "abort-flush",
             Axis::Group(axis) => axis.key(),
         }
     }
@@ -102,6 +116,9 @@ impl Axis {
             Axis::BatchSize => Choice::BatchSize(values::size32(node, 1..=i32::MAX as u32)?),
             Axis::Compression => Choice::Compression(values::compression(node)?),
             Axis::MaxInFlight => Choice::MaxInFlight(values::narrow(node, 1..=1_000_000)?),
+            Axis::Transaction => Choice::Transaction(transaction::span(node)?),
+            Axis::AbortEvery => Choice::AbortEvery(transaction::abort_every(node)?),
+            Axis::AbortFlush => Choice::AbortFlush(values::boolean(node)?),
             Axis::Group(axis) => Choice::Group(axis.parse(node)?),
         })
     }
@@ -109,6 +126,7 @@ impl Axis {
     /// What a cell has on this axis.
     pub fn of(self, draft: &Draft) -> Choice {
         let Draft { producer, topic, load, group, .. } = draft;
+        let transaction = producer.transaction.as_ref();
         match self {
             Axis::Acks => Choice::Acks(producer.acks),
             Axis::Retries => Choice::Retries(producer.retries),
@@ -127,6 +145,9 @@ impl Axis {
             Axis::BatchSize => Choice::BatchSize(producer.batch_bytes),
             Axis::Compression => Choice::Compression(producer.compression.clone()),
             Axis::MaxInFlight => Choice::MaxInFlight(producer.max_in_flight),
+            Axis::Transaction => Choice::Transaction(transaction.map(|one| one.span)),
+            Axis::AbortEvery => transaction.map_or(Choice::Absent, |one| Choice::AbortEvery(one.abort_every)),
+            Axis::AbortFlush => transaction.map_or(Choice::Absent, |one| Choice::AbortFlush(one.abort_flush)),
             Axis::Group(axis) => group.as_ref().map_or(Choice::Absent, |group| Choice::Group(axis.of(group))),
         }
     }
@@ -148,13 +169,19 @@ impl Choice {
             Choice::BatchSize(_) => Axis::BatchSize,
             Choice::Compression(_) => Axis::Compression,
             Choice::MaxInFlight(_) => Axis::MaxInFlight,
+            Choice::Transaction(_) => Axis::Transaction,
+            Choice::AbortEvery(_) => Axis::AbortEvery,
+            Choice::AbortFlush(_) => Axis::AbortFlush,
             Choice::Group(choice) => Axis::Group(choice.axis()),
         })
     }
 
     /// Makes it the cell's.
     pub fn apply(&self, draft: &mut Draft) {
-        let Draft { producer, topic, load, poisson, group } = draft;
+        if let Choice::Transaction(span) = self {
+            return draft.transact(*span);
+        }
+        let Draft { producer, topic, load, poisson, group, transaction } = draft;
         match self {
             Choice::Acks(acks) => producer.acks = *acks,
             Choice::Retries(retries) => producer.retries = *retries,
@@ -163,11 +190,23 @@ impl Choice {
             Choice::ReplicationFactor(replicas) => topic.replication_factor = *replicas,
             Choice::RecordSize(bytes) => load.record_bytes = *bytes,
             Choice::Rate(rate) => load.arrival = super::draft::arrival(*rate, *poisson),
-            Choice::Absent => {}
+            Choice::Absent | Choice::Transaction(_) => {}
             Choice::Linger(linger_ns) => producer.linger_ns = *linger_ns,
             Choice::BatchSize(bytes) => producer.batch_bytes = *bytes,
             Choice::Compression(compression) => producer.compression.clone_from(compression),
             Choice::MaxInFlight(requests) => producer.max_in_flight = *requests,
+            Choice::AbortEvery(every) => {
+                [Some(transaction), producer.transaction.as_mut()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|one| one.abort_every = *every);
+            }
+            Choice::AbortFlush(flush) => {
+                [Some(transaction), producer.transaction.as_mut()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|one| one.abort_flush = *flush);
+            }
             Choice::Group(choice) => {
                 if let Some(group) = group {
                     choice.apply(group);
@@ -181,8 +220,9 @@ impl Choice {
         match self {
             Choice::Acks(acks) => acks.as_str().into(),
             Choice::Retries(number) => values::retries_text(*number),
-            Choice::MaxInFlight(number) => number.to_string(),
-            Choice::Idempotence(value) => value.to_string(),
+            Choice::MaxInFlight(number) | Choice::AbortEvery(number) => number.to_string(),
+            Choice::Transaction(span) => transaction::span_text(*span),
+            Choice::Idempotence(value) | Choice::AbortFlush(value) => value.to_string(),
             Choice::MinInsyncReplicas(number) | Choice::ReplicationFactor(number) => number.to_string(),
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),
             Choice::Rate(Some(per_second)) => units::rate_text(*per_second),

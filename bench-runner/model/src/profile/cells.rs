@@ -6,6 +6,7 @@ use super::deaths::{self, Planned};
 use super::draft::{Draft, Pace, impossible};
 use super::problems::{Place, Problems};
 use super::section::{Section, Wrong, nearest};
+use super::transaction;
 use super::tree::{Node, Value};
 use super::{Combination, Impossible, values};
 use crate::fault::Death;
@@ -13,7 +14,7 @@ use crate::settings::ClusterAsk;
 use std::collections::BTreeMap;
 
 /// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
-pub const TALLIES: [&str; 21] = [
+pub const TALLIES: [&str; 25] = [
     "log_loss",
     "acks0_drop",
     "unknown_present",
@@ -28,6 +29,9 @@ pub const TALLIES: [&str; 21] = [
     "alien",
     "corrupt",
     "unledgered",
+    "aborted_copies",
+    "aborted_read",
+    "torn_transaction",
     "processing_loss",
     "begun_only",
     "vanished",
@@ -35,9 +39,14 @@ pub const TALLIES: [&str; 21] = [
     "commit_ahead",
     "poll_skip",
     "non_monotonic_poll",
+    "consumer_aborted_read",
 ];
 /// From here on they count what a group does.
 const FIRST_OF_GROUP: &str = "processing_loss";
+
+/// They count what becomes of transactions.
+const OF_TRANSACTIONS: [&str; 4] =
+    ["aborted_copies", "aborted_read", "torn_transaction", "consumer_aborted_read"];
 
 /// Above this a matrix is a slip of the pen, and expanding it would only cost memory.
 const MOST_COMBINATIONS: usize = 10_000;
@@ -157,6 +166,10 @@ fn judge(
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;
             for (tally, count) in &expect.counts {
+                if draft.producer.transaction.is_none() && OF_TRANSACTIONS.contains(&tally.as_str()) {
+                    let message = format!("cell \"{label}\" has no transactions for {tally} to count");
+                    problems.add(&expect.place, message, "narrow it by cells = { transaction = … }");
+                }
                 let before = counts.insert(tally.clone(), *count);
                 if before.is_some_and(|before| before != *count) {
                     let message = format!("{tally} of cell \"{label}\" has two expected counts");
@@ -224,6 +237,10 @@ impl Expansion<'_> {
     fn draft(&self, choices: &[Choice]) -> Draft {
         let mut draft = self.base.draft.clone();
         choices.iter().for_each(|choice| choice.apply(&mut draft));
+        if draft.producer.transaction.is_none() {
+            // Cells that only would have different transactions are the same cell.
+            draft.transaction = transaction::DEFAULTS;
+        }
         if let Some(group) = &mut draft.group {
             consumer::settle(group, self.base.cluster);
         }

@@ -5,12 +5,13 @@ use super::consumer;
 use super::problems::Problems;
 use super::property_names::{self, Client};
 use super::section::{Section, Wrong};
+use super::transaction;
 use super::tree::{Node, Value};
 use super::units;
 use super::values::{self, MOST_RETRIES};
 use crate::settings::{
     Acks, Arrival, Burst, CellSettings, ClusterAsk, GroupSettings, Length, Load, ProducerSettings,
-    TopicSettings,
+    TopicSettings, TransactionSettings, TransactionSpan,
 };
 
 const MS: u64 = 1_000_000;
@@ -28,9 +29,16 @@ pub(super) struct Draft {
     pub poisson: bool,
     /// The consumer group, if there is one.
     pub group: Option<GroupSettings>,
+    /// What transactions are like where a cell has them.
+    pub transaction: TransactionSettings,
 }
 
 impl Draft {
+    /// Gives the producer transactions of this span, or none.
+    pub fn transact(&mut self, span: Option<TransactionSpan>) {
+        self.producer.transaction = span.map(|span| TransactionSettings { span, ..self.transaction.clone() });
+    }
+
     /// The finished settings.
     pub fn settings(self) -> CellSettings {
         CellSettings { producer: self.producer, topic: self.topic, load: self.load, group: self.group }
@@ -93,7 +101,10 @@ pub(super) fn topic(section: Option<Section<'_>>) -> TopicSettings {
 }
 
 /// `[producer]`.
-pub(super) fn producer(section: Option<Section<'_>>, client: &dyn Client) -> ProducerSettings {
+pub(super) fn producer(
+    section: Option<Section<'_>>,
+    client: &dyn Client,
+) -> (ProducerSettings, TransactionSettings) {
     let mut settings = ProducerSettings {
         acks: Acks::All,
         retries: MOST_RETRIES,
@@ -107,8 +118,9 @@ pub(super) fn producer(section: Option<Section<'_>>, client: &dyn Client) -> Pro
         request_timeout_ns: 30 * SECOND,
         delivery_timeout_ns: 120 * SECOND,
         extra: Default::default(),
+        transaction: None,
     };
-    let Some(mut section) = section else { return settings };
+    let Some(mut section) = section else { return (settings, transaction::DEFAULTS) };
     let read = &mut section;
     settings.acks = read.read("acks", values::acks).unwrap_or(settings.acks);
     settings.retries = read.read("retries", values::retries).unwrap_or(settings.retries);
@@ -139,8 +151,10 @@ pub(super) fn producer(section: Option<Section<'_>>, client: &dyn Client) -> Pro
     if let Some(extra) = read.read("settings", |node| values::properties(node, refused)) {
         settings.extra = extra;
     }
+    let (like, span) = transaction::keys(&mut section);
+    settings.transaction = span.map(|span| TransactionSettings { span, ..like.clone() });
     section.finish();
-    settings
+    (settings, like)
 }
 
 /// `[load]`; whether a rate or bursts were given is the second part.
@@ -274,7 +288,7 @@ fn bursts(node: &Node) -> Result<Vec<Burst>, Wrong> {
 
 /// Why this combination of settings cannot be, if so.
 pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> {
-    let Draft { producer, topic, load, poisson, group } = draft;
+    let Draft { producer, topic, load, poisson, group, .. } = draft;
     if producer.idempotence && producer.acks != Acks::All {
         return Some(format!("idempotence needs acks=all, not acks={}", producer.acks.as_str()));
     }
@@ -283,6 +297,9 @@ pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> 
     }
     if producer.idempotence && producer.max_in_flight > 5 {
         return Some(format!("idempotence needs max-in-flight <= 5, not {}", producer.max_in_flight));
+    }
+    if let Some(reason) = transaction::impossible(producer) {
+        return Some(reason);
     }
     if topic.replication_factor > cluster.brokers {
         return Some(format!(

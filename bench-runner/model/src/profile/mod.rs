@@ -12,6 +12,7 @@ mod group_axes;
 mod problems;
 mod property_names;
 mod section;
+mod transaction;
 mod tree;
 mod units;
 mod values;
@@ -20,6 +21,7 @@ pub use cells::TALLIES;
 pub use consumer::service_text;
 pub use problems::{Problem, ProfileErrors};
 pub use property_names::{Client, ClientRefusal};
+pub use transaction::span_text;
 pub use units::{counted, duration_text, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
@@ -129,10 +131,10 @@ fn read(
     let cluster = draft::cluster(root.table("cluster"));
     let topic = draft::topic(root.table("topic"));
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
-    let producer = draft::producer(root.table("producer"), client);
+    let (producer, transaction) = draft::producer(root.table("producer"), client);
     let group = consumer::consumer(root.table("consumer"), client);
     let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
-    let draft = draft::Draft { producer, topic, load, poisson, group };
+    let draft = draft::Draft { producer, topic, load, poisson, group, transaction };
     let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };
     let (combinations, impossible) = cells::expand(&mut root, &base, problems);
     let ends = faults::Ends::of(combinations.iter().map(|cell| &cell.settings.load));

@@ -146,7 +146,7 @@ pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Ref
 }
 
 /// What has a key of its own, under every name that the client knows it by: name, section, key.
-const OWN: [(&str, &str, &str); 26] = [
+const OWN: [(&str, &str, &str); 28] = [
     ("acks", "producer", "acks"),
     ("request.required.acks", "producer", "acks"),
     ("retries", "producer", "retries"),
@@ -164,6 +164,8 @@ const OWN: [(&str, &str, &str); 26] = [
     ("request.timeout.ms", "producer", "request-timeout"),
     ("message.timeout.ms", "producer", "delivery-timeout"),
     ("delivery.timeout.ms", "producer", "delivery-timeout"),
+    ("transactional.id", "producer", "transaction"),
+    ("transaction.timeout.ms", "producer", "transaction-timeout"),
     ("enable.auto.commit", "consumer", "commit"),
     ("auto.commit.enable", "consumer", "commit"),
     ("enable.auto.offset.store", "consumer", "commit"),
@@ -198,9 +200,6 @@ fn client_owned(name: &str) -> Option<String> {
     ];
     if HARNESS.contains(&name) || name.starts_with("test.mock.") || name.ends_with("_cb") {
         return Some("remove it: the harness needs this property for itself".into());
-    }
-    if name.starts_with("transaction") {
-        return Some("remove it: transactional cells are not part of this version".into());
     }
     if ["security.", "ssl.", "sasl.", "https."].iter().any(|prefix| name.starts_with(prefix)) {
         return Some("remove it: this version speaks plaintext only".into());

@@ -129,7 +129,7 @@ impl<'a> Section<'a> {
 }
 
 /// Other names under which people know a key, too far from it for a slip of the pen.
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 44] = [
     ("min-isr", "min-insync-replicas"),
     ("minisr", "min-insync-replicas"),
     ("min-in-sync-replicas", "min-insync-replicas"),
@@ -152,6 +152,10 @@ const ALIASES: [(&str, &str); 40] = [
     ("queue-buffering-max", "linger"),
     ("queue-buffering-max-messages", "queue-records"),
     ("queue-buffering-max-kbytes", "queue-size"),
+    ("transactional", "transaction"),
+    ("transactional-id", "transaction"),
+    ("records-per-transaction", "transaction"),
+    ("aborts", "abort-every"),
     ("window", "duration"),
     ("time", "duration"),
     ("description", "why"),

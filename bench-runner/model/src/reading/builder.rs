@@ -35,6 +35,7 @@ fn run_of(offset: i64, header: &Header, count: u64) -> CopyRun {
         attempt: header.attempt,
         home: header.partition,
         sequence: header.sequence,
+        transaction: header.transaction,
     }
 }
 
@@ -66,7 +67,11 @@ impl ReadingBuilder {
     #[inline]
     fn copy(&mut self, offset: i64, header: &Header) {
         let identity = identity(header);
-        if identity == self.identity && offset == self.next_offset && header.sequence == self.next_sequence {
+        if identity == self.identity
+            && offset == self.next_offset
+            && header.sequence == self.next_sequence
+            && header.transaction == self.run.transaction
+        {
             self.run.count += 1;
         } else {
             self.flush();
@@ -100,6 +105,7 @@ impl ReadingBuilder {
             runs: self.runs,
             oddities: self.oddities,
             batches_digest: None,
+            invisible: Vec::new(),
         }
     }
 }
@@ -111,13 +117,14 @@ mod tests {
     use proptest::prelude::*;
 
     prop_compose! {
-        fn a_header()(producer in 0_u16..2, partition in 0_u16..2, sequence in 0_u64..4, attempt in 0_u8..2, life in 0_u8..2) -> Header {
+        fn a_header()(producer in 0_u16..2, partition in 0_u16..2, sequence in 0_u64..4, attempt in 0_u8..2, life in 0_u8..2, transaction in 0_u32..2) -> Header {
             Header {
                 producer: ProducerId(producer),
                 partition: PartitionId(partition),
                 sequence,
                 attempt: Attempt(attempt),
                 incarnation: Incarnation(life),
+                transaction,
                 ..Header::default()
             }
         }
@@ -133,6 +140,7 @@ mod tests {
                     sequence: run.sequence + index,
                     attempt: run.attempt,
                     incarnation: run.incarnation,
+                    transaction: run.transaction,
                     ..Header::default()
                 };
                 (run.offset + index as i64, header)

@@ -21,6 +21,8 @@ pub enum Source {
     SecondReader,
     /// The segment files of one broker.
     Segments(BrokerId),
+    /// The independent reader at read_committed (transactional cells, where the others see everything).
+    CommittedReader,
 }
 
 /// `count` copies at consecutive offsets with consecutive sequences and otherwise equal identity.
@@ -40,6 +42,13 @@ pub struct CopyRun {
     pub home: PartitionId,
     /// Sequence of the first copy.
     pub sequence: u64,
+    /// The transaction's ordinal, from the records' headers; 0: outside transactions (and in journals of group members).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub transaction: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A log entry that is no copy.
@@ -73,6 +82,10 @@ pub struct PartitionReading {
     pub oddities: Vec<(i64, Oddity)>,
     /// Digest of the raw batches (segments only): equal on all replicas.
     pub batches_digest: Option<String>,
+    /// Offsets `start..end` of records whose transaction was aborted or has no end, by the markers (segments only): what
+    /// read_committed does not show. In order, disjoint.
+    #[serde(default)]
+    pub invisible: Vec<(i64, i64)>,
 }
 
 /// All partitions as one source saw them.

@@ -19,8 +19,12 @@ enum Line {
     },
     /// Offset, count, producer, incarnation, attempt, home partition, sequence.
     Run(i64, u64, ProducerId, Incarnation, Attempt, PartitionId, u64),
+    /// The same, and the transaction's ordinal.
+    TransactionRun(i64, u64, ProducerId, Incarnation, Attempt, PartitionId, u64, u32),
     /// Offset, and what is there.
     Oddity(i64, Oddity),
+    /// Offsets from and up to which read_committed shows nothing.
+    Invisible(i64, i64),
 }
 
 /// Writes readings as JSON Lines with a closing line.
@@ -35,23 +39,28 @@ fn lines(reading: &LogReading) -> Vec<Line> {
         let batches_digest = part.batches_digest.clone();
         lines.push(Line::Partition { partition, start, end, last_stable, reached, batches_digest });
         lines.extend(part.runs.iter().map(|run| {
-            Line::Run(
-                run.offset,
-                run.count,
-                run.producer,
-                run.incarnation,
-                run.attempt,
-                run.home,
-                run.sequence,
-            )
+            let &CopyRun { offset, count, producer, incarnation, attempt, home, sequence, transaction } = run;
+            match transaction {
+                0 => Line::Run(offset, count, producer, incarnation, attempt, home, sequence),
+                of => Line::TransactionRun(offset, count, producer, incarnation, attempt, home, sequence, of),
+            }
         }));
         lines.extend(part.oddities.iter().map(|&(offset, oddity)| Line::Oddity(offset, oddity)));
+        lines.extend(part.invisible.iter().map(|&(start, end)| Line::Invisible(start, end)));
     }
     lines
 }
 
 fn run(line: &Line) -> Option<CopyRun> {
-    let &Line::Run(offset, count, producer, incarnation, attempt, home, sequence) = line else { return None };
+    let (offset, count, producer, incarnation, attempt, home, sequence, transaction) = match *line {
+        Line::Run(offset, count, producer, incarnation, attempt, home, sequence) => {
+            (offset, count, producer, incarnation, attempt, home, sequence, 0)
+        }
+        Line::TransactionRun(offset, count, producer, incarnation, attempt, home, sequence, of) => {
+            (offset, count, producer, incarnation, attempt, home, sequence, of)
+        }
+        _ => return None,
+    };
     let last = count.checked_sub(1)?;
     let last_offset = offset.checked_add(i64::try_from(last).ok()?)?;
     let last_sequence = sequence.checked_add(last)?;
@@ -64,6 +73,7 @@ fn run(line: &Line) -> Option<CopyRun> {
         attempt,
         home,
         sequence,
+        transaction,
     })
 }
 
@@ -92,15 +102,21 @@ pub fn from_jsonl(text: &str) -> Result<Vec<LogReading>, TextError> {
                     runs: Vec::new(),
                     oddities: Vec::new(),
                     batches_digest,
+                    invisible: Vec::new(),
                 });
             }
-            line @ Line::Run(..) => {
+            line @ (Line::Run(..) | Line::TransactionRun(..)) => {
                 let run = run(&line).ok_or_else(|| stray("a run of no copies, or beyond the last offset"))?;
                 last(&mut readings).ok_or_else(|| stray("a run before any partition"))?.runs.push(run);
             }
             Line::Oddity(offset, oddity) => {
                 let part = last(&mut readings).ok_or_else(|| stray("an oddity before any partition"))?;
                 part.oddities.push((offset, oddity));
+            }
+            Line::Invisible(start, end) => {
+                let part =
+                    last(&mut readings).ok_or_else(|| stray("an invisible range before any partition"))?;
+                part.invisible.push((start, end));
             }
         }
     }
@@ -121,6 +137,7 @@ mod tests {
             attempt: Attempt(3),
             home: PartitionId(4),
             sequence: 5,
+            transaction: 0,
         };
         let partition = |digest: Option<&str>| PartitionReading {
             partition: PartitionId(4),
@@ -128,14 +145,16 @@ mod tests {
             end: 9,
             last_stable: 8,
             reached: 7,
-            runs: vec![run, CopyRun { offset: 8, ..run }],
+            runs: vec![run, CopyRun { offset: 8, transaction: 6, ..run }],
             oddities: vec![(0, Oddity::Alien), (1, Oddity::Corrupt), (7, Oddity::Control)],
             batches_digest: digest.map(str::to_owned),
+            invisible: digest.map(|_| (3, 5)).into_iter().collect(),
         };
         vec![
             LogReading { source: Source::Reader, partitions: vec![partition(None)] },
             LogReading { source: Source::Segments(BrokerId(1)), partitions: vec![partition(Some("ab")); 2] },
             LogReading { source: Source::SecondReader, partitions: Vec::new() },
+            LogReading { source: Source::CommittedReader, partitions: vec![partition(None)] },
         ]
     }
 

@@ -2,12 +2,15 @@
 //!
 //! Record batches of magic 2, each under its CRC-32C. It takes bytes, not files, and trusts no length in them.
 
+mod markers;
 mod records;
 #[cfg(test)]
 mod tests;
 
 use crate::ids::{BookKey, PartitionId};
+use crate::message;
 use crate::reading::{PartitionReading, ReadingBuilder};
+use markers::Markers;
 use records::Records;
 use std::collections::BTreeSet;
 
@@ -17,6 +20,8 @@ const LENGTH_END: usize = 12;
 const BATCH_HEADER: usize = 61;
 /// Where the part under the CRC begins.
 const ATTRIBUTES_AT: usize = 21;
+const TRANSACTIONAL_BIT: i16 = 1 << 4;
+const CONTROL_BIT: i16 = 1 << 5;
 
 /// A malformed segment file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +112,14 @@ impl<'a> Batch<'a> {
         })
     }
 
+    fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL_BIT != 0
+    }
+
+    fn is_control(&self) -> bool {
+        self.attributes & CONTROL_BIT != 0
+    }
+
     fn next_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta) + 1
     }
@@ -141,6 +154,7 @@ struct Parser {
     batches: u64,
     next: i64,
     producer_ids: BTreeSet<i64>,
+    markers: Markers,
 }
 
 impl Parser {
@@ -153,10 +167,20 @@ impl Parser {
         self.digest.add(batch.head);
         self.producer_ids.insert(batch.producer_id);
         self.next = batch.next_offset();
-        if self.next > self.bounds.start {
-            self.records.each(batch, self.bounds, self.book, &mut self.builder)?;
+        if self.next <= self.bounds.start {
+            return Ok(());
         }
-        Ok(())
+        let Parser { records, markers, builder, bounds, book, .. } = self;
+        if batch.is_transactional() && !batch.is_control() {
+            markers.data(batch.producer_id, (batch.base_offset, batch.next_offset().min(bounds.end)));
+        }
+        records.each(batch, *bounds, |record| match record.marker {
+            None => builder.entry(record.offset, message::decode(record.payload, *book)),
+            Some(marker) => {
+                builder.control(record.offset);
+                markers.end(batch.producer_id, marker);
+            }
+        })
     }
 }
 
@@ -182,6 +206,7 @@ pub fn read_partition(
         batches: 0,
         next: 0,
         producer_ids: BTreeSet::new(),
+        markers: Markers::default(),
     };
     'all: for (segment, bytes) in segments.iter().enumerate() {
         let mut position = 0;
@@ -199,7 +224,8 @@ pub fn read_partition(
     let reached = parser.next.clamp(bounds.start, bounds.end);
     let mut reading = parser.builder.finish(bounds.end, bounds.last_stable, reached);
     reading.batches_digest = Some(parser.digest.text());
-    let Parser { bytes, batches, producer_ids, .. } = parser;
+    let Parser { bytes, batches, producer_ids, markers, .. } = parser;
+    reading.invisible = markers.invisible();
     Ok(SegmentReading { reading, bytes, batches, producer_ids })
 }
 

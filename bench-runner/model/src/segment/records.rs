@@ -1,18 +1,23 @@
 //! The records of one batch: decompression, varints, and what each payload is. It trusts no length that it reads.
 
+use super::markers::Marker;
 use super::{Batch, Bounds};
-use crate::ids::BookKey;
-use crate::message;
-use crate::reading::ReadingBuilder;
 use std::io::Read;
 
 /// No batch of ours is larger when unpacked; a claim beyond it is malformed.
 const UNPACKED_MAX: usize = 256 << 20;
 const CODEC_MASK: i16 = 7;
-const CONTROL_BIT: i16 = 1 << 5;
 const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 /// Magic, version, compatible version.
 const XERIAL_HEADER: usize = 16;
+
+/// One record of a batch.
+pub(super) struct Entry<'a> {
+    pub(super) offset: i64,
+    pub(super) payload: &'a [u8],
+    /// Of a control record: what it says.
+    pub(super) marker: Option<Marker>,
+}
 
 /// Walks records; keeps one buffer for unpacked batches.
 #[derive(Default)]
@@ -21,13 +26,12 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Adds every record of a batch inside the bounds to the builder.
+    /// Tells of every record of a batch inside the bounds.
     pub(super) fn each(
         &mut self,
         batch: &Batch<'_>,
         bounds: Bounds,
-        book: BookKey,
-        builder: &mut ReadingBuilder,
+        mut tell: impl FnMut(Entry<'_>),
     ) -> Result<(), String> {
         let mut rest = match batch.attributes & CODEC_MASK {
             0 => batch.records,
@@ -37,10 +41,10 @@ impl Records {
                 &self.unpacked
             }
         };
-        let control = batch.attributes & CONTROL_BIT != 0;
+        let control = batch.is_control();
         let mut least = 0;
         for index in 0..batch.count {
-            let (delta, payload) =
+            let (delta, key, payload) =
                 record(&mut rest).ok_or_else(|| format!("record {index} of {} is malformed", batch.count))?;
             if delta < least || delta > i64::from(batch.last_offset_delta) {
                 return Err(format!("record {index} has offset delta {delta}"));
@@ -50,11 +54,7 @@ impl Records {
             if offset < bounds.start || offset >= bounds.end {
                 continue;
             }
-            if control {
-                builder.control(offset);
-            } else {
-                builder.entry(offset, message::decode(payload, book));
-            }
+            tell(Entry { offset, payload, marker: control.then(|| Marker::of(key)) });
         }
         if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes after the last record", rest.len())) }
     }
@@ -80,16 +80,16 @@ fn varint(from: &mut &[u8]) -> Option<i64> {
     None
 }
 
-/// Offset delta and payload of the next record; a null payload is empty.
+/// Offset delta, key and payload of the next record; what is null is empty.
 #[inline]
-fn record<'a>(from: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
+fn record<'a>(from: &mut &'a [u8]) -> Option<(i64, &'a [u8], &'a [u8])> {
     let length = varint(from)?;
     let mut body = take(from, length)?;
     take(&mut body, 1)?;
     varint(&mut body)?;
     let delta = varint(&mut body)?;
     let key = varint(&mut body)?;
-    take(&mut body, key.max(0))?;
+    let key = take(&mut body, key.max(0))?;
     let value = varint(&mut body)?;
     let payload = take(&mut body, value.max(0))?;
     let headers = varint(&mut body)?;
@@ -99,7 +99,7 @@ fn record<'a>(from: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
         let value = varint(&mut body)?;
         take(&mut body, value.max(0))?;
     }
-    (body.is_empty() && headers >= 0).then_some((delta, payload))
+    (body.is_empty() && headers >= 0).then_some((delta, key, payload))
 }
 
 fn unpack(codec: i16, packed: &[u8], out: &mut Vec<u8>) -> Result<(), String> {

@@ -4,6 +4,7 @@ use super::Class;
 use crate::ids::{Attempt, BookKey, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{Ledger, STATES, State};
 use crate::reading::CopyRun;
+use crate::transactions::{Claim, Transactions};
 use std::collections::BTreeMap;
 
 /// One producer in one partition.
@@ -26,6 +27,16 @@ pub(super) struct ClassRun {
     pub(super) class: Class,
 }
 
+/// Records `start..end` that went into one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) incarnation: Incarnation,
+    pub(super) ordinal: u32,
+    pub(super) claim: Claim,
+}
+
 /// The book of one producer in one partition.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -34,6 +45,8 @@ pub(super) struct Lane {
     resends: BTreeMap<(u64, Attempt), (Incarnation, State)>,
     /// The same records as `entries`, by class.
     pub(super) classes: Vec<ClassRun>,
+    /// The same records by transaction, in sequence order; empty outside transactional cells.
+    pub(super) members: Vec<Member>,
     /// Incarnation, first and next sequence, as its ledger counted them.
     lives: Vec<(Incarnation, u64, u64)>,
 }
@@ -49,6 +62,8 @@ pub(super) struct Books {
     pub(super) attempts: u64,
     /// Attempts by state, over all ledgers.
     pub(super) by_state: [u64; STATES],
+    /// Transactions begun, over all lives.
+    pub(super) transactions: u64,
     /// What breaks identity I11.
     pub(super) faults: Vec<String>,
 }
@@ -63,11 +78,34 @@ fn claim(state: State) -> Class {
     }
 }
 
+/// The parts of `start..end` that went into each transaction, in order.
+pub(super) fn parts_of(
+    members: &[Member],
+    start: u64,
+    end: u64,
+) -> impl Iterator<Item = (u64, u64, &Member)> {
+    let from = members.partition_point(|one| one.end <= start);
+    let inside = members[from..].iter().take_while(move |one| one.start < end);
+    inside.map(move |one| (one.start.max(start), one.end.min(end), one))
+}
+
+fn claim_of(claim: Claim) -> Class {
+    match claim {
+        Claim::Committed => Class::Committed,
+        Claim::CommitUnknown => Class::CommitUnknown,
+        Claim::NeverCommitted => Class::NeverCommitted,
+    }
+}
+
 impl Books {
-    pub(super) fn of(ledgers: &[Ledger]) -> Self {
+    /// `transactions` are those of a transactional cell, one for each ledger; `None`: records claim for themselves.
+    pub(super) fn of(ledgers: &[Ledger], transactions: Option<&[Transactions]>) -> Self {
         let mut books = Books { key: ledgers.first().map_or(BookKey(0), |l| l.book), ..Books::default() };
         for ledger in ledgers {
             books.add(ledger);
+        }
+        if let Some(lives) = transactions {
+            super::transactions::add(&mut books, ledgers, lives);
         }
         for (key, lane) in &mut books.lanes {
             lane.settle(*key, &mut books.faults);
@@ -173,6 +211,12 @@ impl Lane {
         };
         for entry in &self.entries {
             let class = claim(entry.state);
+            if !self.members.is_empty() && class != Class::Rejected {
+                for (start, end, one) in parts_of(&self.members, entry.start, entry.end) {
+                    push(start, end, claim_of(one.claim));
+                }
+                continue;
+            }
             let mut at = entry.start;
             for (&(sequence, _), &(_, state)) in self.resends.range((entry.start, Attempt(0))..) {
                 if sequence >= entry.end {

@@ -46,6 +46,13 @@ impl Findings {
         }
     }
 
+    /// Replaces the findings of those kinds by another's.
+    pub(super) fn take_over(&mut self, other: &Findings, of: impl Fn(TallyKind) -> bool) {
+        for kind in TallyKind::ALL.into_iter().filter(|kind| of(*kind)) {
+            self.kinds[kind as usize].clone_from(&other.kinds[kind as usize]);
+        }
+    }
+
     /// How many of one kind.
     pub(super) fn count(&self, kind: TallyKind) -> u64 {
         self.kinds[kind as usize].0

@@ -93,6 +93,9 @@ fn produce(producer: &ProducerSettings, topic: &TopicSettings) -> Step {
         Acks::One | Acks::All => Some("retries without idempotence append twice when an answer is lost"),
     };
     let holds = match (producer.idempotence, loses) {
+        (true, None) if producer.transaction.is_some() => {
+            "a committed transaction is shown whole and once (an answer to one of its records promises nothing)"
+        }
         (true, None) => {
             "acks=all with idempotence puts an acknowledged record into the log once per life of the producer"
         }

@@ -1,6 +1,6 @@
 //! Made-up histories of a cell, from which ledgers and readings follow. Only for tests.
 
-use super::{Verdict, judge};
+use super::{Exhibits, Verdict, judge};
 use crate::fault::FaultRecord;
 use crate::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{Ledger, PartitionLedger, Resend, State, StateRun, push_run};
@@ -24,6 +24,7 @@ pub(super) fn settings(acks: Acks, partitions: u16) -> CellSettings {
             request_timeout_ns: 1,
             delivery_timeout_ns: 1,
             extra: [].into(),
+            transaction: None,
         },
         topic: TopicSettings { partitions, replication_factor: 2, min_insync_replicas: 2, extra: [].into() },
         load: Load {
@@ -164,7 +165,8 @@ pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogRead
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
     let no_faults: &[FaultRecord] = &[];
-    judge(&settings, no_faults, ledgers, readings, &[], Ok(()))
+    let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[] };
+    judge(&settings, no_faults, exhibits, Ok(()))
 }
 
 fn header(id: Id) -> Header {

@@ -22,6 +22,8 @@ pub(super) struct Sums {
     pub(super) unledgered: u64,
     /// Copies of rejected attempts.
     pub(super) of_rejected: u64,
+    /// Copies that name another transaction than the ledgers do: breaks I11.
+    pub(super) foreign: Vec<String>,
     /// I10: over copies; over records by class less absent ones, plus surplus copies.
     pub(super) copies_hash: u128,
     pub(super) books_hash: u128,
@@ -38,9 +40,14 @@ fn listed(name: &str, fine: String, wrong: &[String]) -> Identity {
     }
 }
 
-/// I1 to I5 and I10 to I12.
-pub(super) fn identities(books: &Books, log: &Log<'_>, sums: &Sums) -> Vec<Identity> {
-    vec![i1(books, sums), i2(log), i3(sums), i4(sums), i5(log, sums), i10(sums), i11(books), i12(log)]
+/// I1 to I5 and I10 to I12, and I6 with transactions: `all` sums up everything in the log, `visible` what read_committed
+/// shows of it.
+pub(super) fn identities(books: &Books, log: &Log<'_>, all: &Sums, visible: Option<&Sums>) -> Vec<Identity> {
+    let claims = visible.unwrap_or(all);
+    let mut identities = vec![i1(books, claims), i2(log), i3(claims), i4(all), i5(log, all, visible)];
+    identities.extend(visible.map(|_| i6(log)));
+    identities.extend([i10(all, visible), i11(books, all), i12(log)]);
+    identities
 }
 
 fn i1(books: &Books, sums: &Sums) -> Identity {
@@ -51,6 +58,13 @@ fn i1(books: &Books, sums: &Sums) -> Identity {
 }
 
 fn i2(log: &Log<'_>) -> Identity {
+    if log.is_transactional && !log.has_segments {
+        let Log { offsets, entries, disorder, .. } = log;
+        let detail = format!(
+            "{offsets} offsets, {entries} entries, the rest taken for control records: no segments; {disorder} out of order"
+        );
+        return identity("I2", entries <= offsets && *disorder == 0, detail);
+    }
     let holes = if log.has_segments { log.holes } else { 0 };
     let found = log.entries + log.control + holes;
     let Log { offsets, entries, control, disorder, .. } = log;
@@ -81,26 +95,61 @@ fn i4(sums: &Sums) -> Identity {
     identity("I4", sums.of_rejected == 0, format!("{} copies of rejected attempts", sums.of_rejected))
 }
 
-fn i5(log: &Log<'_>, sums: &Sums) -> Identity {
+fn i5(log: &Log<'_>, sums: &Sums, visible: Option<&Sums>) -> Identity {
     let Sums { ledgered, distinct, surplus, alien, corrupt, unledgered, .. } = sums;
     let entries = log.entries;
     let duplicates = surplus.0 + surplus.1;
-    let holds = entries == ledgered + alien + corrupt + unledgered && *ledgered == distinct + duplicates;
-    let detail = format!(
+    let mut holds = entries == ledgered + alien + corrupt + unledgered && *ledgered == distinct + duplicates;
+    let mut detail = format!(
         "{entries} entries = {ledgered} + {alien} alien + {corrupt} corrupt + {unledgered} unledgered; \
          {ledgered} - {distinct} distinct = {duplicates} duplicates"
     );
+    if let Some(visible) = visible {
+        // Aborted copies are counted from offsets, everything else from identities.
+        let strangers = unledgered.saturating_sub(visible.unledgered);
+        let aborted = log.aborted_copies.saturating_sub(strangers);
+        let shown = visible.surplus.0 + visible.surplus.1;
+        let hidden_records = distinct.saturating_sub(visible.distinct);
+        holds &= ledgered + hidden_records == distinct + shown + aborted;
+        detail += &format!(
+            "; at read_committed {shown} duplicates + {aborted} aborted copies - {hidden_records} records that are only there"
+        );
+    }
     identity("I5", holds, detail)
 }
 
-fn i10(sums: &Sums) -> Identity {
-    let Sums { copies_hash, books_hash, .. } = sums;
-    identity("I10", copies_hash == books_hash, format!("copies {copies_hash:032x}, books {books_hash:032x}"))
+fn i6(log: &Log<'_>) -> Identity {
+    let fine = format!(
+        "{} entries at read_committed, all among the {} in the log; {}",
+        log.visible_entries,
+        log.entries,
+        if log.has_segments {
+            "exactly those that the markers show"
+        } else {
+            "markers not checked: no segments"
+        },
+    );
+    listed("I6", fine, &log.visibility_faults)
 }
 
-fn i11(books: &Books) -> Identity {
-    let fine = format!("counters and {} entries agree, sequences are dense", books.records);
-    listed("I11", fine, &books.faults)
+fn i10(all: &Sums, visible: Option<&Sums>) -> Identity {
+    let words = |sums: &Sums| format!("copies {:032x}, books {:032x}", sums.copies_hash, sums.books_hash);
+    let equal = |sums: &Sums| sums.copies_hash == sums.books_hash;
+    match visible {
+        None => identity("I10", equal(all), words(all)),
+        Some(visible) => {
+            let detail = format!("{}; at read_committed {}", words(all), words(visible));
+            identity("I10", equal(all) && equal(visible), detail)
+        }
+    }
+}
+
+fn i11(books: &Books, all: &Sums) -> Identity {
+    let mut fine = format!("counters and {} entries agree, sequences are dense", books.records);
+    if books.transactions > 0 {
+        fine += &format!("; so do those of {} transactions", books.transactions);
+    }
+    listed("I11", fine, &[books.faults.as_slice(), all.foreign.as_slice()].concat())
 }
 
 fn i12(log: &Log<'_>) -> Identity {

@@ -6,6 +6,7 @@ use super::identities::{Sums, identities};
 use super::log::Log;
 use super::promise::{promise, weight};
 use super::tracker::{Seen, Tracker, by_class};
+use super::transactions::{self, Wholeness};
 use super::{Class, ClassCount, Contingency, Tally, TallyKind, Verdict, hash, processing};
 use crate::fault::FaultRecord;
 use crate::ids::PartitionId;
@@ -13,60 +14,73 @@ use crate::ledger::{Ledger, State};
 use crate::processing::Journal;
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
 use crate::settings::CellSettings;
+use crate::transactions::Transactions;
 use std::collections::BTreeMap;
 
-struct Judge {
-    books: Books,
+/// What walking over one view of the log gives: everything, or what read_committed shows.
+struct Walk<'b> {
+    books: &'b Books,
     trackers: BTreeMap<LaneKey, Tracker>,
     findings: Findings,
     sums: Sums,
     contingency: BTreeMap<Class, Contingency>,
+    wholeness: Wholeness,
+}
+
+/// The evidence of a cell.
+#[derive(Debug, Clone, Copy)]
+pub struct Exhibits<'a> {
+    /// One for each life of each producer.
+    pub ledgers: &'a [Ledger],
+    /// Several of one source are shards of it.
+    pub readings: &'a [LogReading],
+    /// One for each ledger; counts only where the producer's settings have transactions.
+    pub transactions: &'a [Transactions],
+    /// Counts only where the settings have a group.
+    pub journals: &'a [Journal],
 }
 
 /// Judges a cell: `drained` says whether every report and record that was waited for came in time.
 ///
-/// `journals` counts only where the settings have a group. Several readings of one source are shards of it. The result does not depend on the order of ledgers and readings.
+/// The result does not depend on the order of ledgers and readings.
 pub fn judge(
     settings: &CellSettings,
     faults: &[FaultRecord],
-    ledgers: &[Ledger],
-    readings: &[LogReading],
-    journals: &[Journal],
+    exhibits: Exhibits<'_>,
     drained: Result<(), String>,
 ) -> Verdict {
-    let log = Log::of(&settings.topic, readings);
-    let mut judge = Judge {
-        books: Books::of(ledgers),
-        trackers: BTreeMap::new(),
-        findings: Findings::default(),
-        sums: Sums::default(),
-        contingency: BTreeMap::new(),
-    };
-    // Misplaced copies have no place in the order of their home partition, so they come after all others.
-    for misplaced in [false, true] {
-        for part in &log.reader {
-            judge.copies(part, misplaced);
-        }
+    let transactional = settings.producer.transaction.is_some();
+    let log = Log::of(&settings.topic, exhibits.readings, transactional);
+    let books = Books::of(exhibits.ledgers, transactional.then_some(exhibits.transactions));
+    let mut all = Walk::over(&log.reader, &books, transactional);
+    all.entries(&log);
+    // Records of transactions are judged by what read_committed shows; what is wrong with copies, wherever they are.
+    let mut visible = transactional.then(|| Walk::over(&log.committed, &books, true));
+    let group = settings.group.as_ref();
+    let read_committed = group.is_some_and(|group| group.isolation == "read_committed");
+    let seen = if transactional && read_committed { &log.committed } else { &log.reader };
+    let mut findings = std::mem::take(&mut all.findings);
+    if let Some(visible) = &mut visible {
+        visible.wholeness.note_torn(&mut visible.findings);
+        findings.take_over(&visible.findings, of_visible_copies);
     }
-    judge.entries(&log);
-    judge.close();
-    let processing =
-        settings.group.is_some().then(|| processing::judge(&log.reader, journals, &mut judge.findings));
-    let tallies = judge.tallies(settings, faults, &log, processing.as_ref());
+    let processing = group.map(|_| processing::judge(seen, &log.hidden, exhibits.journals, &mut findings));
+    let tallies = tallies(settings, faults, &all, visible.as_ref(), &findings, &log, processing.as_ref());
     let mut inconclusive = log.inconclusive.clone();
     let undrained = drained.err();
     inconclusive.extend(undrained.as_ref().map(|why| format!("not drained: {why}")));
+    let identities = [
+        identities(&books, &log, &all.sums, visible.as_ref().map(|visible| &visible.sums)),
+        processing.as_ref().map(processing::identities).unwrap_or_default(),
+    ];
+    let claims = visible.unwrap_or(all);
     Verdict {
-        records: judge.books.records,
-        attempts: judge.books.attempts,
+        records: books.records,
+        attempts: books.attempts,
         copies: log.entries,
-        identities: [
-            identities(&judge.books, &log, &judge.sums),
-            processing.as_ref().map(processing::identities).unwrap_or_default(),
-        ]
-        .concat(),
-        classes: judge.sums.classes,
-        contingency: judge.contingency.into_values().collect(),
+        identities: identities.concat(),
+        classes: claims.sums.classes,
+        contingency: claims.contingency.into_values().collect(),
         promise: promise(&tallies),
         tallies,
         inconclusive: (!inconclusive.is_empty()).then(|| inconclusive.join("; ")),
@@ -74,16 +88,51 @@ pub fn judge(
     }
 }
 
+/// Findings that are about visible copies in a transactional cell; all others are about whatever is in the log.
+fn of_visible_copies(kind: TallyKind) -> bool {
+    matches!(
+        kind,
+        TallyKind::LogLoss
+            | TallyKind::UnknownPresent
+            | TallyKind::UnknownAbsent
+            | TallyKind::DuplicateSameAttempt
+            | TallyKind::DuplicateCrossAttempt
+            | TallyKind::Reorder
+            | TallyKind::AbortedRead
+            | TallyKind::TornTransaction
+    )
+}
+
 fn copies_from(run: &CopyRun, partition: PartitionId, sequence: u64, count: u64) -> Range {
     let offset = run.offset + (sequence - run.sequence) as i64;
     Range { producer: Some(run.producer), partition, sequence: Some(sequence), offset: Some(offset), count }
 }
 
-impl Judge {
+impl<'b> Walk<'b> {
+    fn over(parts: &[&PartitionReading], books: &'b Books, transactional: bool) -> Self {
+        let mut walk = Walk {
+            books,
+            trackers: BTreeMap::new(),
+            findings: Findings::default(),
+            sums: Sums::default(),
+            contingency: BTreeMap::new(),
+            wholeness: Wholeness::default(),
+        };
+        // Misplaced copies have no place in the order of their home partition, so they come after all others.
+        for misplaced in [false, true] {
+            for part in parts {
+                walk.copies(part, misplaced);
+            }
+        }
+        walk.close(Class::of_cell(transactional));
+        walk
+    }
+
     /// Adds the copies of one partition that are at home, or those that are not.
     fn copies(&mut self, part: &PartitionReading, misplaced: bool) {
         for run in part.runs.iter().filter(|run| (run.home != part.partition) == misplaced) {
-            let Judge { books, trackers, findings, sums, .. } = self;
+            let Walk { books, trackers, findings, sums, .. } = self;
+            sums.foreign.extend(transactions::differing(books, run));
             let lane_key = (run.producer, run.home);
             let lane = books.lanes.get(&lane_key);
             let class = |sequence| lane.and_then(|lane| lane.class_of(sequence));
@@ -144,13 +193,13 @@ impl Judge {
     }
 
     /// Ends every lane: present and absent, surplus, hashes.
-    fn close(&mut self) {
-        for class in Class::ALL {
+    fn close(&mut self, classes: &[Class]) {
+        for &class in classes {
             self.sums.classes.insert(class, ClassCount::default());
             self.contingency.insert(class, Contingency { class, copies_0: 0, copies_1: 0, copies_2: 0 });
         }
         let mut trackers = std::mem::take(&mut self.trackers);
-        let Judge { books, findings, sums, contingency, .. } = self;
+        let Walk { books, findings, sums, contingency, wholeness, .. } = self;
         for (&key, lane) in &books.lanes {
             let tracker = trackers.remove(&key).unwrap_or_default();
             let seen = tracker.finish(books.key, key, lane, findings);
@@ -158,6 +207,7 @@ impl Judge {
             by_class(&seen.several, &lane.classes, |a, b, class| {
                 contingency.entry(class).and_modify(|row| row.copies_2 += b - a);
             });
+            wholeness.add(books, key, &seen);
         }
         for (class, row) in contingency {
             let count = sums.classes.get(class).copied().unwrap_or_default();
@@ -165,38 +215,61 @@ impl Judge {
             row.copies_1 = count.present - row.copies_2;
         }
     }
+}
 
-    fn tallies(
-        &self,
-        settings: &CellSettings,
-        faults: &[FaultRecord],
-        log: &Log<'_>,
-        processing: Option<&processing::Sums>,
-    ) -> BTreeMap<TallyKind, Tally> {
-        let records = |class| self.sums.classes.get(&class).map_or(0, |count: &ClassCount| count.records);
-        let tally = |kind| {
-            let of = match kind {
-                TallyKind::LogLoss => records(Class::Acked),
-                TallyKind::Acks0Drop => records(Class::Sent),
-                TallyKind::UnknownPresent | TallyKind::UnknownAbsent => records(Class::Unknown),
-                TallyKind::Phantom => self.books.by_state[State::NotPersisted as usize],
-                TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
-                kind if kind.is_of_group() => processing.map_or(0, |sums| sums.of(kind)),
-                _ => log.entries,
-            };
-            let unseen = kind == TallyKind::RewrittenLog && !log.has_witness;
-            let tally = Tally {
-                count: self.findings.count(kind),
-                of,
-                weight: weight(kind, settings, faults),
-                offenders: self.findings.offenders(kind),
-                not_checked: unseen.then(|| "the log was read only once".to_owned()),
-            };
-            (kind, tally)
+/// Every tally of the cell, zeros included, with its denominator and weight.
+fn tallies(
+    settings: &CellSettings,
+    faults: &[FaultRecord],
+    all: &Walk<'_>,
+    visible: Option<&Walk<'_>>,
+    findings: &Findings,
+    log: &Log<'_>,
+    processing: Option<&processing::Sums>,
+) -> BTreeMap<TallyKind, Tally> {
+    let books = all.books;
+    let classes = &visible.unwrap_or(all).sums.classes;
+    let records = |class| classes.get(&class).map_or(0, |count: &ClassCount| count.records);
+    let either = |plain, of_transactions| if visible.is_some() { of_transactions } else { plain };
+    let tally = |kind| {
+        let of = match kind {
+            TallyKind::LogLoss => records(either(Class::Acked, Class::Committed)),
+            TallyKind::Acks0Drop => records(Class::Sent),
+            TallyKind::UnknownPresent | TallyKind::UnknownAbsent => {
+                records(either(Class::Unknown, Class::CommitUnknown))
+            }
+            TallyKind::Phantom => books.by_state[State::NotPersisted as usize],
+            TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
+            TallyKind::AbortedRead => records(Class::NeverCommitted),
+            TallyKind::TornTransaction => books.transactions,
+            kind if kind.is_of_group() => processing.map_or(0, |sums| sums.of(kind)),
+            _ => log.entries,
         };
-        let judged = |kind: &TallyKind| processing.is_some() || !kind.is_of_group();
-        TallyKind::ALL.into_iter().filter(judged).map(tally).collect()
-    }
+        let not_checked = match kind {
+            TallyKind::RewrittenLog if !log.has_witness => Some("the log was read only once"),
+            TallyKind::OffsetGap if visible.is_some() && !log.has_segments => {
+                Some("without segment files a control record looks like a gap")
+            }
+            _ => None,
+        };
+        let count = match kind {
+            TallyKind::AbortedCopies => log.aborted_copies,
+            _ if not_checked.is_some() && kind == TallyKind::OffsetGap => 0,
+            _ => findings.count(kind),
+        };
+        let tally = Tally {
+            count,
+            of,
+            weight: weight(kind, settings, faults),
+            offenders: findings.offenders(kind),
+            not_checked: not_checked.map(str::to_owned),
+        };
+        (kind, tally)
+    };
+    let judged = |kind: &TallyKind| {
+        (processing.is_some() || !kind.is_of_group()) && (visible.is_some() || !kind.is_of_transactions())
+    };
+    TallyKind::ALL.into_iter().filter(judged).map(tally).collect()
 }
 
 fn lane_sums(
@@ -220,8 +293,10 @@ fn lane_sums(
     // Present and absent are found on different ways, so that I3 can fail.
     by_class(&seen.present, &lane.classes, |a, b, class| {
         sums.classes.entry(class).or_default().present += b - a;
-        if class == Class::Unknown {
-            note(TallyKind::UnknownPresent, a, b, class);
+        match class {
+            Class::Unknown | Class::CommitUnknown => note(TallyKind::UnknownPresent, a, b, class),
+            Class::NeverCommitted => note(TallyKind::AbortedRead, a, b, class),
+            _ => {}
         }
     });
     for run in &lane.classes {
@@ -236,10 +311,10 @@ fn lane_sums(
             let absent = hash::of_records(books.key, key, a, b);
             sums.books_hash = sums.books_hash.wrapping_sub(absent);
             match run.class {
-                Class::Acked => note(TallyKind::LogLoss, a, b, run.class),
+                Class::Acked | Class::Committed => note(TallyKind::LogLoss, a, b, run.class),
                 Class::Sent => note(TallyKind::Acks0Drop, a, b, run.class),
-                Class::Unknown => note(TallyKind::UnknownAbsent, a, b, run.class),
-                Class::NotPersisted | Class::Rejected => {}
+                Class::Unknown | Class::CommitUnknown => note(TallyKind::UnknownAbsent, a, b, run.class),
+                Class::NotPersisted | Class::Rejected | Class::NeverCommitted => {}
             }
         });
     }

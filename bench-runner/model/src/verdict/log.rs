@@ -9,15 +9,22 @@ use std::collections::BTreeMap;
 /// What stands at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    Copy { producer: ProducerId, home: PartitionId, life: Incarnation, attempt: Attempt, sequence: u64 },
+    Copy {
+        producer: ProducerId,
+        home: PartitionId,
+        life: Incarnation,
+        attempt: Attempt,
+        sequence: u64,
+        transaction: u32,
+    },
     Odd(Oddity),
 }
 
 impl What {
     fn advanced(self, by: u64) -> Self {
         match self {
-            What::Copy { producer, home, life, attempt, sequence } => {
-                What::Copy { producer, home, life, attempt, sequence: sequence + by }
+            What::Copy { producer, home, life, attempt, sequence, transaction } => {
+                What::Copy { producer, home, life, attempt, sequence: sequence + by, transaction }
             }
             odd => odd,
         }
@@ -70,6 +77,7 @@ fn ordered(part: &PartitionReading) -> Ordered {
             life: run.incarnation,
             attempt: run.attempt,
             sequence: run.sequence,
+            transaction: run.transaction,
         },
     });
     let odd = part.oddities.iter().map(|&(offset, odd)| Item { offset, count: 1, what: What::Odd(odd) });
@@ -133,14 +141,25 @@ pub(super) struct Log<'a> {
     pub(super) rewritten: Vec<Offsets>,
     /// What breaks identity I12.
     pub(super) disagreements: Vec<String>,
+    /// The cell has transactions.
+    pub(super) is_transactional: bool,
+    /// The partitions as read_committed shows them.
+    pub(super) committed: Vec<&'a PartitionReading>,
+    /// Entries among them.
+    pub(super) visible_entries: u64,
+    /// Copies in the log that read_committed does not show, and their offsets.
+    pub(super) aborted_copies: u64,
+    pub(super) hidden: Vec<Offsets>,
+    /// What breaks identity I6.
+    pub(super) visibility_faults: Vec<String>,
 }
 
 type BySource<'a> = BTreeMap<Source, BTreeMap<PartitionId, &'a PartitionReading>>;
 
 impl<'a> Log<'a> {
     /// Lays readings side by side; several of one source are shards, in any order.
-    pub(super) fn of(topic: &TopicSettings, readings: &'a [LogReading]) -> Self {
-        let mut log = Log::default();
+    pub(super) fn of(topic: &TopicSettings, readings: &'a [LogReading], is_transactional: bool) -> Self {
+        let mut log = Log { is_transactional, ..Log::default() };
         let mut sources = BySource::new();
         for reading in readings {
             let source = sources.entry(reading.source).or_default();
@@ -151,12 +170,20 @@ impl<'a> Log<'a> {
             }
         }
         let reader = sources.remove(&Source::Reader).unwrap_or_default();
+        let committed = sources.remove(&Source::CommittedReader).unwrap_or_default();
         log.has_witness = !sources.is_empty();
         log.has_segments = sources.keys().any(|source| matches!(source, Source::Segments(_)));
         for partition in (0..topic.partitions).map(PartitionId) {
             match reader.get(&partition) {
                 None => log.inconclusive.push(format!("partition {partition} was not read")),
                 Some(part) => log.partition(part, topic.replication_factor, &sources),
+            }
+            if !is_transactional {
+                continue;
+            }
+            match (reader.get(&partition), committed.get(&partition)) {
+                (Some(all), Some(part)) => log.visible(all, part, &sources),
+                _ => log.inconclusive.push(format!("partition {partition} was not read at read_committed")),
             }
         }
         if let Some(stray) = reader.keys().find(|partition| partition.0 >= topic.partitions) {
@@ -208,11 +235,56 @@ impl<'a> Log<'a> {
             let what = format!("partition {}: segments of {seen} of {replicas} replicas", part.partition);
             self.disagreements.push(what);
         }
-        if !empty.is_empty() && !self.has_segments {
+        if !empty.is_empty() && !self.has_segments && !self.is_transactional {
             let why = "and no segment files to say why";
             self.inconclusive.push(format!("partition {}: offsets without a record, {why}", part.partition));
         }
         self.gaps.extend(empty.into_iter().map(|(a, b)| (part.partition, a, b)));
+    }
+
+    /// Lays what read_committed showed beside everything, and beside what the markers in the segments show.
+    fn visible(&mut self, all: &PartitionReading, part: &'a PartitionReading, sources: &BySource<'_>) {
+        let partition = part.partition;
+        self.committed.push(part);
+        if part.reached < part.end {
+            let what =
+                format!("partition {partition}: read_committed to offset {} of {}", part.reached, part.end);
+            self.inconclusive.push(what);
+        }
+        let (everything, shown) = (ordered(all), ordered(part));
+        self.visible_entries += shown.items.iter().map(|item| item.count).sum::<u64>();
+        if shown.disorder > 0 {
+            self.visibility_faults.push(format!("partition {partition}: its offsets do not increase"));
+        }
+        let mut strangers = 0;
+        side_by_side(&everything.items, &shown.items, |from, to, one, other| match (one, other) {
+            (Some(one), None) => {
+                self.hidden.push((partition, from, to));
+                if matches!(one, What::Copy { .. }) {
+                    self.aborted_copies += to.abs_diff(from);
+                }
+            }
+            (one, Some(_)) if one != other => strangers += to.abs_diff(from),
+            _ => {}
+        });
+        if strangers > 0 {
+            let what = format!("partition {partition}: {strangers} entries only at read_committed");
+            self.visibility_faults.push(what);
+        }
+        let replica = sources.iter().find(|(source, _)| matches!(source, Source::Segments(_)));
+        let Some(theirs) = replica.and_then(|(_, parts)| parts.get(&partition)) else { return };
+        let marked = without_ranges(ordered(theirs).items, &theirs.invisible);
+        let mut wrong = 0;
+        side_by_side(&marked, &shown.items, |from, to, one, other| {
+            if one != other {
+                wrong += to.abs_diff(from);
+            }
+        });
+        if wrong > 0 {
+            let what =
+                format!("partition {partition}: {wrong} entries are shown otherwise than the markers say");
+            self.visibility_faults.push(what);
+        }
     }
 
     fn doubt(&mut self, part: &PartitionReading) {
@@ -309,15 +381,48 @@ fn without(ranges: &[(i64, i64)], others: &[(i64, i64)]) -> Vec<(i64, i64)> {
 
 type Ranges = Vec<(i64, i64)>;
 
+/// Items without those at offsets of ordered, disjoint ranges.
+fn without_ranges(items: Vec<Item>, ranges: &[(i64, i64)]) -> Vec<Item> {
+    let mut left = Vec::with_capacity(items.len());
+    for item in items {
+        let mut rest = item;
+        let from = ranges.partition_point(|range| range.1 <= item.offset);
+        for &(start, end) in ranges[from..].iter().take_while(|range| range.0 < item.end()) {
+            let before = Item { count: start.max(rest.offset).abs_diff(rest.offset), ..rest };
+            if before.count > 0 {
+                left.push(before);
+            }
+            rest = rest.from(end);
+        }
+        if rest.count > 0 {
+            left.push(rest);
+        }
+    }
+    left
+}
+
 /// Offsets at which two sources differ (control records left out), and those of them at which both have a record.
 fn differences(one: &[Item], other: &[Item]) -> (Ranges, Ranges) {
     let (mut differ, mut both) = (Ranges::new(), Ranges::new());
+    side_by_side(one, other, |from, to, left, right| {
+        if left != right {
+            differ.push((from, to));
+            if left.is_some() && right.is_some() {
+                both.push((from, to));
+            }
+        }
+    });
+    (differ, both)
+}
+
+/// Walks two sources offset by offset (control records left out) and tells what each has there, as of the first offset.
+fn side_by_side(one: &[Item], other: &[Item], mut tell: impl FnMut(i64, i64, Option<What>, Option<What>)) {
     let mut a = one.iter().filter(|item| !is_control(item)).copied();
     let mut b = other.iter().filter(|item| !is_control(item)).copied();
     let (mut x, mut y) = (a.next(), b.next());
     loop {
         let (from, to) = match (&x, &y) {
-            (None, None) => return (differ, both),
+            (None, None) => return,
             (Some(x), None) => (x.offset, x.end()),
             (None, Some(y)) => (y.offset, y.end()),
             (Some(x), Some(y)) if x.offset < y.offset => (x.offset, x.end().min(y.offset)),
@@ -326,12 +431,7 @@ fn differences(one: &[Item], other: &[Item]) -> (Ranges, Ranges) {
         };
         let here = |item: &Option<Item>| item.filter(|item| item.offset == from).map(|item| item.what);
         let (left, right) = (here(&x), here(&y));
-        if left != right {
-            differ.push((from, to));
-            if left.is_some() && right.is_some() {
-                both.push((from, to));
-            }
-        }
+        tell(from, to, left, right);
         if left.is_some() {
             x = x.map(|item| item.from(to)).filter(|item| item.count > 0).or_else(|| a.next());
         }

@@ -16,6 +16,7 @@ mod promise;
 mod spans;
 mod tally;
 mod tracker;
+mod transactions;
 
 #[cfg(test)]
 mod history;
@@ -25,9 +26,11 @@ mod mutations;
 mod processing_tests;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod transaction_tests;
 
 pub use guarantee::{Delivery, Guarantee, guarantee};
-pub use judge::judge;
+pub use judge::{Exhibits, judge};
 pub use spans::{Part, Spans};
 pub use tally::{TallyKind, UnknownTally, bound_95};
 
@@ -49,6 +52,12 @@ pub enum Class {
     NotPersisted,
     /// R: refused for good by the client.
     Rejected,
+    /// Handed over in a transaction whose commit was answered Ok. Records of transactions have no other claim than this.
+    Committed,
+    /// In a transaction whose commit was called and not answered Ok: all visible, or none.
+    CommitUnknown,
+    /// In a transaction that was never committed: never visible.
+    NeverCommitted,
 }
 
 /// Present and absent records of one class.
@@ -149,13 +158,13 @@ pub struct Verdict {
     pub attempts: u64,
     /// Copies in the log.
     pub copies: u64,
-    /// By class; every class is listed.
+    /// By class; every class of the cell is listed. With transactions, present means visible at read_committed.
     pub classes: BTreeMap<Class, ClassCount>,
     /// By class and copies.
     pub contingency: Vec<Contingency>,
     /// Every tally, zeros included.
     pub tallies: BTreeMap<TallyKind, Tally>,
-    /// I1-I5, I10-I12; with a group also I7, I8, I13.
+    /// I1-I5, I10-I12; with transactions also I6, with a group I7, I8, I13.
     pub identities: Vec<Identity>,
     /// Why no verdict is possible, if so (log start above 0, LSO < HW, end offsets not reached, drain timed out).
     pub inconclusive: Option<String>,
@@ -167,9 +176,24 @@ pub struct Verdict {
 }
 
 impl Class {
-    /// Every class, the strongest claim first.
-    pub const ALL: [Class; 5] =
-        [Class::Acked, Class::Sent, Class::Unknown, Class::NotPersisted, Class::Rejected];
+    /// Every class; the strongest claim of plain records first.
+    pub const ALL: [Class; 8] = [
+        Class::Acked,
+        Class::Sent,
+        Class::Unknown,
+        Class::NotPersisted,
+        Class::Rejected,
+        Class::Committed,
+        Class::CommitUnknown,
+        Class::NeverCommitted,
+    ];
+
+    /// The classes that records of a cell can have.
+    pub fn of_cell(transactional: bool) -> &'static [Class] {
+        const OF_TRANSACTIONS: [Class; 4] =
+            [Class::Committed, Class::CommitUnknown, Class::NeverCommitted, Class::Rejected];
+        if transactional { &OF_TRANSACTIONS } else { &Class::ALL[..5] }
+    }
 }
 
 impl Verdict {

@@ -2,7 +2,7 @@
 //! each error of book-keeping breaks an identity.
 
 use super::history::{Attempted, History, Id, Slot, clean, settings, verdict};
-use super::{Class, Promise, TallyKind, Verdict, judge};
+use super::{Class, Exhibits, Promise, TallyKind, Verdict, judge};
 use crate::ids::{Attempt, BrokerId, Incarnation, PartitionId};
 use crate::ledger::{LedgerMut, State, StateRun, file_bytes, read};
 use crate::reading::{CopyRun, LogReading, Source};
@@ -236,14 +236,9 @@ fn without_a_whole_and_quiet_log_there_is_no_verdict() {
         inconclusive(|r| r.partitions[0].reached = 99).is_some_and(|why| why.contains("read to offset 99"))
     );
     assert!(inconclusive(|r| r.partitions.clear()).is_some_and(|why| why.contains("was not read")));
-    let undrained = judge(
-        &settings(Acks::All, 1),
-        &[],
-        &history.ledgers(),
-        &history.readings(),
-        &[],
-        Err("3 reports missing".into()),
-    );
+    let (ledgers, readings) = (history.ledgers(), history.readings());
+    let exhibits = Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals: &[] };
+    let undrained = judge(&settings(Acks::All, 1), &[], exhibits, Err("3 reports missing".into()));
     assert!(undrained.inconclusive.is_some_and(|why| why.contains("3 reports missing")));
 }
 

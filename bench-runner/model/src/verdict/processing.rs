@@ -3,6 +3,7 @@
 //! Works on runs of positions; memory grows with runs and anomalies, not with records.
 
 use super::findings::{Findings, Range};
+use super::log::Offsets;
 use super::spans::{Part, Spans};
 use super::{Identity, TallyKind};
 use crate::ids::PartitionId;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 struct Position {
     /// Visible positions.
     visible: Spans,
+    /// Positions in the log that are not visible to the group.
+    hidden: Spans,
     /// Positions that were begun, and those that were completed, by anybody.
     begun: Spans,
     completed: Spans,
@@ -28,6 +31,8 @@ pub(super) struct Sums {
     /// Visible positions.
     visible: u64,
     vanished: u64,
+    /// Processed, in the log, and not visible.
+    not_shown: u64,
     begun_only: u64,
     lost: u64,
     redelivered: u64,
@@ -43,7 +48,10 @@ impl Sums {
     pub(super) fn of(&self, kind: TallyKind) -> u64 {
         match kind {
             TallyKind::Redelivery => self.completed,
-            TallyKind::BegunOnly | TallyKind::Vanished | TallyKind::NonMonotonicPoll => self.begun,
+            TallyKind::BegunOnly
+            | TallyKind::Vanished
+            | TallyKind::NonMonotonicPoll
+            | TallyKind::ConsumerAbortedRead => self.begun,
             _ => self.visible,
         }
     }
@@ -94,10 +102,21 @@ fn range(partition: PartitionId, start: u64, end: u64) -> Range {
 }
 
 /// Finds what the group did to each position; gives the sums for [`identities`].
-pub(super) fn judge(reader: &[&PartitionReading], journals: &[Journal], findings: &mut Findings) -> Sums {
+///
+/// `hidden` are offsets of copies that are in the log and that `reader` was not shown.
+pub(super) fn judge(
+    reader: &[&PartitionReading],
+    hidden: &[Offsets],
+    journals: &[Journal],
+    findings: &mut Findings,
+) -> Sums {
     let mut sums = Sums::default();
     let mut positions: BTreeMap<PartitionId, Position> =
         reader.iter().map(|part| (part.partition, Position::of(part))).collect();
+    for &(partition, start, end) in hidden {
+        let (start, end) = span(start, end.abs_diff(start));
+        positions.entry(partition).or_default().hidden.insert(start, end, |_, _, _| {});
+    }
     for journal in journals {
         processed(journal, &mut positions, findings, &mut sums);
         order(journal, &positions, findings);
@@ -188,7 +207,7 @@ fn order(journal: &Journal, positions: &BTreeMap<PartitionId, Position>, finding
 
 /// What is left when all journals are in.
 fn close(partition: PartitionId, position: &Position, findings: &mut Findings, sums: &mut Sums) {
-    let Position { visible, begun, completed, .. } = position;
+    let Position { visible, hidden, begun, completed, .. } = position;
     for (a, b) in visible.iter() {
         sums.visible += b - a;
         begun.split(a, b, |a, b, inside| {
@@ -206,10 +225,18 @@ fn close(partition: PartitionId, position: &Position, findings: &mut Findings, s
             }
         });
         visible.split(a, b, |a, b, inside| {
-            if !inside {
-                sums.vanished += b - a;
-                findings.note(TallyKind::Vanished, range(partition, a, b), |_| None);
+            if inside {
+                return;
             }
+            hidden.split(a, b, |a, b, in_log| {
+                let (sum, kind) = if in_log {
+                    (&mut sums.not_shown, TallyKind::ConsumerAbortedRead)
+                } else {
+                    (&mut sums.vanished, TallyKind::Vanished)
+                };
+                *sum += b - a;
+                findings.note(kind, range(partition, a, b), |_| None);
+            });
         });
     }
 }
@@ -260,9 +287,10 @@ fn commits(journals: &[Journal], positions: &BTreeMap<PartitionId, Position>, fi
 
 /// I7, I8 (the part without a sink) and I13.
 pub(super) fn identities(sums: &Sums) -> Vec<Identity> {
-    let Sums { visible, vanished, begun_only, lost, redelivered, begun, completed, faults } = sums;
+    let Sums { visible, vanished, not_shown, begun_only, lost, redelivered, begun, completed, faults } = sums;
     let distinct = completed.saturating_sub(*redelivered);
-    let i7 = visible + vanished == distinct + begun_only + lost;
+    let i7 = visible + vanished + not_shown == distinct + begun_only + lost;
+    let hidden = if *not_shown > 0 { format!(" + {not_shown} not shown") } else { String::new() };
     let fine = format!("{begun} begun, {completed} completed; marks alternate, counters agree");
     let wrong = faults.first().map(|first| format!("{first} ({} in all)", faults.len()));
     vec![
@@ -270,7 +298,7 @@ pub(super) fn identities(sums: &Sums) -> Vec<Identity> {
             name: "I7".into(),
             holds: i7,
             detail: format!(
-                "{visible} visible + {vanished} vanished = ({completed} completed - {redelivered} again) \
+                "{visible} visible + {vanished} vanished{hidden} = ({completed} completed - {redelivered} again) \
                  + {begun_only} begun only + {lost} never begun"
             ),
         },

@@ -1,7 +1,7 @@
 //! Group members on made-up logs: a slow, obvious model agrees with the verdict, and each mutation changes exactly its tally.
 
 use super::history::{History, clean, settings};
-use super::{TallyKind, Verdict, Weight, judge};
+use super::{Exhibits, TallyKind, Verdict, Weight, judge};
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
 use crate::processing::{self, CommitAnswer, Entry, Journal, JournalMut, Move, file_bytes, parse};
@@ -31,7 +31,9 @@ pub(super) fn group(commit: CommitStrategy) -> GroupSettings {
 fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Verdict {
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.group = Some(group(commit));
-    judge(&settings, &[], &history.ledgers(), &history.readings(), journals, Ok(()))
+    let (ledgers, readings) = (history.ledgers(), history.readings());
+    let exhibits = Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals };
+    judge(&settings, &[], exhibits, Ok(()))
 }
 
 /// The copy at an offset of a clean log, where offsets are sequences.
@@ -44,6 +46,7 @@ fn copy(offset: u64) -> CopyRun {
         attempt: Default::default(),
         home: PartitionId(0),
         sequence: offset,
+        transaction: 0,
     }
 }
 

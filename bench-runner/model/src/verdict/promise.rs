@@ -25,7 +25,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || !all),
         TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
-        TallyKind::BegunOnly | TallyKind::CommitAhead => Weight::Reported,
+        TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies => Weight::Reported,
         TallyKind::Phantom
         | TallyKind::OffsetGap
         | TallyKind::Misplaced
@@ -33,7 +33,10 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         | TallyKind::Corrupt
         | TallyKind::Unledgered
         | TallyKind::PollSkip
-        | TallyKind::NonMonotonicPoll => Weight::Violation,
+        | TallyKind::NonMonotonicPoll
+        | TallyKind::AbortedRead
+        | TallyKind::TornTransaction
+        | TallyKind::ConsumerAbortedRead => Weight::Violation,
     }
 }
 

@@ -2,7 +2,7 @@
 //! judge must agree with it on random histories.
 
 use super::history::{Attempted, History, Id, Slot, settings, verdict};
-use super::{Class, ClassCount, Contingency, Offender, TallyKind, judge};
+use super::{Class, ClassCount, Contingency, Exhibits, Offender, TallyKind, judge};
 use crate::ids::{PartitionId, ProducerId};
 use crate::ledger::State;
 use crate::reading::LogReading;
@@ -91,10 +91,12 @@ impl Model {
 
     fn of(history: &History) -> Self {
         let mut model = Model { attempts: history.attempts.len() as u64, ..Model::default() };
-        for kind in TallyKind::ALL.into_iter().filter(|kind| !kind.is_of_group()) {
+        for kind in
+            TallyKind::ALL.into_iter().filter(|kind| !kind.is_of_group() && !kind.is_of_transactions())
+        {
             model.tallies.insert(kind, (0, Vec::new()));
         }
-        for class in Class::ALL {
+        for &class in Class::of_cell(false) {
             model.classes.insert(class, ClassCount::default());
             model.contingency.push(Contingency { class, copies_0: 0, copies_1: 0, copies_2: 0 });
         }
@@ -321,6 +323,8 @@ proptest! {
 #[test]
 fn nothing_sent_is_nothing_wrong() {
     let history = History { attempts: vec![], logs: vec![vec![]] };
-    let verdict = judge(&settings(Acks::One, 1), &[], &[], &history.readings(), &[], Ok(()));
+    let readings = history.readings();
+    let exhibits = Exhibits { ledgers: &[], readings: &readings, transactions: &[], journals: &[] };
+    let verdict = judge(&settings(Acks::One, 1), &[], exhibits, Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");
 }

@@ -33,6 +33,12 @@ macro_rules! kinds {
                 self as usize >= TallyKind::ProcessingLoss as usize
             }
 
+            /// About what became of transactions; such tallies stand only in cells that have them.
+            pub fn is_of_transactions(self) -> bool {
+                use TallyKind::{AbortedCopies, AbortedRead, ConsumerAbortedRead, TornTransaction};
+                matches!(self, AbortedCopies | AbortedRead | TornTransaction | ConsumerAbortedRead)
+            }
+
             /// A few words for a table.
             pub fn label(self) -> &'static str {
                 match self { $(TallyKind::$kind => $label),* }
@@ -89,6 +95,15 @@ kinds! {
     /// A copy without a ledger entry.
     Unledgered "unledgered" "unledgered"
         "copies of this cell that no producer has entered in its ledger"
+    /// Copies that read_committed does not show.
+    AbortedCopies "aborted_copies" "aborted copies"
+        "copies in the log that read_committed does not show, because their transaction was aborted or has no end"
+    /// A visible copy of a transaction that was never committed.
+    AbortedRead "aborted_read" "aborted, yet visible"
+        "records visible at read_committed although their transaction was never committed"
+    /// Some of a transaction visible, but not all.
+    TornTransaction "torn_transaction" "torn transactions"
+        "transactions of which some records are visible at read_committed and others are not"
     /// A visible position that no member ever began.
     ProcessingLoss "processing_loss" "never processed"
         "records in the log that no member of the group has begun to process"
@@ -110,6 +125,9 @@ kinds! {
     /// The next delivered offset went back.
     NonMonotonicPoll "non_monotonic_poll" "polled backwards"
         "times that a member was given an earlier offset again inside one assignment"
+    /// A member at read_committed processed what was never committed.
+    ConsumerAbortedRead "consumer_aborted_read" "processed though aborted"
+        "records that a member at read_committed processed although read_committed does not show them"
 }
 
 impl fmt::Display for TallyKind {

@@ -63,6 +63,8 @@ impl Life<'_> {
                     attempt: header.attempt,
                     home: header.partition,
                     sequence: header.sequence,
+                    // A journal has no place for it; the log says it again.
+                    transaction: 0,
                 };
                 batch.push(InHand { partition, copy, intended_ns: header.intended_ns, handed_ns });
             }

@@ -17,6 +17,7 @@ fn run(offset: i64, count: u64) -> CopyRun {
         attempt: Default::default(),
         home: PartitionId(0),
         sequence: offset as u64,
+        transaction: 0,
     }
 }
 
@@ -54,6 +55,7 @@ fn reading(copies: u64) -> LogReading {
         runs: vec![run(0, copies)],
         oddities: Vec::new(),
         batches_digest: None,
+        invisible: Vec::new(),
     };
     LogReading { source: Source::Reader, partitions: vec![partition] }
 }
