@@ -6,6 +6,8 @@
 use bench_model::wire::{Command, Event, WorkerSpec};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -47,6 +49,17 @@ struct Worker {
     name: String,
     stdin: ChildStdin,
     listener: JoinHandle<()>,
+    /// 0: reaped, so that its number may be anybody's. The runtime has one thread, which reaps and signals.
+    pid: Arc<AtomicU32>,
+}
+
+/// What may be done to a worker that knows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGKILL.
+    Kill,
+    /// SIGCONT.
+    Continue,
 }
 
 impl Drop for Worker {
@@ -72,9 +85,10 @@ impl Crew {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(fail(std::io::ErrorKind::BrokenPipe.into()));
         };
-        let listener =
-            tokio::spawn(listen(self.workers.len(), name.to_owned(), child, stdout, log, self.tell.clone()));
-        self.workers.push(Worker { name: name.to_owned(), stdin, listener });
+        let pid = Arc::new(AtomicU32::new(child.id().unwrap_or(0)));
+        let origin = Origin { index: self.workers.len(), name: name.to_owned(), log, pid: Arc::clone(&pid) };
+        let listener = tokio::spawn(listen(origin, child, stdout, self.tell.clone()));
+        self.workers.push(Worker { name: name.to_owned(), stdin, listener, pid });
         self.write(self.workers.len() - 1, spec).await
     }
 
@@ -86,6 +100,24 @@ impl Crew {
     /// Sends a command to one worker.
     pub async fn command(&mut self, worker: usize, command: &Command) -> Result<(), SupervisorError> {
         self.write(worker, command).await
+    }
+
+    /// Signals one worker's process; says whether there was one to signal.
+    pub fn signal(&self, worker: usize, signal: Signal) -> bool {
+        let signal = match signal {
+            Signal::Kill => libc::SIGKILL,
+            Signal::Continue => libc::SIGCONT,
+        };
+        let pid = self.workers[worker].pid.load(Ordering::Relaxed);
+        // SAFETY: takes no pointers; a process that was not reaped keeps its number.
+        pid != 0 && unsafe { libc::kill(pid as libc::pid_t, signal) } == 0
+    }
+
+    /// Whether one worker's process stands still (state T).
+    pub fn is_stopped(&self, worker: usize) -> bool {
+        let pid = self.workers[worker].pid.load(Ordering::Relaxed);
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 
     /// The next thing that any worker says. Cancelling the wait loses nothing.
@@ -122,15 +154,17 @@ fn start(log: &Path) -> std::io::Result<Child> {
     command.spawn()
 }
 
-/// Forwards events until the worker has ended; says so if it ended before `done`.
-async fn listen(
+/// Which worker a listener listens to.
+struct Origin {
     index: usize,
     name: String,
-    mut child: Child,
-    stdout: ChildStdout,
     log: PathBuf,
-    tell: mpsc::UnboundedSender<Said>,
-) {
+    pid: Arc<AtomicU32>,
+}
+
+/// Forwards events until the worker has ended; says so if it ended before `done`.
+async fn listen(origin: Origin, mut child: Child, stdout: ChildStdout, tell: mpsc::UnboundedSender<Said>) {
+    let Origin { index, name, log, pid } = origin;
     let mut lines = BufReader::new(stdout).lines();
     let mut done = false;
     while let Ok(Some(line)) = lines.next_line().await {
@@ -140,6 +174,7 @@ async fn listen(
         let _ = tell.send((index, event));
     }
     let status = child.wait().await;
+    pid.store(0, Ordering::Relaxed);
     if !done {
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(5).collect();

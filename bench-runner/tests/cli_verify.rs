@@ -134,6 +134,8 @@ fn cell(id: &str) -> Cell {
         seed: 1,
         settings: settings(),
         deaths: Vec::new(),
+        kills: Vec::new(),
+        joins: Vec::new(),
         faults: vec![],
         expect: [("acks0_drop".to_owned(), 0)].into(),
     }

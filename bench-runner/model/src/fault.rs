@@ -68,9 +68,11 @@ pub enum Point {
     AfterProcessing,
     /// A commit was answered, what it covers was not processed (strategies that commit before).
     AfterCommit,
+    /// This record was handed to the client, and nothing of its chunk was waited for (producers).
+    AfterSend,
 }
 
-/// How a group member ends there.
+/// How a worker ends there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
@@ -78,19 +80,98 @@ pub enum End {
     Kill,
     /// It closes the consumer in good order and ends.
     Close,
+    /// SIGSTOP, by its own hand, with its batch in hand; the supervisor continues it when the group has given it up.
+    Stop,
 }
 
-/// A death of member 0 that stands in its specification: the only fault that a worker knows.
+/// Which workers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victim {
+    /// Group members.
+    #[default]
+    Member,
+    /// Producers.
+    Producer,
+}
+
+impl Victim {
+    /// What it is when nothing is said.
+    fn is_member(&self) -> bool {
+        *self == Victim::Member
+    }
+}
+
+/// A death of member 0 or producer 0 that stands in its specification: the only fault that a worker knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Death {
-    /// At which record of this life, from 1 (as begun).
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Victim::is_member")]
+    pub worker: Victim,
+    /// At which record of this life, from 1 (as begun, or handed over).
     pub record: u64,
     /// Where in its loop.
     pub point: Point,
     /// How.
     pub end: End,
-    /// The next life of the member starts as soon as this one has ended; otherwise the others take over.
+    /// The next life of the worker starts as soon as this one has ended; otherwise the others take over.
     pub restart: bool,
+    /// A stopped member is continued so long after its stop, in nanoseconds; `None`: once another one has its partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continue_after_ns: Option<u64>,
+    /// The next life of a producer sends again what this one left unknown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resend: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A SIGKILL of a worker by the supervisor; its next life starts as soon as this one has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kill {
+    /// A member or a producer.
+    pub worker: Victim,
+    /// Which of them.
+    pub index: u16,
+    /// When, nanoseconds after T0.
+    pub at_ns: u64,
+    /// The next life of a producer sends again what this one left unknown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resend: bool,
+}
+
+/// Kills as a profile asks for them; each cell draws its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KillAsk {
+    /// Members or producers.
+    pub worker: Victim,
+    /// When, nanoseconds after T0; `None`: at random instants of the load.
+    pub at_ns: Option<u64>,
+    /// How many.
+    pub times: u16,
+    /// See [`Kill::resend`].
+    pub resend: bool,
+}
+
+/// One more member joins the group while it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Join {
+    /// As soon as member 0 has completed so many records.
+    pub after: u64,
+}
+
+/// How far a member was when it stood still, by its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// Records begun.
+    pub begun: u64,
+    /// Records completed.
+    pub completed: u64,
+    /// The last instant in it, nanoseconds after T0.
+    pub last_ns: u64,
 }
 
 /// A death as it happened.
@@ -98,16 +179,50 @@ pub struct Death {
 pub struct DeathRecord {
     /// As planned.
     pub death: Death,
-    /// Whose.
+    /// Which member (of a producer: its number, too).
     pub member: MemberId,
     /// Which life ended.
     pub incarnation: Incarnation,
     /// When its end was seen, nanoseconds after T0.
     pub seen_ns: u64,
-    /// How the process ended, e.g. `signal: 9 (SIGKILL)`.
+    /// How the process ended, e.g. `signal: 9 (SIGKILL)`; of a stopped one its state, `T (stopped)`.
     pub exit: String,
-    /// It ended so as planned: by SIGKILL, or in good order before it was told to.
+    /// It ended so as planned: by SIGKILL, in good order before it was told to, or it stands still.
     pub as_planned: bool,
+    /// What its journal said while it stood still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Marks>,
+    /// When it was continued, nanoseconds after T0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_ns: Option<u64>,
+}
+
+/// A kill as it was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillRecord {
+    /// As planned.
+    pub kill: Kill,
+    /// Which life it hit.
+    pub incarnation: Incarnation,
+    /// When the signal was sent, nanoseconds after T0.
+    pub done_ns: u64,
+    /// How the process ended, e.g. `signal: 9 (SIGKILL)`; empty: it was not seen to end.
+    pub exit: String,
+    /// By SIGKILL, after the signal was sent.
+    pub as_planned: bool,
+}
+
+/// A join as it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRecord {
+    /// As planned.
+    pub join: Join,
+    /// The new member.
+    pub member: MemberId,
+    /// What member 0 had completed then.
+    pub completed: u64,
+    /// When the new member was started, nanoseconds after T0.
+    pub started_ns: u64,
 }
 
 /// One step as it was carried out.

@@ -2,7 +2,7 @@
 //!
 //! No record costs a division, an allocation or a float: gaps are added up as whole nanoseconds and remainders.
 
-use crate::ids::ProducerId;
+use crate::ids::{PartitionId, ProducerId};
 use crate::settings::{Arrival, Length, Load};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -164,6 +164,11 @@ impl Placement {
         self.next_sequence.len() as u16
     }
 
+    /// By partition, the sequence that comes next.
+    pub fn next_sequences(&self) -> &[u64] {
+        &self.next_sequence
+    }
+
     /// Partition and sequence of the next record, and how many more follow it there in a row.
     #[inline]
     pub fn peek(&self) -> (usize, u64, u64) {
@@ -180,6 +185,39 @@ impl Placement {
             self.partition =
                 if self.partition + 1 == self.next_sequence.len() { 0 } else { self.partition + 1 };
         }
+    }
+}
+
+/// All records of one producer in order: where and when each is due. A pure function of the cell, so that a later life
+/// can go on where an earlier one was killed.
+#[derive(Debug)]
+pub struct Course {
+    /// When.
+    pub schedule: Schedule,
+    /// Where.
+    pub placement: Placement,
+}
+
+/// One record of a course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Its sequence there.
+    pub sequence: u64,
+    /// When it is due, nanoseconds after T0.
+    pub due_ns: u64,
+}
+
+impl Iterator for Course {
+    type Item = Due;
+
+    fn next(&mut self) -> Option<Due> {
+        let due_ns = self.schedule.peek()?;
+        let (partition, sequence, _) = self.placement.peek();
+        self.schedule.advance();
+        self.placement.advance(1);
+        Some(Due { partition: PartitionId(partition as u16), sequence, due_ns })
     }
 }
 

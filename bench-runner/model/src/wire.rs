@@ -61,6 +61,15 @@ pub struct ProduceSpec {
     /// Transactions that their evidence has room for; 0 without transactions.
     #[serde(default)]
     pub transaction_capacity: u64,
+    /// Ledgers of the lane's earlier lives, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<String>,
+    /// Send again what the earlier lives left unknown.
+    #[serde(default)]
+    pub resend: bool,
+    /// Where this life ends itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
 }
 
 /// A reader's part of the specification.

@@ -47,6 +47,8 @@ fn cell(acks: Acks, arrival: Arrival, window_ns: u64) -> Cell {
         seed: 0,
         settings: CellSettings { producer, topic, load, group: None },
         deaths: Vec::new(),
+        kills: Vec::new(),
+        joins: Vec::new(),
         faults: vec![],
         expect: [("log_loss".to_owned(), 0)].into(),
     }
@@ -96,6 +98,9 @@ fn statements() -> impl Strategy<Value = Statements> {
             unprocessed: None,
             members: Vec::new(),
             deaths: Vec::new(),
+            kills: Vec::new(),
+            joins: Vec::new(),
+            untimed: 0,
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {

@@ -1,7 +1,10 @@
 //! Holds `docs/formats.md` against the code: every field and every word that is stored or sent is documented there.
 
 use bench_model::assess::{Statements, Usage};
-use bench_model::fault::{Action, Death, End, FaultRecord, FaultStep, Point, Target, When};
+use bench_model::fault::{
+    Action, Death, DeathRecord, End, FaultRecord, FaultStep, Join, JoinRecord, Kill, KillRecord, Marks,
+    Point, Target, Victim, When,
+};
 use bench_model::ids::{BookKey, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
 use bench_model::latency::{LatencySummary, Percentile};
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
@@ -106,6 +109,51 @@ fn step() -> FaultStep {
     FaultStep { when: When::At(1), action: Action::Kill, target: Target::Leader }
 }
 
+fn death() -> Death {
+    Death {
+        worker: Victim::Producer,
+        record: 1,
+        point: Point::AfterSend,
+        end: End::Stop,
+        restart: true,
+        continue_after_ns: Some(1),
+        resend: true,
+    }
+}
+
+fn kill() -> Kill {
+    Kill { worker: Victim::Member, index: 0, at_ns: 0, resend: true }
+}
+
+/// What happened to workers.
+fn ordeals() -> Statements {
+    let death = DeathRecord {
+        death: death(),
+        member: MemberId(0),
+        incarnation: Incarnation(0),
+        seen_ns: 0,
+        exit: String::new(),
+        as_planned: true,
+        marks: Some(Marks { begun: 0, completed: 0, last_ns: 0 }),
+        continued_ns: Some(0),
+    };
+    let kill = KillRecord {
+        kill: kill(),
+        incarnation: Incarnation(0),
+        done_ns: 0,
+        exit: String::new(),
+        as_planned: true,
+    };
+    let join = JoinRecord { join: Join { after: 1 }, member: MemberId(0), completed: 0, started_ns: 0 };
+    Statements {
+        deaths: vec![death],
+        kills: vec![kill],
+        joins: vec![join],
+        untimed: 1,
+        ..Statements::default()
+    }
+}
+
 fn cell() -> Cell {
     Cell {
         id: String::new(),
@@ -116,7 +164,9 @@ fn cell() -> Cell {
         again: false,
         seed: 0,
         settings: settings(),
-        deaths: Vec::new(),
+        deaths: vec![death()],
+        kills: vec![kill()],
+        joins: vec![Join { after: 1 }],
         faults: vec![step()],
         expect: BTreeMap::new(),
     }
@@ -236,6 +286,9 @@ fn specifications() -> [WorkerSpec; 3] {
         load: load(),
         ledger_capacity: 0,
         transaction_capacity: 0,
+        predecessors: vec![String::new()],
+        resend: true,
+        death: Some(death()),
     };
     let read = ReadSpec { properties: BTreeMap::new(), load: load() };
     let consume = ConsumeSpec {
@@ -246,7 +299,7 @@ fn specifications() -> [WorkerSpec; 3] {
         load: load(),
         seed: 0,
         journal_entries: 0,
-        death: Some(Death { record: 1, point: Point::AfterPoll, end: End::Kill, restart: true }),
+        death: Some(death()),
         begun: vec![0],
     };
     [Role::Produce(produce), Role::Read(read), Role::Consume(consume)].map(|role| WorkerSpec {
@@ -313,8 +366,7 @@ fn lines_of_evidence() -> Vec<Value> {
 
 #[test]
 fn every_field_is_documented() {
-    let statements =
-        Statements { usage: [Some(Usage::default()); 2], delivered: Some(vec![0]), ..Statements::default() };
+    let statements = Statements { usage: [Some(Usage::default()); 2], delivered: Some(vec![0]), ..ordeals() };
     let (commands, events) = said();
     let summary: Value =
         serde_json::from_str(SUMMARY.splitn(3, "---\n").last().expect("a document")).expect("JSON");
@@ -358,6 +410,9 @@ fn every_word_is_documented() {
         words(&[Action::Stop, Action::Continue, Action::Kill, Action::Start]),
         words(&[Target::Leader, Target::Followers]),
         words(&[When::At(0), When::NewLeader]),
+        words(&[Point::AfterPoll, Point::AfterProcessing, Point::AfterCommit, Point::AfterSend]),
+        words(&[End::Kill, End::Close, End::Stop]),
+        words(&[Victim::Member, Victim::Producer]),
         words(&[Acks::Zero, Acks::One, Acks::All]),
         words(&[Length::Time(0), Length::Records(0)]),
         words(&[

@@ -1,6 +1,6 @@
 //! Consumer groups and deaths in profiles: what is read, what is refused or skipped, and what a plan makes of them.
 
-use bench_model::fault::{Death, End, Point};
+use bench_model::fault::{Death, End, Point, Victim};
 use bench_model::plan;
 use bench_model::profile::{Profile, ProfileErrors, parse};
 use bench_model::settings::{CommitStrategy, GroupSettings, ServiceSpread};
@@ -182,8 +182,16 @@ fn a_death_is_of_the_cells_that_it_names_one_for_each_life() {
     let profile = valid(&format!(
         "[consumer]\nmembers = 2\n[matrix]\ncommit = [\"sync-after\", \"none\"]\n{DEATH}{second}"
     ));
-    let first = Death { record: 237, point: Point::AfterProcessing, end: End::Kill, restart: true };
-    let other = Death { record: 5, point: Point::AfterPoll, end: End::Close, restart: false };
+    let first = Death {
+        worker: Victim::Member,
+        record: 237,
+        point: Point::AfterProcessing,
+        end: End::Kill,
+        restart: true,
+        continue_after_ns: None,
+        resend: false,
+    };
+    let other = Death { record: 5, point: Point::AfterPoll, end: End::Close, restart: false, ..first };
     assert_eq!(profile.combinations[0].deaths, [first]);
     assert_eq!(profile.combinations[1].deaths, [first, other]);
     let plan = plan::build(&[profile], &[]).expect("within limits");

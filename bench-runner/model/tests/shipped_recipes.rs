@@ -1,6 +1,6 @@
 //! The recipes of group members that ship: what they expect is what plain arithmetic says of batch and record.
 
-use bench_model::fault::{Death, End, Point};
+use bench_model::fault::{Death, End, Point, Victim};
 use bench_model::plan::{self, Cell};
 use bench_model::profile;
 use bench_model::settings::{Arrival, CommitStrategy};
@@ -103,6 +103,76 @@ fn nothing_but_the_death_makes_a_count_of_the_recipes_uncertain() {
             }
         }
     }
+}
+
+#[test]
+fn a_zombie_repeats_what_it_has_in_hand_and_what_was_not_committed() {
+    let cells = cells("recipes/c5");
+    assert_eq!(cells.len(), 3);
+    for cell in &cells {
+        let group = cell.settings.group.as_ref().expect("a group");
+        let [Death { record, point: Point::AfterProcessing, end: End::Stop, .. }] = cell.deaths[..] else {
+            panic!("{} has one stop", cell.id)
+        };
+        let b = u64::from(group.batch_records);
+        // It stops in the last batch: whatever it has in hand is all that it can process without polling.
+        assert_eq!((cell.settings.topic.partitions, group.members, cell.records()), (1, 2, 3 * b));
+        assert!(record > 2 * b && record < 3 * b && group.batch_wait_ns >= 1_000_000_000);
+        let committed = match group.commit {
+            CommitStrategy::SyncAfter => 2 * b,
+            CommitStrategy::SyncEach => record - 1,
+            CommitStrategy::SyncBefore => 3 * b,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cell.expect["redelivery"], 3 * b - committed, "{}", cell.id);
+        assert_eq!(cell.expect["processing_loss"], 0);
+    }
+}
+
+#[test]
+fn a_newcomer_repeats_what_was_not_committed_of_what_is_given_up() {
+    let cells = cells("recipes/c6");
+    assert_eq!(cells.len(), 5);
+    for cell in &cells {
+        let group = cell.settings.group.as_ref().expect("a group");
+        let all = cell.records();
+        assert_eq!((cell.joins.len(), cell.joins[0].after, group.members), (1, all, 1));
+        // Dealt evenly: whole turns of whole batches.
+        let turn = u64::from(cell.settings.producer.batch_bytes / cell.settings.load.record_bytes)
+            * u64::from(cell.settings.topic.partitions);
+        assert_eq!(all % turn, 0);
+        let uncommitted = group.commit == CommitStrategy::Interval && !group.commit_on_revoke;
+        assert!(
+            group.commit != CommitStrategy::Interval || group.commit_interval_ns > 2 * cell.duration_ns()
+        );
+        let given_up = if group.assignor == "range" { all } else { all / 2 };
+        assert_eq!(cell.expect["redelivery"], if uncommitted { given_up } else { 0 }, "{}", cell.id);
+        assert_eq!(cell.expect["processing_loss"], 0);
+    }
+}
+
+#[test]
+fn a_restarted_producer_doubles_what_was_under_way() {
+    let cells = cells("recipes/d3");
+    assert_eq!(cells.len(), 3);
+    for cell in &cells {
+        let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{}", cell.id) };
+        let [warm, under_way, held_back, after] = &bursts[..] else { panic!("{bursts:?}") };
+        let [Death { worker: Victim::Producer, record, resend, .. }] = cell.deaths[..] else {
+            panic!("{} has one death", cell.id)
+        };
+        assert_eq!(record, warm.records + under_way.records + held_back.records);
+        // The leader stands still from before the burst until after the death, and the burst has left the client by then.
+        let at_ns = |step: usize| cell.faults[step].when.at_ns().expect("an instant");
+        assert!(at_ns(0) < under_way.at_ns && held_back.at_ns < at_ns(1) && at_ns(1) < after.at_ns);
+        assert!(under_way.at_ns + cell.settings.producer.linger_ns < held_back.at_ns);
+        let one_request = under_way.records * u64::from(cell.settings.load.record_bytes);
+        assert!(one_request < u64::from(cell.settings.producer.batch_bytes));
+        let (again, unknown) = if resend { (under_way.records, [0, 0]) } else { (0, [under_way.records, 1]) };
+        assert_eq!(cell.expect["duplicate_cross_attempt"], again, "{}", cell.id);
+        assert_eq!(["unknown_present", "unknown_absent"].map(|tally| cell.expect[tally]), unknown);
+    }
+    assert!(cells.iter().any(|cell| cell.settings.producer.idempotence && cell.deaths[0].resend));
 }
 
 #[test]

@@ -135,6 +135,8 @@ fn planned(made: &Made) -> Cell {
         seed: 1,
         settings: CellSettings { producer, topic, load, group: None },
         deaths: Vec::new(),
+        kills: Vec::new(),
+        joins: Vec::new(),
         faults: timeline(made),
         expect,
     }

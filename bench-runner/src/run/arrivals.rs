@@ -8,25 +8,30 @@ const SECOND_NS: u64 = 1_000_000_000;
 const AFTER_STALL_NS: u64 = SECOND_NS / 2;
 
 /// Answers of a cell by second after T0: acknowledgements, or, where they promise nothing, what the reader was handed.
-pub fn of_cell(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64> {
-    let producers = usize::from(cell.settings.load.producers).min(histories.len());
-    let (produced, delivered) = histories.split_at(producers);
+pub fn of_cell<'a>(
+    produced: impl Iterator<Item = &'a [Progress]>,
+    delivered: &[Progress],
+    cell: &Cell,
+    t0_ns: u64,
+) -> Vec<u64> {
     if cell.settings.producer.answers_count() {
         by_second(produced, t0_ns, |progress| progress.acked)
     } else {
-        by_second(&delivered[..delivered.len().min(1)], t0_ns, |progress| progress.records)
+        by_second(std::iter::once(delivered), t0_ns, |progress| progress.records)
     }
 }
 
 /// Records that the end-to-end reader was handed, by second after T0.
-pub fn delivered(histories: &[Vec<Progress>], cell: &Cell, t0_ns: u64) -> Vec<u64> {
-    let producers = usize::from(cell.settings.load.producers);
-    let reader = histories.get(producers).map_or(&[][..], std::slice::from_ref);
-    by_second(reader, t0_ns, |progress| progress.records)
+pub fn delivered(delivered: &[Progress], t0_ns: u64) -> Vec<u64> {
+    by_second(std::iter::once(delivered), t0_ns, |progress| progress.records)
 }
 
 /// What grew between the totals of every worker, by the second after `t0_ns` in which it did.
-fn by_second(histories: &[Vec<Progress>], t0_ns: u64, total: fn(&Progress) -> u64) -> Vec<u64> {
+fn by_second<'a>(
+    histories: impl Iterator<Item = &'a [Progress]>,
+    t0_ns: u64,
+    total: fn(&Progress) -> u64,
+) -> Vec<u64> {
     let mut seconds: Vec<u64> = Vec::new();
     for history in histories {
         let (mut last_ns, mut last_total) = (t0_ns, 0);
@@ -56,7 +61,7 @@ mod tests {
     }
 
     fn seconds(histories: &[Vec<Progress>]) -> Vec<u64> {
-        by_second(histories, 5 * SECOND_NS, |progress| progress.acked)
+        by_second(histories.iter().map(Vec::as_slice), 5 * SECOND_NS, |progress| progress.acked)
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::crew::{CrewError, Gang, Task};
 use super::dangling;
 use super::evidence;
 use super::interrupt::Interrupt;
+use super::lives::Ordeals;
 use super::measure;
-use super::members::Group;
+use super::members::{self, Group};
 use super::quiet::quiet;
 use super::topic::Topic;
 use crate::clock;
@@ -15,11 +16,11 @@ use crate::injector;
 use crate::kafka::admin::Admin;
 use crate::kafka::offsets::Ends;
 use bench_model::assess::{self, Statements};
-use bench_model::fault::FaultRecord;
+use bench_model::fault::{FaultRecord, Victim};
 use bench_model::ids::BookKey;
 use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Outcome};
-use bench_model::wire::Progress;
+use bench_model::wire::{Done, Progress};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -173,42 +174,33 @@ async fn with_topic(
         producers: vec![&cell.settings.producer; usize::from(load.producers)],
         ledger_capacity: cell.ledger_capacity(),
         transaction_capacity: cell.transaction_capacity(),
-        group: cell.settings.group.as_ref().map(|settings| Group {
-            settings,
-            deaths: &cell.deaths,
-            journal_entries: cell.journal_entries(),
-        }),
+        group: cell
+            .settings
+            .group
+            .as_ref()
+            .map(|settings| Group { settings, journal_entries: cell.journal_entries() }),
+        ordeals: Ordeals { deaths: &cell.deaths, kills: &cell.kills, joins: &cell.joins },
         directory: &workers,
     };
     let mut gang = Gang::start(&task, stage.interrupt).await?;
     stages.end("workers");
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
-    let ends = at_rest(stage, cell, &task).await;
+    let ends = at_rest(stage, cell, &task, &mut gang).await?;
     stages.end("quiet");
     let end_offsets: Vec<i64> = ends.iter().flatten().map(|end| end.high).collect();
-    let reader = gang.finish_reader(end_offsets.clone(), clock::now_ns() + READ_NS).await?;
+    let reader = gang.finish_reader(&task, end_offsets.clone(), clock::now_ns() + READ_NS).await?;
     stages.end("end-to-end drain");
     let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
     // Markers end a transaction's log: no member will ever be given them.
     let ends_to_process =
         if task.transaction_capacity > 0 { reader.ends_of_records.clone() } else { end_offsets };
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
-    let arrivals = arrivals::of_cell(&gang.histories, cell, gang.t0_ns);
-    let statements = Statements {
-        t0_ns: gang.t0_ns,
-        unquiet: ends.as_ref().err().cloned(),
-        producers: gang.done.iter().take(usize::from(load.producers)).flatten().cloned().collect(),
-        reader,
-        usage,
-        arrivals: Some(arrivals),
-        delivered: task.group.is_some().then(|| arrivals::delivered(&gang.histories, cell, gang.t0_ns)),
-        unprocessed,
-        members: gang.done.iter().skip(usize::from(load.producers) + 1).flatten().cloned().collect(),
-        deaths: std::mem::take(&mut gang.members.deaths),
-    };
-    let journals = gang.members.journals(&workers).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
-    let lives = gang.members.directories();
+    let statements = stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed });
+    let void = |reason| Trouble::new(Outcome::Void, reason);
+    let ledgers = gang.lives.ledgers(&workers).map_err(void)?;
+    let journals = members::journals(&gang.lives, &workers).map_err(void)?;
+    let lives = gang.lives.directories();
     let observed = Observed {
         statements,
         faults,
@@ -217,25 +209,76 @@ async fn with_topic(
     };
     drop(gang);
     stages.end("group drain");
-    let gathered = evidence::gather(stage.cluster, &task, &ends, journals)
-        .await
-        .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, journals).await.map_err(void)?;
     stages.end("reading");
-    evidence::store(&gathered, directory).map_err(|reason| Trouble::new(Outcome::Void, reason))?;
-    measure::fill(result, observed, &gathered, &lives, directory)
-        .map_err(|reason| Trouble::new(Outcome::Void, reason))?;
+    evidence::store(&gathered, directory).map_err(void)?;
+    measure::fill(result, observed, &gathered, &lives, directory).map_err(void)?;
     stages.end("verdict");
     Ok(())
 }
 
-/// Heals the cluster, ends what producers have left open, and waits until nothing moves any more.
-async fn at_rest(stage: &mut Stage<'_>, cell: &Cell, task: &Task<'_>) -> Result<Vec<Ends>, String> {
-    stage.cluster.heal().await.map_err(|error| error.to_string())?;
-    if task.transaction_capacity > 0 {
-        dangling::end(task).await?;
+/// Heals the cluster, ends what producers have left open, and waits until nothing moves any more. Workers live on meanwhile.
+async fn at_rest(
+    stage: &mut Stage<'_>,
+    cell: &Cell,
+    task: &Task<'_>,
+    gang: &mut Gang,
+) -> Result<Result<Vec<Ends>, String>, CrewError> {
+    if let Err(error) = stage.cluster.heal().await {
+        return Ok(Err(error.to_string()));
+    }
+    if task.transaction_capacity > 0
+        && let Err(reason) = dangling::end(task).await
+    {
+        return Ok(Err(reason));
     }
     let deadline_ns = clock::now_ns() + QUIET_NS;
-    quiet(stage.cluster, stage.admin, task.topic, &cell.settings.topic, deadline_ns).await
+    let quiet = quiet(stage.cluster, stage.admin, task.topic, &cell.settings.topic, deadline_ns);
+    meanwhile(gang, task, quiet).await
+}
+
+/// What is known when everybody has ended.
+struct Ended<'a> {
+    ends: &'a Result<Vec<Ends>, String>,
+    reader: Done,
+    usage: [Option<Usage>; 2],
+    unprocessed: Option<String>,
+}
+
+/// What runner and workers have to say at the end.
+fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
+    let Ended { ends, reader, usage, unprocessed } = ended;
+    Statements {
+        t0_ns: gang.t0_ns,
+        unquiet: ends.as_ref().err().cloned(),
+        producers: gang.lives.statements(Victim::Producer, &gang.done),
+        reader,
+        usage,
+        arrivals: Some(arrivals::of_cell(gang.produced_by(), gang.delivered(), cell, gang.t0_ns)),
+        delivered: cell.settings.group.is_some().then(|| arrivals::delivered(gang.delivered(), gang.t0_ns)),
+        unprocessed,
+        members: gang.lives.statements(Victim::Member, &gang.done),
+        deaths: std::mem::take(&mut gang.lives.deaths),
+        kills: std::mem::take(&mut gang.lives.kills),
+        joins: std::mem::take(&mut gang.members.joins),
+        untimed: 0,
+    }
+}
+
+/// Waits for something, and does what workers need in the meantime.
+async fn meanwhile<T>(
+    gang: &mut Gang,
+    task: &Task<'_>,
+    awaited: impl Future<Output = T>,
+) -> Result<T, CrewError> {
+    tokio::pin!(awaited);
+    loop {
+        tokio::select! {
+            awaited = &mut awaited => return Ok(awaited),
+            heard = gang.hear(task) => heard?,
+        }
+        gang.attend(task).await?;
+    }
 }
 
 /// From T0 until all producers are done: faults on the run clock, or usage at both ends of the window.
@@ -253,7 +296,7 @@ async fn under_load(
         faults = loop {
             tokio::select! {
                 faults = &mut injection => break faults,
-                heard = gang.hear() => heard?,
+                heard = gang.hear(task) => heard?,
                 () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),
             }
             gang.attend(task).await?;
@@ -273,7 +316,7 @@ async fn under_load(
                 }
                 next = ends.next();
             }
-            heard = gang.hear() => {
+            heard = gang.hear(task) => {
                 heard?;
                 gang.attend(task).await?;
                 tell(&gang.produced());

@@ -1,15 +1,15 @@
 //! The workers of one cell: specifications, barrier start, and what they say until they are done.
 
 use super::interrupt::Interrupt;
-use super::members::{Group, Members};
+use super::lives::{Life, Lives, Ordeals};
+use super::members::{Group, Members, continue_all};
 use crate::clock;
 use crate::kafka::properties;
 use crate::supervisor::{Crew, SupervisorError};
-use bench_model::ids::{BookKey, Incarnation, ProducerId};
+use bench_model::fault::Victim;
+use bench_model::ids::BookKey;
 use bench_model::settings::{Load, ProducerSettings};
-use bench_model::wire::{
-    Command, Done, Event, ProduceSpec, Progress, ReadSpec, Role, WIRE_VERSION, WorkerSpec,
-};
+use bench_model::wire::{Command, Done, Event, Progress, ReadSpec, Role, WIRE_VERSION, WorkerSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -63,6 +63,8 @@ pub struct Task<'a> {
     pub transaction_capacity: u64,
     /// The consumer group, if any.
     pub group: Option<Group<'a>>,
+    /// What the plan does to the workers.
+    pub ordeals: Ordeals<'a>,
     /// Where each worker gets a directory of its own.
     pub directory: &'a Path,
 }
@@ -73,7 +75,7 @@ pub struct Gang {
     producers: usize,
     /// Nanoseconds of the monotonic clock.
     pub t0_ns: u64,
-    /// Every total that each worker has told, in order: producers, the reader, lives of group members.
+    /// Every total that each worker has told, in order: producers, the reader, group members, later lives.
     pub histories: Vec<Vec<Progress>>,
     /// Closing statements so far.
     pub done: Vec<Option<Done>>,
@@ -83,7 +85,9 @@ pub struct Gang {
     pub client: String,
     /// Client errors, the first 32.
     pub errors: Vec<String>,
-    /// The lives of the group's members.
+    /// The lives of producers and members.
+    pub lives: Lives,
+    /// The group as such.
     pub members: Members,
 }
 
@@ -91,17 +95,9 @@ impl Gang {
     /// Spawns producers, one reader and the group's members, waits until all are ready, and starts them on one T0.
     pub async fn start(task: &Task<'_>, interrupt: &Interrupt) -> Result<Self, CrewError> {
         let mut crew = Crew::default();
-        for (index, settings) in (0_u16..).zip(&task.producers) {
-            let role = Role::Produce(ProduceSpec {
-                producer: ProducerId(index),
-                incarnation: Incarnation(0),
-                seed: task.seed,
-                settings: (*settings).clone(),
-                load: task.load.clone(),
-                ledger_capacity: task.ledger_capacity,
-                transaction_capacity: task.transaction_capacity,
-            });
-            spawn(&mut crew, task, &format!("producer-{index}"), role).await?;
+        let mut lives = Lives::default();
+        for (number, _) in (0_u16..).zip(&task.producers) {
+            lives.begin(&mut crew, task, Victim::Producer, number).await?;
         }
         // What an application would see: nothing of a transaction before it is committed.
         let kind =
@@ -109,7 +105,9 @@ impl Gang {
         let properties = kind(task.bootstrap, "bench-runner-end-to-end");
         spawn(&mut crew, task, "reader", Role::Read(ReadSpec { properties, load: task.load.clone() }))
             .await?;
-        let members = Members::start(&mut crew, task).await?;
+        for number in 0..task.group.as_ref().map_or(0, |group| group.settings.members) {
+            lives.begin(&mut crew, task, Victim::Member, number).await?;
+        }
         let workers = crew.len();
         let mut gang = Gang {
             crew,
@@ -120,7 +118,8 @@ impl Gang {
             settings: BTreeMap::new(),
             client: String::new(),
             errors: Vec::new(),
-            members,
+            lives,
+            members: Members::new(task),
         };
         gang.barrier(interrupt).await?;
         Ok(gang)
@@ -141,10 +140,10 @@ impl Gang {
                 Event::Ready { client, settings } => {
                     ready += 1;
                     self.client = client;
-                    let role = match index {
-                        index if index < self.producers => "producer",
-                        index if self.members.has(index) => "member",
-                        _ => "reader",
+                    let role = match self.lives.kind_of(index) {
+                        Some(Victim::Producer) => "producer",
+                        Some(Victim::Member) => "member",
+                        None => "reader",
                     };
                     self.settings.insert(role.to_owned(), settings);
                 }
@@ -158,20 +157,27 @@ impl Gang {
         Ok(())
     }
 
-    /// Hears one event; cancelling loses nothing.
-    pub async fn hear(&mut self) -> Result<(), CrewError> {
-        if let Some((index, event)) = self.crew.hear().await {
+    /// Hears one event, or returns when something else may be due; cancelling loses nothing.
+    pub async fn hear(&mut self, task: &Task<'_>) -> Result<(), CrewError> {
+        let pulse = self.lives.pulse(task.ordeals.kills, self.t0_ns, self.members.is_watching());
+        let said = tokio::select! {
+            biased;
+            said = self.crew.hear() => said,
+            () = pulse => None,
+        };
+        if let Some((index, event)) = said {
             match event {
                 Ok(event) => self.note(index, event),
-                Err(error) => self.members.ended(index, self.since_t0_ns(), error)?,
+                Err(error) => self.lives.ended(index, self.since_t0_ns(), error)?,
             }
         }
         Ok(())
     }
 
-    /// Does what events have asked for: starts and spawns later lives of members. Not to be cancelled.
+    /// Does what events have asked for and what is due: starts, spawns, kills and continues lives. Not to be cancelled.
     pub async fn attend(&mut self, task: &Task<'_>) -> Result<(), CrewError> {
-        self.members.attend(&mut self.crew, task, self.t0_ns).await?;
+        self.lives.attend(&mut self.crew, task, self.t0_ns).await?;
+        self.members.attend(&mut self.crew, &mut self.lives, task, self.t0_ns).await?;
         let workers = self.crew.len();
         self.histories.resize(workers, Vec::new());
         self.done.resize(workers, None);
@@ -195,20 +201,20 @@ impl Gang {
             Event::Done(done) => {
                 self.histories[index].push(done.total);
                 self.done[index] = Some(*done);
-                self.members.done(index, self.since_t0_ns());
+                self.lives.done(index, self.since_t0_ns());
             }
-            Event::Ready { .. } => self.members.ready(index),
+            Event::Ready { .. } => self.lives.ready(index),
         }
     }
 
-    /// All producers have said `done`.
+    /// The last life of every producer has said `done`.
     pub fn producers_done(&self) -> bool {
-        self.done[..self.producers].iter().all(Option::is_some)
+        self.lives.all_ended(Victim::Producer)
     }
 
-    /// Progress of the producers, added up.
+    /// Progress of the producers, added up over their lives.
     pub fn produced(&self) -> Progress {
-        let latest = self.histories[..self.producers].iter().filter_map(|history| history.last());
+        let latest = self.produced_by().filter_map(|history| history.last());
         latest.fold(Progress::default(), |sum, progress| Progress {
             at_ns: sum.at_ns.max(progress.at_ns),
             records: sum.records + progress.records,
@@ -219,9 +225,21 @@ impl Gang {
         })
     }
 
+    /// What each life of a producer has told.
+    pub fn produced_by(&self) -> impl Iterator<Item = &[Progress]> {
+        let told = |life: &Life| self.histories.get(life.worker).map(Vec::as_slice);
+        self.lives.of(Victim::Producer).filter_map(told)
+    }
+
+    /// What the reader has told.
+    pub fn delivered(&self) -> &[Progress] {
+        self.histories.get(self.producers).map_or(&[], Vec::as_slice)
+    }
+
     /// Tells the reader where to end and waits for its closing statement.
     pub async fn finish_reader(
         &mut self,
+        task: &Task<'_>,
         end_offsets: Vec<i64>,
         deadline_ns: u64,
     ) -> Result<Done, CrewError> {
@@ -230,7 +248,8 @@ impl Gang {
             if let Some(done) = &self.done[self.producers] {
                 return Ok(done.clone());
             }
-            self.hear().await?;
+            self.hear(task).await?;
+            self.attend(task).await?;
         }
     }
 
@@ -244,20 +263,21 @@ impl Gang {
     ) -> Result<Option<String>, CrewError> {
         let left = loop {
             self.attend(task).await?;
-            let left = self.members.undrained(task.directory, ends);
+            let left = self.members.undrained(&self.lives, task.directory, ends);
             if left.is_none() || clock::now_ns() >= deadline_ns {
                 break left;
             }
             tokio::select! {
-                heard = self.hear() => heard?,
+                heard = self.hear(task) => heard?,
                 () = tokio::time::sleep(DRAIN_POLL) => {}
                 () = interrupt.raised() => return Err(CrewError::Interrupted),
             }
         };
-        self.members.finish(&mut self.crew, deadline_ns, ends).await?;
-        while !self.members.all_ended() {
+        self.lives.finish(&mut self.crew, deadline_ns, ends).await?;
+        continue_all(&self.crew, &self.lives);
+        while !self.lives.all_ended(Victim::Member) {
             tokio::select! {
-                heard = self.hear() => heard?,
+                heard = self.hear(task) => heard?,
                 () = interrupt.raised() => return Err(CrewError::Interrupted),
             }
         }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Evidence in memory, ready for the verdict.
 pub struct Evidence {
-    /// One for each producer.
+    /// One for each life of each producer that got so far as to have one.
     pub ledgers: Vec<Ledger>,
     /// The independent reader first, then every replica's segments (or a second reading).
     pub readings: Vec<LogReading>,
@@ -27,9 +27,9 @@ pub async fn gather(
     cluster: &Cluster,
     task: &Task<'_>,
     ends: &Result<Vec<Ends>, String>,
+    ledgers: Vec<Ledger>,
     journals: Vec<Journal>,
 ) -> Result<Evidence, String> {
-    let ledgers = of_producers(task, "ledger.bin", ledger::read)?;
     let transactional = task.transaction_capacity > 0;
     let transactions =
         if transactional { of_producers(task, "transactions.bin", transactions::read)? } else { Vec::new() };

@@ -16,11 +16,11 @@ pub fn fill(
     lives: &[PathBuf],
     directory: &Path,
 ) -> Result<(), String> {
-    let Observed { statements, faults, client_settings, errors } = observed;
+    let Observed { mut statements, faults, client_settings, errors } = observed;
     result.faults = faults;
     result.client_settings = client_settings;
     result.errors.extend(errors);
-    let mut series = series(result.cell.settings.load.producers, lives, &directory.join("workers"))?;
+    let mut series = series(lives, &directory.join("workers"))?;
     if !evidence.transactions.is_empty() {
         let path = directory.join("workers").join("reader").join(VISIBLE);
         let visible = match std::fs::read_to_string(&path) {
@@ -35,6 +35,7 @@ pub fn fill(
         let series_of = visibility::begin_to_visible(&evidence.transactions, &visible, ends, seconds);
         series.insert("visible", series_of);
     }
+    statements.cut_off_killed(&mut series, &result.cell, &evidence.ledgers);
     statements.censor_undelivered(&mut series);
     for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
         let path = directory.join(name);
@@ -48,17 +49,15 @@ pub fn fill(
     Ok(())
 }
 
-/// All series of the cell: reader's, producers' and members', merged. A life that was killed leaves none.
-fn series(producers: u16, lives: &[PathBuf], workers: &Path) -> Result<Set, String> {
+/// All series of the cell: the reader's, and those of producers' and members' lives, merged. A life that was killed leaves
+/// none; what that means for its records is the model's business.
+fn series(lives: &[PathBuf], workers: &Path) -> Result<Set, String> {
     let read = |name: &Path| {
         let path = workers.join(name).join("latency.hlog");
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Set::from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
     };
     let mut set = read("reader".as_ref())?;
-    for producer in 0..producers {
-        set.merge(&read(format!("producer-{producer}").as_ref())?);
-    }
     for life in lives.iter().filter(|life| workers.join(life).join("latency.hlog").exists()) {
         set.merge(&read(life)?);
     }

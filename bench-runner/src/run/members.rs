@@ -1,196 +1,214 @@
-//! The lives of a cell's group members: who is alive, who died as planned, and whether everything is processed.
+//! A cell's consumer group as such: who joins it late, who stands still and is continued, and whether everything is processed.
 
-use super::crew::{CrewError, Task, spawn};
-use crate::supervisor::{Crew, SupervisorError};
-use bench_model::fault::{Death, DeathRecord, End};
-use bench_model::ids::{Incarnation, MemberId};
-use bench_model::processing::{self, Journal};
+use super::crew::{CrewError, Task};
+use super::lives::{Life, Lives, evidence};
+use crate::clock;
+use crate::supervisor::{Crew, Signal};
+use bench_model::fault::{DeathRecord, End, JoinRecord, Marks, Victim};
+use bench_model::ids::MemberId;
+use bench_model::processing::{self, Entry, Journal, MARKS_BYTES};
 use bench_model::settings::GroupSettings;
-use bench_model::wire::{Command, ConsumeSpec, Role};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 /// A cell's consumer group.
 #[derive(Debug, Clone)]
 pub struct Group<'a> {
     /// Its settings.
     pub settings: &'a GroupSettings,
-    /// How member 0 ends, life by life.
-    pub deaths: &'a [Death],
     /// Room of each journal.
     pub journal_entries: u64,
 }
 
-#[derive(Debug)]
-struct Life {
-    /// Its place in the crew.
-    worker: usize,
-    member: MemberId,
-    incarnation: Incarnation,
-    death: Option<Death>,
-    ended: bool,
-}
-
-/// All lives so far.
+/// What the group goes through besides deaths.
 #[derive(Debug, Default)]
 pub struct Members {
-    lives: Vec<Life>,
-    /// Deaths as they happened.
-    pub deaths: Vec<DeathRecord>,
-    /// Ready since the others have started.
-    ready: Vec<usize>,
-    /// Lives whose member is to live again.
-    reborn: Vec<(MemberId, Incarnation)>,
-    told_to_finish: bool,
-}
-
-fn name(member: MemberId, incarnation: Incarnation) -> String {
-    format!("member-{member}.{incarnation}")
+    /// Joins as they happened.
+    pub joins: Vec<JoinRecord>,
+    /// A stopped member has not noticed yet what it lost.
+    zombie: bool,
+    /// A planned join has not changed the group yet.
+    joining: bool,
 }
 
 impl Members {
-    /// Spawns the first life of every member.
-    pub async fn start(crew: &mut Crew, task: &Task<'_>) -> Result<Self, CrewError> {
-        let mut members = Members::default();
-        for member in 0..task.group.as_ref().map_or(0, |group| group.settings.members) {
-            members.spawn(crew, task, MemberId(member), Incarnation(0)).await?;
-        }
-        Ok(members)
+    /// What is planned, so that nobody ends before it has happened.
+    pub fn new(task: &Task<'_>) -> Self {
+        let zombie = task.ordeals.deaths.iter().any(|death| death.end == End::Stop);
+        Members { joins: Vec::new(), zombie, joining: !task.ordeals.joins.is_empty() }
     }
 
-    async fn spawn(
+    /// Something happens here that no event tells of.
+    pub fn is_watching(&self) -> bool {
+        self.zombie || self.joining
+    }
+
+    /// Continues who has stood still for long enough, and lets join who is due. Not to be cancelled.
+    pub async fn attend(
         &mut self,
         crew: &mut Crew,
+        lives: &mut Lives,
         task: &Task<'_>,
-        member: MemberId,
-        incarnation: Incarnation,
+        t0_ns: u64,
     ) -> Result<(), CrewError> {
-        let Some(group) = &task.group else { return Ok(()) };
-        let deaths = if member == MemberId(0) { group.deaths } else { &[] };
-        let death = deaths.get(usize::from(incarnation.0)).copied();
-        // A first life finds nothing that was begun.
-        let begun = match incarnation.0 {
-            0 => Vec::new(),
-            _ => self.journals(task.directory).map_or(Vec::new(), |lives| processing::begun(&lives)),
-        };
-        let role = Role::Consume(ConsumeSpec {
-            member,
-            incarnation,
-            group: task.topic.to_owned(),
-            settings: group.settings.clone(),
-            load: task.load.clone(),
-            seed: task.seed,
-            journal_entries: group.journal_entries,
-            death,
-            begun,
-        });
-        self.lives.push(Life { worker: crew.len(), member, incarnation, death, ended: false });
-        spawn(crew, task, &name(member, incarnation), role).await
+        if self.zombie {
+            self.zombie = watch_stopped(crew, lives, task, t0_ns);
+        }
+        if self.joining {
+            self.join(crew, lives, task, t0_ns).await?;
+        }
+        Ok(())
     }
 
-    /// Whether a worker is a life of a member.
-    pub fn has(&self, worker: usize) -> bool {
-        self.lives.iter().any(|life| life.worker == worker)
-    }
-
-    /// A life is ready although the others have started long ago.
-    pub fn ready(&mut self, worker: usize) {
-        self.ready.push(worker);
-    }
-
-    /// A life has made its closing statement.
-    pub fn done(&mut self, worker: usize, since_t0_ns: u64) {
-        let planned = |death: &Death| death.end == End::Close;
-        let told = self.told_to_finish;
-        self.end(worker, since_t0_ns, "closing statement".to_owned(), |death| planned(death) && !told);
-    }
-
-    /// A life has ended without a closing statement; gives the error back if nobody had planned that.
-    pub fn ended(
+    async fn join(
         &mut self,
-        worker: usize,
-        since_t0_ns: u64,
-        error: SupervisorError,
-    ) -> Result<(), SupervisorError> {
-        let SupervisorError::Ended { status, .. } = &error else { return Err(error) };
-        let killed = status.signal() == Some(libc::SIGKILL);
-        let planned =
-            |life: &Life| life.worker == worker && life.death.is_some_and(|death| death.end == End::Kill);
-        if !killed || !self.lives.iter().any(planned) {
-            return Err(error);
+        crew: &mut Crew,
+        lives: &mut Lives,
+        task: &Task<'_>,
+        t0_ns: u64,
+    ) -> Result<(), CrewError> {
+        let first = task.group.as_ref().map_or(0, |group| group.settings.members);
+        let own = lives.of(Victim::Member).filter(|life| life.number == 0);
+        let completed = own.filter_map(|life| marks(task.directory, life)).map(|(_, done)| done).sum();
+        while let Some(join) = task.ordeals.joins.get(self.joins.len())
+            && join.after <= completed
+        {
+            let member = MemberId(first.saturating_add(self.joins.len() as u16));
+            let started_ns = clock::now_ns().saturating_sub(t0_ns);
+            self.joins.push(JoinRecord { join: *join, member, completed, started_ns });
+            lives.begin(crew, task, Victim::Member, member.0).await?;
         }
-        self.end(worker, since_t0_ns, status.to_string(), |_| true);
+        let is_in = |done: &JoinRecord| {
+            let mut own = lives.of(Victim::Member).filter(|life| life.number == done.member.0);
+            own.any(|life| has_assignment_after(task.directory, life, 0))
+        };
+        self.joining = self.joins.len() < task.ordeals.joins.len() || !self.joins.iter().all(is_in);
         Ok(())
-    }
-
-    fn end(&mut self, worker: usize, seen_ns: u64, exit: String, as_planned: impl Fn(&Death) -> bool) {
-        let Some(life) = self.lives.iter_mut().find(|life| life.worker == worker) else { return };
-        life.ended = true;
-        let Some(death) = life.death else { return };
-        let as_planned = as_planned(&death);
-        let (member, incarnation) = (life.member, life.incarnation);
-        self.deaths.push(DeathRecord { death, member, incarnation, seen_ns, exit, as_planned });
-        if death.restart && as_planned {
-            self.reborn.push((member, Incarnation(incarnation.0 + 1)));
-        }
-    }
-
-    /// Starts who is ready, and spawns the next lives. Not to be cancelled.
-    pub async fn attend(&mut self, crew: &mut Crew, task: &Task<'_>, t0_ns: u64) -> Result<(), CrewError> {
-        for worker in std::mem::take(&mut self.ready) {
-            crew.command(worker, &Command::Start { t0_ns }).await?;
-        }
-        for (member, incarnation) in std::mem::take(&mut self.reborn) {
-            self.spawn(crew, task, member, incarnation).await?;
-        }
-        Ok(())
-    }
-
-    /// Tells every living member to commit, leave and end.
-    pub async fn finish(&mut self, crew: &mut Crew, deadline_ns: u64, ends: &[i64]) -> Result<(), CrewError> {
-        self.told_to_finish = true;
-        for life in self.lives.iter().filter(|life| !life.ended) {
-            let finish = Command::Finish { deadline_ns, end_offsets: ends.to_vec() };
-            crew.command(life.worker, &finish).await?;
-        }
-        Ok(())
-    }
-
-    /// Every life has ended.
-    pub fn all_ended(&self) -> bool {
-        self.lives.iter().all(|life| life.ended)
     }
 
     /// What is left to process, or to wait for; `None`: nothing.
-    pub fn undrained(&self, workers: &Path, ends: &[i64]) -> Option<String> {
-        if self.lives.is_empty() {
-            return None;
+    pub fn undrained(&self, lives: &Lives, workers: &Path, ends: &[i64]) -> Option<String> {
+        lives.of(Victim::Member).next()?;
+        for (waits, what) in [
+            (lives.awaits_birth(), "a member is to live again"),
+            (self.zombie, "a stopped member has not noticed that it lost its partitions"),
+            (self.joining, "a member that joined late has no partition"),
+        ] {
+            if waits {
+                return Some(what.to_owned());
+            }
         }
-        if !self.reborn.is_empty() {
-            return Some("a member is to live again".to_owned());
-        }
-        let living = self.lives.iter().filter(|life| !life.ended);
+        let living = lives.of(Victim::Member).filter(|life| !life.ended);
         let journals: Result<Vec<Journal>, String> =
-            living.map(|life| read(&workers.join(name(life.member, life.incarnation)))).collect();
+            living.filter_map(|life| read(workers, life).transpose()).collect();
         match journals {
             Ok(journals) => processing::undrained(&journals, ends),
             Err(reason) => Some(reason),
         }
     }
+}
 
-    /// The journals of all lives, in the order of their births.
-    pub fn journals(&self, workers: &Path) -> Result<Vec<Journal>, String> {
-        self.lives.iter().map(|life| read(&workers.join(name(life.member, life.incarnation)))).collect()
-    }
-
-    /// The directories of all lives.
-    pub fn directories(&self) -> Vec<PathBuf> {
-        self.lives.iter().map(|life| PathBuf::from(name(life.member, life.incarnation))).collect()
+/// Whoever still stands still is continued, so that it can be told to end.
+pub fn continue_all(crew: &Crew, lives: &Lives) {
+    for life in lives.of(Victim::Member).filter(|life| !life.ended && crew.is_stopped(life.worker)) {
+        crew.signal(life.worker, Signal::Continue);
     }
 }
 
-fn read(directory: &Path) -> Result<Journal, String> {
-    let path = directory.join("journal.bin");
-    let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    processing::parse(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+/// The journals of all lives, in the order of their births.
+pub fn journals(lives: &Lives, workers: &Path) -> Result<Vec<Journal>, String> {
+    lives.of(Victim::Member).filter_map(|life| read(workers, life).transpose()).collect()
+}
+
+/// `None`: the life was killed before it had one.
+fn read(workers: &Path, life: &Life) -> Result<Option<Journal>, String> {
+    let found = evidence(workers, life, JOURNAL, processing::is_blank)?;
+    let parse = |(path, bytes): (String, Vec<u8>)| {
+        processing::parse(&bytes).map_err(|error| format!("{path}: {error}"))
+    };
+    found.map(parse).transpose()
+}
+
+const JOURNAL: &str = "journal.bin";
+
+/// Records begun and completed so far, from the front of a journal that is being written.
+fn marks(workers: &Path, life: &Life) -> Option<(u64, u64)> {
+    let mut front = [0; MARKS_BYTES];
+    let mut file = std::fs::File::open(workers.join(life.directory()).join(JOURNAL)).ok()?;
+    file.read_exact(&mut front).ok()?;
+    processing::marks(&front)
+}
+
+/// The journal of a member that stands still.
+fn stood_still(workers: &Path, life: &Life, t0_ns: u64) -> Option<Marks> {
+    let Journal { begun, completed, entries, .. } = read(workers, life).ok().flatten()?;
+    let last_ns = entries.iter().map(Entry::last_ns).max()?.saturating_sub(t0_ns);
+    Some(Marks { begun, completed, last_ns })
+}
+
+fn has_assignment_after(workers: &Path, life: &Life, after_ns: u64) -> bool {
+    let entries = read(workers, life).ok().flatten().map(|journal| journal.entries).unwrap_or_default();
+    entries.iter().any(|entry| matches!(entry, Entry::Assigned(moved) if moved.at_ns >= after_ns))
+}
+
+/// Sees the planned stop, continues the member when it is time, and says whether there is still something to watch.
+fn watch_stopped(crew: &Crew, lives: &mut Lives, task: &Task<'_>, t0_ns: u64) -> bool {
+    let stops = |life: &&Life| life.death.is_some_and(|death| death.end == End::Stop);
+    let Some(life) = lives.of(Victim::Member).find(stops) else {
+        return lives.of(Victim::Member).any(|life| !life.ended);
+    };
+    let Some(death) = life.death else { return false };
+    let now_ns = clock::now_ns().saturating_sub(t0_ns);
+    let of_life = |seen: &DeathRecord| {
+        seen.death.worker == Victim::Member
+            && (seen.member.0, seen.incarnation) == (life.number, life.incarnation)
+    };
+    let Some(seen) = lives.deaths.iter().find(|seen| of_life(seen)).cloned() else {
+        if !life.ended && crew.is_stopped(life.worker) {
+            let record = DeathRecord {
+                death,
+                member: MemberId(life.number),
+                incarnation: life.incarnation,
+                seen_ns: now_ns,
+                exit: "state T (stopped)".to_owned(),
+                as_planned: true,
+                marks: stood_still(task.directory, life, t0_ns),
+                continued_ns: None,
+            };
+            lives.deaths.push(record);
+            return true;
+        }
+        return !life.ended;
+    };
+    match seen.continued_ns {
+        Some(continued_ns) => {
+            let after_ns = t0_ns + continued_ns;
+            let noticed = read(task.directory, life).ok().flatten().is_some_and(|journal| {
+                let lost = |entry: &Entry| matches!(entry, Entry::Lost(moved) if moved.at_ns >= after_ns);
+                journal.entries.iter().any(lost)
+            });
+            !noticed && !life.ended
+        }
+        None => {
+            // It may be seen only long after it happened, and the others do not wait for that.
+            let stopped_ns = t0_ns + seen.marks.map_or(seen.seen_ns, |marks| marks.last_ns);
+            let taken = || {
+                let others = lives.of(Victim::Member).filter(|other| other.number != life.number);
+                others.into_iter().any(|other| has_assignment_after(task.directory, other, stopped_ns))
+            };
+            let due = match death.continue_after_ns {
+                Some(after_ns) => now_ns >= seen.seen_ns + after_ns,
+                None => taken(),
+            };
+            if due {
+                let worker = life.worker;
+                let at_ns = clock::now_ns().saturating_sub(t0_ns);
+                crew.signal(worker, Signal::Continue);
+                if let Some(record) = lives.deaths.iter_mut().find(|other| **other == seen) {
+                    record.continued_ns = Some(at_ns);
+                }
+            }
+            true
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod dangling;
 mod evidence;
 mod host;
 mod interrupt;
+mod lives;
 mod measure;
 mod members;
 mod progress;

@@ -5,6 +5,7 @@
 use super::crew::{Gang, Task};
 use super::host;
 use super::interrupt::Interrupt;
+use super::lives::Ordeals;
 use super::topic::Topic;
 use crate::clock;
 use crate::cluster::Cluster;
@@ -86,13 +87,14 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         load: &load,
         producers: vec![&producer],
         group: None,
+        ordeals: Ordeals::default(),
         ledger_capacity: (job.limit_ns / SECOND_NS + 1) * RECORDS_PER_S,
         transaction_capacity: 0,
         directory: job.scratch,
     };
     job.cluster.favour_compilers(true);
     let windows = match Gang::start(&task, interrupt).await {
-        Ok(mut gang) => watch(job.cluster, &mut gang, job.limit_ns, interrupt, tell).await,
+        Ok(mut gang) => watch(job.cluster, &task, &mut gang, job.limit_ns, interrupt, tell).await,
         Err(error) => Err(error.to_string()),
     };
     job.cluster.favour_compilers(false);
@@ -105,6 +107,7 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
 /// The brokers' CPU per record and the machine's idle share in each window, until stable or out of time.
 async fn watch(
     cluster: &Cluster,
+    task: &Task<'_>,
     gang: &mut Gang,
     limit_ns: u64,
     interrupt: &Interrupt,
@@ -115,7 +118,7 @@ async fn watch(
     let deadline_ns = gang.t0_ns + limit_ns;
     loop {
         tokio::select! {
-            heard = gang.hear() => heard.map_err(|error| error.to_string())?,
+            heard = gang.hear(task) => heard.map_err(|error| error.to_string())?,
             () = interrupt.raised() => return Err("interrupted".to_owned()),
         }
         let produced = gang.produced();

@@ -1,5 +1,6 @@
 //! Records in flight: fixed slots and a free list, so that reports find their record without allocation.
 
+use super::predecessor::Again;
 use crate::kafka::lane::Fate;
 use bench_model::ids::PartitionId;
 use bench_model::latency::Series;
@@ -15,6 +16,8 @@ struct Slot {
     actual_ns: u64,
     partition: PartitionId,
     used: bool,
+    /// Place of a resend in the ledger; `None`: a first attempt.
+    resend: Option<u32>,
 }
 
 /// The three latencies of a producer, by second of the intended instant.
@@ -82,10 +85,28 @@ impl<'a> Flight<'a> {
         actual_ns: u64,
     ) -> u32 {
         let index = self.free.pop().expect("the caller looked at `free`");
-        self.slots[index as usize] = Slot { sequence, intended_ns, actual_ns, partition, used: true };
+        self.slots[index as usize] =
+            Slot { sequence, intended_ns, actual_ns, partition, used: true, resend: None };
         let second = self.second(intended_ns);
         self.latencies.lateness.record(second, actual_ns - intended_ns);
         index
+    }
+
+    /// Takes a slot for a record that is sent again, and notes the attempt; `None`: the ledger has no room for it.
+    pub(super) fn take_again(&mut self, record: &Again, intended_ns: u64, actual_ns: u64) -> Option<u32> {
+        let place = self.ledger.begin_resend(record.partition(), record.due.sequence, record.attempt)?;
+        let index = self.take(record.partition(), record.due.sequence, intended_ns, actual_ns);
+        self.slots[index as usize].resend = u32::try_from(place).ok();
+        Some(index)
+    }
+
+    /// Notes what became of the attempt in a slot.
+    #[inline]
+    fn settle(&mut self, slot: Slot, state: State) {
+        match slot.resend {
+            None => self.ledger.settle(slot.partition, slot.sequence, state),
+            Some(place) => self.ledger.settle_resend(u64::from(place), state),
+        }
     }
 
     /// Gives a slot back without a report and says which partition and sequence it held.
@@ -106,7 +127,8 @@ impl<'a> Flight<'a> {
     pub(super) fn report(&mut self, index: u32, fate: Fate, now_ns: u64) {
         let slot = &mut self.slots[index as usize];
         slot.used = false;
-        let Slot { sequence, intended_ns, actual_ns, partition, .. } = *slot;
+        let slot = *slot;
+        let Slot { intended_ns, actual_ns, .. } = slot;
         self.free.push(index);
         let second = self.second(intended_ns);
         let (publish, service) = (now_ns.saturating_sub(intended_ns), now_ns.saturating_sub(actual_ns));
@@ -130,7 +152,7 @@ impl<'a> Flight<'a> {
                 State::Unknown
             }
         };
-        self.ledger.settle(partition, sequence, state);
+        self.settle(slot, state);
     }
 
     /// The client refused this record for good.
@@ -140,7 +162,7 @@ impl<'a> Flight<'a> {
         self.give_back(index);
         self.failed += 1;
         self.latencies.publish.fail(second, now_ns - slot.intended_ns);
-        self.ledger.settle(slot.partition, slot.sequence, State::Rejected);
+        self.settle(slot, State::Rejected);
     }
 
     /// Cuts off everything that was never answered; the ledger keeps it as unreported.

@@ -1,10 +1,11 @@
 //! A worker process: specification in, events out, evidence to its own files. It never learns of a fault,
-//! except that a group member's specification may say where it ends itself.
+//! except that its specification may say where it ends itself.
 
 mod consume;
 mod control;
 mod flight;
 mod notices;
+mod predecessor;
 mod produce;
 mod read;
 mod transact;

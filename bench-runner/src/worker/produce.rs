@@ -1,9 +1,12 @@
 //! The role `produce`: one thread that sends what is due and takes the reports. No allocation, lock, log line or
 //! float per record.
 
+mod again;
+
 use super::control::Control;
 use super::flight::{Flight, Latencies};
 use super::notices::Notices;
+use super::predecessor::{Again, Inheritance, inherit};
 use super::transact::{Gate, in_a_row_bytes};
 use super::{WorkerError, emit, map, write_file};
 use crate::clock;
@@ -11,7 +14,7 @@ use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken, keep_freed_memory};
 use crate::kafka::{client_version, properties};
 use bench_model::ids::{Attempt, PartitionId};
 use bench_model::latency::{Series, Set};
-use bench_model::ledger::{LedgerMut, file_bytes};
+use bench_model::ledger::{LedgerMut, RESEND_BYTES, file_bytes};
 use bench_model::message::{Bodies, Header};
 use bench_model::schedule::{Placement, Schedule};
 use bench_model::settings::Arrival;
@@ -31,19 +34,21 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Plays the role; ends when everything due is sent and answered, or the drain is over.
 pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) -> Result<(), WorkerError> {
     keep_freed_memory();
-    let mut mapping = map(spec, "ledger.bin", file_bytes(spec.partitions, role.ledger_capacity))?;
+    let inheritance = inherit(spec, role, in_a_row_bytes(spec, role))?;
+    let resends = inheritance.again.len() * RESEND_BYTES;
+    let mut mapping = map(spec, "ledger.bin", file_bytes(spec.partitions, role.ledger_capacity) + resends)?;
     let bytes = transactions::file_bytes(spec.partitions, role.transaction_capacity);
     let mut transactions = match role.settings.transaction {
         None => None,
         Some(_) => Some(map(spec, "transactions.bin", bytes)?),
     };
-    let ledger = LedgerMut::create(
+    let ledger = LedgerMut::create_after(
         &mut mapping,
         role.producer,
         role.incarnation,
         spec.book,
-        spec.partitions,
         role.ledger_capacity,
+        &inheritance.firsts,
     );
     let client = format!("bench-runner-producer-{}", role.producer);
     let transactional_id = properties::transactional_id(&spec.topic, role.producer);
@@ -56,7 +61,7 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
         }
         _ => None,
     };
-    let mut sender = Sender::new(spec, role, lane, ledger, gate);
+    let mut sender = Sender::new(spec, role, lane, ledger, gate, inheritance);
     clock::tighten_timers();
     if !sender.closed_loop {
         clock::prefer_this_thread();
@@ -120,6 +125,10 @@ struct Sender<'a> {
     window_ns: [u64; 2],
     drain_ns: u64,
     next_progress_ns: u64,
+    /// What an earlier life left unknown, to be sent first.
+    again: Vec<Again>,
+    /// Handed over so many, this life kills itself.
+    dies_at: u64,
 }
 
 impl<'a> Sender<'a> {
@@ -129,6 +138,7 @@ impl<'a> Sender<'a> {
         lane: Lane,
         ledger: LedgerMut<'a>,
         gate: Option<Gate<'a>>,
+        inheritance: Inheritance,
     ) -> Self {
         let record_bytes = role.load.record_bytes as usize;
         let by_bytes = role.settings.queue_bytes / u64::from(role.load.record_bytes);
@@ -142,13 +152,8 @@ impl<'a> Sender<'a> {
             lane,
             flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks),
             gate,
-            schedule: Schedule::new(&role.load, role.seed, role.producer),
-            placement: Placement::new(
-                spec.partitions,
-                role.producer,
-                in_a_row_bytes(spec, role),
-                role.load.record_bytes,
-            ),
+            schedule: inheritance.course.schedule,
+            placement: inheritance.course.placement,
             bodies: Bodies::new(role.seed, role.load.record_bytes, role.load.compressible_percent),
             header: Header {
                 book: spec.book,
@@ -169,7 +174,8 @@ impl<'a> Sender<'a> {
             gather_ns: if rate / u64::from(role.load.producers.max(1)) > 10_000 { GATHER_NS } else { 0 },
             blocked_since_ns: None,
             blocked_ns: 0,
-            behind: false,
+            // What was due while nobody lived is late by no fault of the generator.
+            behind: role.incarnation.0 > 0,
             own_lateness: Series::new(0),
             stopped_early: None,
             notices: Notices::default(),
@@ -177,6 +183,8 @@ impl<'a> Sender<'a> {
             window_ns: [role.load.warmup_ns, role.load.window_end_ns().unwrap_or(u64::MAX)],
             drain_ns: role.load.drain_ns,
             next_progress_ns: 0,
+            again: inheritance.again,
+            dies_at: role.death.map_or(u64::MAX, |death| death.record),
         }
     }
 
@@ -187,11 +195,12 @@ impl<'a> Sender<'a> {
             gate.start(t0_ns);
         }
         self.window_ns = self.window_ns.map(|instant_ns| instant_ns.saturating_add(t0_ns));
-        self.next_progress_ns = t0_ns + SECOND_NS;
+        self.next_progress_ns = t0_ns.max(clock::now_ns()) + SECOND_NS;
     }
 
     fn run(&mut self) -> Done {
         clock::sleep_until(self.t0_ns);
+        self.send_again();
         let mut deadline_ns = u64::MAX;
         loop {
             let now_ns = clock::now_ns();
@@ -332,6 +341,8 @@ impl<'a> Sender<'a> {
         }
         let most =
             left.min(room).min(admitted).min(self.flight.free() as u64).min(self.chunk.capacity() as u64);
+        // A chunk ends where this life does.
+        let most = most.min(self.dies_at.saturating_sub(self.flight.sent));
         let id = PartitionId(partition as u16);
         self.header.partition = id;
         self.header.actual_ns = now_ns;
@@ -386,10 +397,12 @@ impl<'a> Sender<'a> {
                 Taken::All => {
                     self.flight.sent += slots.len() as u64;
                     self.taken = self.chunk.len();
+                    self.die();
                 }
                 Taken::QueueFull(count) => {
                     self.flight.sent += count as u64;
                     self.taken += count;
+                    self.die();
                     self.behind = true;
                     self.blocked_since_ns.get_or_insert(now_ns);
                     return false;

@@ -1,6 +1,7 @@
 //! Doubts about a cell's numbers, each with what was seen and what to do about it.
 
 use super::statements::Statements;
+use crate::fault::Victim;
 use crate::latency::Percentile;
 use crate::plan::Cell;
 use crate::result::{Caveat, CellResult};
@@ -17,7 +18,7 @@ const WAKEUPS: f64 = 20.0;
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 8] = [
+pub(super) const KINDS: [&str; 9] = [
     "generator-bound",
     "backpressured",
     "client-spinning",
@@ -26,6 +27,7 @@ pub(super) const KINDS: [&str; 8] = [
     "stopped-early",
     "clock",
     "unknown-fates",
+    "untimed-answers",
 ];
 
 fn caveat(kind: &str, what: String, advice: &str) -> Caveat {
@@ -51,7 +53,9 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
         ));
     }
     let unknown = verdict.classes.get(&Class::Unknown).map_or(0, |class| class.records);
-    if unknown > 0 && cell.faults.is_empty() {
+    let dies = cell.deaths.iter().any(|death| death.worker == Victim::Producer)
+        || cell.kills.iter().any(|kill| kill.worker == Victim::Producer);
+    if unknown > 0 && cell.faults.is_empty() && !dies {
         let what = format!("the fate of {unknown} records is unknown although no fault was injected");
         caveats.push(caveat(
             "unknown-fates",
@@ -59,7 +63,23 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
             "look at the errors of the cell; lower the rate or raise the time-outs",
         ));
     }
+    caveats.extend(untimed(observed));
     caveats
+}
+
+/// What a killed process measured is gone with it; the answers themselves are in its ledger.
+fn untimed(observed: &Statements) -> Option<Caveat> {
+    (observed.untimed > 0).then(|| {
+        caveat(
+            "untimed-answers",
+            format!(
+                "killed producers took the latencies of {} answered records with them: they count as cut off at 0, and are \
+                 missing in throughput and cost",
+                observed.untimed
+            ),
+            "compare end-to-end latencies, which the reader measured of every record",
+        )
+    })
 }
 
 fn generator(observed: &Statements) -> Option<Caveat> {
@@ -117,7 +137,7 @@ fn few_samples(cell: &Cell, result: &CellResult) -> Option<Caveat> {
         }
         Some(_) => return None,
     };
-    let calm = cell.faults.is_empty() && cell.deaths.is_empty();
+    let calm = cell.faults.is_empty() && cell.deaths.is_empty() && cell.kills.is_empty();
     calm.then(|| caveat("few-samples", what, "measure longer or at a higher rate"))
 }
 

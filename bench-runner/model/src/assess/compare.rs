@@ -1,6 +1,7 @@
 //! A stored result beside what its evidence gives: where they differ, in words. It judges nothing.
 
-use super::{Evidence, assess, blank, caveats};
+use super::{Evidence, assess, blank, caveats, killed};
+use crate::latency::Set;
 use crate::ledger::State;
 use crate::result::{Caveat, CellResult, Outcome};
 use serde::Serialize;
@@ -30,6 +31,7 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
             let carried_out: Vec<_> = stored.faults.iter().map(|fault| &fault.step).collect();
             differ(&mut found, "faults", &carried_out, &planned);
             found.extend(counts(&evidence));
+            found.extend(untimed(stored, &evidence));
         }
         None => {
             // Nothing was observed, so nothing may be claimed but why.
@@ -81,18 +83,30 @@ fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
     found
 }
 
-/// Two witnesses of one producer: its series and its ledger count the same reports.
+/// Two witnesses of one producer: its series and its ledger count the same reports. A killed life leaves no series.
 fn counts(evidence: &Evidence<'_>) -> Vec<String> {
     let Some(publish) = evidence.series.get("publish") else {
         return vec!["latency.hlog: no series `publish`".to_owned()];
     };
-    let settled =
-        |state: State| -> u64 { evidence.ledgers.iter().map(|ledger| ledger.settled[state as usize]).sum() };
+    let closed = || evidence.ledgers.iter().filter(|ledger| ledger.closed);
+    let settled = |state: State| -> u64 { closed().map(|ledger| ledger.settled[state as usize]).sum() };
     let ended: u64 = (0..=publish.seconds()).map(|second| publish.ended(second)).sum();
     let reported = settled(State::Acked) + settled(State::Sent);
     let differs =
         format!("latency.hlog: {ended} publish latencies ended, the ledgers count {reported} such reports");
     (ended != reported).then_some(differs).into_iter().collect()
+}
+
+/// What killed producers took with them, as their ledgers say it.
+fn untimed(stored: &CellResult, evidence: &Evidence<'_>) -> Option<String> {
+    let statements = evidence.statements?;
+    let counted = killed::cut_off(&mut Set::default(), &stored.cell, evidence.ledgers, statements);
+    let stated = statements.untimed;
+    (counted != stated).then(|| {
+        format!(
+            "statements.json: {stated} answers without a latency, the ledgers of killed lives give {counted}"
+        )
+    })
 }
 
 /// As it would be stored and read: the parser may miss a float by its last bit, on both sides alike.

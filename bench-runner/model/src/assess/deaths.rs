@@ -1,22 +1,153 @@
-//! Whether the members died where the plan says: the process's end and its own journal must agree. It counts nothing.
+//! Whether what the plan did to workers happened where it says: the process's end and its own evidence must agree. It
+//! counts nothing.
 
-use crate::fault::{Death, DeathRecord, End, Point};
+use super::statements::Statements;
+use crate::fault::{Death, DeathRecord, End, Join, Kill, Marks, Point, Victim};
 use crate::ids::{Incarnation, MemberId};
-use crate::processing::{CommitAnswer, Entry, Journal};
+use crate::ledger::Ledger;
+use crate::plan::Cell;
+use crate::processing::{CommitAnswer, Entry, Journal, Move};
 
-/// The first planned death without proof, in words.
-pub(super) fn unproven(planned: &[Death], seen: &[DeathRecord], journals: &[Journal]) -> Option<String> {
-    (0_u8..).zip(planned).find_map(|(life, death)| {
-        let of_life = |member: MemberId, incarnation: Incarnation| member.0 == 0 && incarnation.0 == life;
-        let end = seen.iter().find(|seen| of_life(seen.member, seen.incarnation));
-        let journal = journals.iter().find(|journal| of_life(journal.member, journal.incarnation));
-        let what = match (end, journal) {
-            (None, _) | (_, None) => "did not happen".to_owned(),
-            (Some(end), _) if !end.as_planned => format!("ended otherwise ({})", end.exit),
-            (Some(_), Some(journal)) => misplaced(death, journal)?,
-        };
+/// What was seen of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) ledgers: &'a [Ledger],
+    pub(super) journals: &'a [Journal],
+}
+
+/// The first planned death, kill or join without proof, in words.
+pub(super) fn unproven(cell: &Cell, seen: Seen<'_>) -> Option<String> {
+    let of = |worker| cell.deaths.iter().filter(move |death| death.worker == worker);
+    let members = (0_u8..).zip(of(Victim::Member)).find_map(|(life, death)| {
+        let what = member(life, death, seen)?;
         Some(format!("the death of member 0 in life {life} at record {}: {what}", death.record))
-    })
+    });
+    let producers = || {
+        (0_u8..).zip(of(Victim::Producer)).find_map(|(life, death)| {
+            let what = producer(life, death, seen)?;
+            Some(format!("the death of producer 0 in life {life} at record {}: {what}", death.record))
+        })
+    };
+    let kills = || cell.kills.iter().find_map(|one| kill(one, seen));
+    let joins = || (0_u16..).zip(&cell.joins).find_map(|(number, one)| join(cell, number, *one, seen));
+    members.or_else(producers).or_else(kills).or_else(joins)
+}
+
+fn end_of<'a>(seen: Seen<'a>, worker: Victim, life: u8) -> Result<&'a DeathRecord, String> {
+    let mut ends = seen.statements.deaths.iter();
+    let end = ends.find(|end| {
+        (end.death.worker, end.member, end.incarnation) == (worker, MemberId(0), Incarnation(life))
+    });
+    match end {
+        None => Err("did not happen".to_owned()),
+        Some(end) if !end.as_planned => Err(format!("ended otherwise ({})", end.exit)),
+        Some(end) => Ok(end),
+    }
+}
+
+/// What is missing to the proof of a member's death.
+fn member(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
+    let end = match end_of(seen, Victim::Member, life) {
+        Ok(end) => end,
+        Err(what) => return Some(what),
+    };
+    let of_life = |journal: &&Journal| (journal.member.0, journal.incarnation.0) == (0, life);
+    let Some(journal) = seen.journals.iter().find(of_life) else { return Some("did not happen".to_owned()) };
+    if death.end == End::Stop { stopped(death, end, journal, seen) } else { misplaced(death, journal) }
+}
+
+/// What is missing to the proof that a producer died behind this record.
+fn producer(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
+    if let Err(what) = end_of(seen, Victim::Producer, life) {
+        return Some(what);
+    }
+    let mut ledgers = seen.ledgers.iter();
+    let own = ledgers.find(|ledger| (ledger.producer.0, ledger.incarnation.0) == (0, life));
+    let Some(own) = own else { return Some("it left no ledger".to_owned()) };
+    let begun: u64 = own.partitions.iter().map(|part| part.next_sequence - part.first_sequence).sum();
+    (begun != death.record || own.closed)
+        .then(|| format!("its ledger has {begun} records, closed: {}", own.closed))
+}
+
+/// Records that a life has completed at the point of its death; as many are begun.
+fn completed_at(death: &Death) -> u64 {
+    match death.point {
+        Point::AfterProcessing => death.record,
+        _ => death.record.saturating_sub(1),
+    }
+}
+
+/// What is missing to the proof that a member stood still until others had what it held, and learnt of that afterwards.
+fn stopped(death: &Death, end: &DeathRecord, journal: &Journal, seen: Seen<'_>) -> Option<String> {
+    let expected = completed_at(death);
+    let Some(marks) = end.marks else { return Some("its journal could not be read".to_owned()) };
+    if (marks.begun, marks.completed) != (expected, expected) {
+        let Marks { begun, completed, .. } = marks;
+        return Some(format!(
+            "its journal had {begun} begun and {completed} completed records, not {expected}"
+        ));
+    }
+    let Some(continued_ns) = end.continued_ns else { return Some("it was never continued".to_owned()) };
+    let t0_ns = seen.statements.t0_ns;
+    let (stopped_ns, continued_ns) = (t0_ns + marks.last_ns, t0_ns + continued_ns);
+    let lost: Vec<&Move> = journal.entries.iter().filter_map(lost).collect();
+    let Some(noticed) = lost.iter().find(|lost| lost.at_ns >= continued_ns) else {
+        return Some("it lost no partition by it".to_owned());
+    };
+    let others = seen.journals.iter().filter(|other| other.member != journal.member);
+    let taken = others.flat_map(|other| &other.entries).filter_map(assigned).any(|moved| {
+        moved.partition == noticed.partition && (stopped_ns..continued_ns).contains(&moved.at_ns)
+    });
+    (!taken).then(|| "nobody had taken over before it was continued".to_owned())
+}
+
+fn assigned(entry: &Entry) -> Option<&Move> {
+    if let Entry::Assigned(moved) = entry { Some(moved) } else { None }
+}
+
+fn lost(entry: &Entry) -> Option<&Move> {
+    if let Entry::Lost(moved) = entry { Some(moved) } else { None }
+}
+
+fn given_up(entry: &Entry) -> Option<&Move> {
+    if let Entry::Lost(moved) | Entry::Revoked(moved) = entry { Some(moved) } else { None }
+}
+
+fn kill(planned: &Kill, seen: Seen<'_>) -> Option<String> {
+    let what = match seen.statements.kills.iter().find(|done| done.kill == *planned) {
+        None => "did not happen".to_owned(),
+        Some(done) if !done.as_planned => format!("its process ended otherwise ({})", done.exit),
+        Some(_) => return None,
+    };
+    let worker = if planned.worker == Victim::Member { "member" } else { "producer" };
+    let at_ms = planned.at_ns / 1_000_000;
+    Some(format!("the kill of {worker} {} at {at_ms} ms: {what}", planned.index))
+}
+
+/// A join is proven when the new member was given what an old one had given up for it.
+fn join(cell: &Cell, number: u16, planned: Join, seen: Seen<'_>) -> Option<String> {
+    let first = cell.settings.group.as_ref().map_or(0, |group| group.members);
+    let member = MemberId(first.saturating_add(number));
+    let what = match seen.statements.joins.iter().find(|done| done.member == member) {
+        None => "did not happen".to_owned(),
+        Some(done) if done.completed < planned.after => "came too early".to_owned(),
+        Some(done) => {
+            let started_ns = seen.statements.t0_ns + done.started_ns;
+            let (own, others): (Vec<&Journal>, Vec<&Journal>) =
+                seen.journals.iter().partition(|journal| journal.member == member);
+            let mut given = own.iter().flat_map(|journal| &journal.entries).filter_map(assigned);
+            let moved = given.any(|given| {
+                let mut old = others.iter().flat_map(|journal| &journal.entries).filter_map(given_up);
+                old.any(|old| old.partition == given.partition && old.at_ns >= started_ns)
+            });
+            if moved {
+                return None;
+            }
+            "nothing was taken from others for it".to_owned()
+        }
+    };
+    Some(format!("the join of member {member} after record {}: {what}", planned.after))
 }
 
 /// What the journal says against the death having been where it was planned.
@@ -26,10 +157,7 @@ fn misplaced(death: &Death, journal: &Journal) -> Option<String> {
         _ => None,
     });
     let (begun, completed) = processed.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-    let expected = match death.point {
-        Point::AfterProcessing => death.record,
-        Point::AfterPoll | Point::AfterCommit => death.record.saturating_sub(1),
-    };
+    let expected = completed_at(death);
     if (begun, completed) != (expected, expected) {
         return Some(format!(
             "its journal has {begun} begun and {completed} completed records, not {expected}"
@@ -49,11 +177,26 @@ fn misplaced(death: &Death, journal: &Journal) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::PartitionId;
+    use crate::fault::{JoinRecord, KillRecord};
+    use crate::ids::{BookKey, PartitionId, ProducerId};
+    use crate::ledger::{PartitionLedger, STATES};
     use crate::processing::{Commit, Processed};
     use crate::reading::CopyRun;
+    use crate::{plan, profile};
 
-    fn journal(count: u64, completed: u64, closed: bool) -> Journal {
+    const T0_NS: u64 = 1_000;
+
+    fn cell(rest: &str) -> Cell {
+        let head = "name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"1k/s\"\n[consumer]\nmembers = 2\n";
+        let profile = profile::parse("p", &format!("{head}{rest}"), &[], &()).expect(rest);
+        plan::build(&[profile], &[]).expect("within limits").cells.remove(0)
+    }
+
+    fn death(point: &str, end: &str, more: &str) -> Cell {
+        cell(&format!("[[death]]\nrecord = 7\npoint = \"{point}\"\nend = \"{end}\"\n{more}"))
+    }
+
+    fn journal(member: u16, count: u64, completed: u64, closed: bool) -> Journal {
         let copies = CopyRun {
             offset: 0,
             count,
@@ -73,7 +216,7 @@ mod tests {
             answer: CommitAnswer::Ok,
         };
         Journal {
-            member: MemberId(0),
+            member: MemberId(member),
             incarnation: Incarnation(0),
             closed,
             begun: count,
@@ -82,23 +225,130 @@ mod tests {
         }
     }
 
-    fn seen(death: Death, as_planned: bool) -> DeathRecord {
-        let exit = "signal: 9 (SIGKILL)".to_owned();
-        DeathRecord { death, member: MemberId(0), incarnation: Incarnation(0), seen_ns: 5, exit, as_planned }
+    fn moved(at_ns: u64) -> Move {
+        Move { partition: PartitionId(0), position: 9, at_ns: T0_NS + at_ns }
+    }
+
+    fn with(mut journal: Journal, entry: Entry) -> Journal {
+        journal.entries.push(entry);
+        journal
+    }
+
+    fn end(cell: &Cell, as_planned: bool) -> DeathRecord {
+        DeathRecord {
+            death: cell.deaths[0],
+            member: MemberId(0),
+            incarnation: Incarnation(0),
+            seen_ns: 5,
+            exit: "signal: 9 (SIGKILL)".to_owned(),
+            as_planned,
+            marks: None,
+            continued_ns: None,
+        }
+    }
+
+    fn statements(deaths: Vec<DeathRecord>) -> Statements {
+        Statements { t0_ns: T0_NS, deaths, ..Statements::default() }
+    }
+
+    fn check(cell: &Cell, statements: &Statements, journals: &[Journal]) -> String {
+        unproven(cell, Seen { statements, ledgers: &[], journals }).unwrap_or_default()
     }
 
     #[test]
     fn a_death_counts_where_the_process_and_its_journal_agree() {
-        let kill = |point| Death { record: 7, point, end: End::Kill, restart: true };
-        let after = kill(Point::AfterProcessing);
-        let check = |death, seen: &[DeathRecord], journal: Journal| unproven(&[death], seen, &[journal]);
-        assert_eq!(check(after, &[seen(after, true)], journal(7, 7, false)), None);
-        assert_eq!(check(kill(Point::AfterCommit), &[seen(after, true)], journal(6, 6, false)), None);
-        assert!(check(after, &[], journal(7, 7, false)).is_some_and(|why| why.contains("did not happen")));
-        assert!(check(after, &[seen(after, false)], journal(7, 7, false)).is_some());
-        assert!(check(after, &[seen(after, true)], journal(8, 8, false)).is_some());
-        assert!(check(after, &[seen(after, true)], journal(7, 6, false)).is_some());
-        assert!(check(after, &[seen(after, true)], journal(7, 7, true)).is_some());
-        assert_eq!(unproven(&[], &[], &[]), None);
+        let after = death("after-processing", "kill", "");
+        let dead = statements(vec![end(&after, true)]);
+        assert_eq!(check(&after, &dead, &[journal(0, 7, 7, false)]), "");
+        let poll = death("after-poll", "kill", "");
+        assert_eq!(check(&poll, &statements(vec![end(&poll, true)]), &[journal(0, 6, 6, false)]), "");
+        assert!(check(&after, &statements(vec![]), &[journal(0, 7, 7, false)]).contains("did not happen"));
+        let otherwise = statements(vec![end(&after, false)]);
+        assert!(check(&after, &otherwise, &[journal(0, 7, 7, false)]).contains("ended otherwise"));
+        for wrong in [journal(0, 8, 8, false), journal(0, 7, 6, false), journal(0, 7, 7, true)] {
+            assert_ne!(check(&after, &dead, &[wrong]), "");
+        }
+        assert_eq!(check(&cell(""), &statements(vec![]), &[]), "");
+    }
+
+    #[test]
+    fn a_stop_counts_where_others_had_taken_over_before_it_was_continued() {
+        let stop = death("after-processing", "stop", "");
+        let marks = |begun| Marks { begun, completed: 7, last_ns: 5 };
+        let record = DeathRecord { marks: Some(marks(7)), continued_ns: Some(50), ..end(&stop, true) };
+        let seen = statements(vec![record.clone()]);
+        let zombie = || with(journal(0, 9, 9, true), Entry::Lost(moved(60)));
+        let other = |at_ns| with(journal(1, 3, 3, true), Entry::Assigned(moved(at_ns)));
+        assert_eq!(check(&stop, &seen, &[zombie(), other(20)]), "");
+        let none = "nobody had taken over before it was continued";
+        for early_or_late in [other(3), other(55), journal(1, 3, 3, true)] {
+            assert!(check(&stop, &seen, &[zombie(), early_or_late]).ends_with(none));
+        }
+        let unaware = with(journal(0, 9, 9, true), Entry::Revoked(moved(60)));
+        assert!(check(&stop, &seen, &[unaware, other(20)]).ends_with("it lost no partition by it"));
+        let begun = statements(vec![DeathRecord { marks: Some(marks(8)), ..record.clone() }]);
+        assert!(
+            check(&stop, &begun, &[zombie(), other(20)]).contains("8 begun and 7 completed records, not 7")
+        );
+        let for_ever = statements(vec![DeathRecord { continued_ns: None, ..record }]);
+        assert!(check(&stop, &for_ever, &[zombie(), other(20)]).ends_with("it was never continued"));
+    }
+
+    #[test]
+    fn a_producers_death_counts_where_its_ledger_ends() {
+        let dies = death("after-send", "kill", "worker = \"producer\"\n");
+        let seen = statements(vec![end(&dies, true)]);
+        let ledger = |records: u64, closed| Ledger {
+            producer: ProducerId(0),
+            incarnation: Incarnation(0),
+            book: BookKey(0),
+            closed,
+            settled: [0; STATES],
+            partitions: vec![PartitionLedger {
+                partition: PartitionId(0),
+                first_sequence: 3,
+                next_sequence: records + 3,
+                runs: vec![],
+            }],
+            resends: vec![],
+        };
+        let check = |ledgers: &[Ledger]| {
+            unproven(&dies, Seen { statements: &seen, ledgers, journals: &[] }).unwrap_or_default()
+        };
+        assert_eq!(check(&[ledger(7, false)]), "");
+        assert!(check(&[ledger(8, false)]).ends_with("its ledger has 8 records, closed: false"));
+        assert!(check(&[ledger(7, true)]).ends_with("closed: true"));
+        assert!(check(&[]).ends_with("it left no ledger"));
+    }
+
+    #[test]
+    fn each_kill_counts_by_the_exit_of_its_process() {
+        let killed = cell("[[kill]]\nworker = \"member\"\nat = \"random\"\ntimes = 2\n");
+        let done = |place: usize, as_planned| KillRecord {
+            kill: killed.kills[place],
+            incarnation: Incarnation(place as u8),
+            done_ns: 9,
+            exit: "signal: 9 (SIGKILL)".to_owned(),
+            as_planned,
+        };
+        let check = |kills: Vec<KillRecord>| check(&killed, &Statements { kills, ..statements(vec![]) }, &[]);
+        assert_eq!(check(vec![done(0, true), done(1, true)]), "");
+        assert!(check(vec![done(0, true)]).ends_with("did not happen"));
+        assert!(check(vec![done(0, true), done(1, false)]).contains("its process ended otherwise"));
+    }
+
+    #[test]
+    fn a_join_counts_where_something_went_from_an_old_member_to_the_new_one() {
+        let joined = cell("[[join]]\nafter = 6\n");
+        let check = |completed, old: Entry, new: Entry| {
+            let join = JoinRecord { join: joined.joins[0], member: MemberId(2), completed, started_ns: 10 };
+            let seen = Statements { joins: vec![join], ..statements(vec![]) };
+            check(&joined, &seen, &[with(journal(0, 6, 6, true), old), with(journal(2, 1, 1, true), new)])
+        };
+        let (revoked, assigned) = (|at| Entry::Revoked(moved(at)), |at| Entry::Assigned(moved(at)));
+        assert_eq!(check(6, revoked(20), assigned(30)), "");
+        assert!(check(6, revoked(5), assigned(30)).ends_with("nothing was taken from others for it"));
+        assert!(check(6, revoked(20), revoked(30)).ends_with("nothing was taken from others for it"));
+        assert!(check(5, revoked(20), assigned(30)).ends_with("came too early"));
     }
 }

@@ -9,6 +9,7 @@ mod deaths;
 mod figures;
 mod group;
 mod judgement;
+mod killed;
 mod statements;
 
 pub use compare::differences;
@@ -27,7 +28,7 @@ use crate::verdict::{self, Exhibits};
 /// What a cell left behind.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
-    /// One for each producer.
+    /// One for each life of each producer.
     pub ledgers: &'a [Ledger],
     /// The independent reader's first.
     pub readings: &'a [LogReading],
@@ -86,8 +87,9 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let drained = undrained.map_or(Ok(()), Err);
     let exhibits = Exhibits { ledgers, readings, transactions, journals };
     let verdict = verdict::judge(&result.cell.settings, &result.faults, exhibits, drained);
-    let deaths = statements.map_or(&[][..], |statements| &statements.deaths);
-    let unproven = deaths::unproven(&result.cell.deaths, deaths, journals);
+    let none = Statements::default();
+    let seen = deaths::Seen { statements: statements.unwrap_or(&none), ledgers, journals };
+    let unproven = deaths::unproven(&result.cell, seen);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
     (result.expectation, result.expectation_detail) =
         judgement::expectation(&result.cell, &verdict, result.outcome);

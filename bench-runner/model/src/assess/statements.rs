@@ -1,7 +1,10 @@
 //! `statements.json`: what runner and workers said when a cell had ended. Evidence as given; it concludes nothing.
 
-use crate::fault::DeathRecord;
+use super::killed;
+use crate::fault::{DeathRecord, JoinRecord, KillRecord};
 use crate::latency::{Series, Set};
+use crate::ledger::Ledger;
+use crate::plan::Cell;
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +31,7 @@ pub struct Statements {
     pub t0_ns: u64,
     /// Why the cluster was not quiet when the log was to be read; `None`: it was.
     pub unquiet: Option<String>,
-    /// Closing statements of the producers.
+    /// Closing statements of the producers (of their last lives).
     pub producers: Vec<Done>,
     /// Closing statement of the reader.
     pub reader: Done,
@@ -48,9 +51,18 @@ pub struct Statements {
     /// Closing statements of those lives of group members that made one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Done>,
-    /// Deaths of group members as they happened.
+    /// Deaths of group members and producers as they happened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deaths: Vec<DeathRecord>,
+    /// Kills of workers as they were carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kills: Vec<KillRecord>,
+    /// Joins of members as they happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<JoinRecord>,
+    /// Records that killed lives of producers had got an answer for: nobody knows how long it took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untimed: u64,
 }
 
 /// A text that holds no statements.
@@ -60,6 +72,11 @@ pub struct StatementsError(
     /// What the parser says.
     pub String,
 );
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
 
 impl Statements {
     /// The stored form.
@@ -85,6 +102,11 @@ impl Statements {
             .as_ref()
             .map(|left| format!("the group did not process everything in time: {left}"));
         self.unquiet.clone().or(reader).or(group)
+    }
+
+    /// Adds to the series what killed lives of producers took with them, and keeps how many answers were among it.
+    pub fn cut_off_killed(&mut self, set: &mut Set, cell: &Cell, ledgers: &[Ledger]) {
+        self.untimed = killed::cut_off(set, cell, ledgers, self);
     }
 
     /// A record that was due and never delivered waits still when the reader ends: no setting may look fast by losing its

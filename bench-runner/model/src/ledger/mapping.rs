@@ -124,6 +124,24 @@ impl<'a> LedgerMut<'a> {
         partitions: u16,
         capacity: u64,
     ) -> Self {
+        let firsts = vec![0; usize::from(partitions)];
+        Self::create_after(bytes, producer, incarnation, book, capacity, &firsts)
+    }
+
+    /// As [`create`](Self::create), of a later life: `firsts` says by partition where the predecessor's ledger ends. The
+    /// file is a ledger only when all of it stands, so that a kill leaves none that begins anywhere else.
+    ///
+    /// # Panics
+    /// When `bytes` is shorter than [`file_bytes`].
+    pub fn create_after(
+        bytes: &'a mut [u8],
+        producer: ProducerId,
+        incarnation: Incarnation,
+        book: BookKey,
+        capacity: u64,
+        firsts: &[u64],
+    ) -> Self {
+        let partitions = firsts.len() as u16;
         let resends = file_bytes(partitions, capacity);
         assert!(bytes.len() >= resends, "ledger has {} bytes, needs {resends}", bytes.len());
         let resend_capacity = ((bytes.len() - resends) / RESEND_BYTES) as u64;
@@ -135,19 +153,13 @@ impl<'a> LedgerMut<'a> {
         put(bytes, BOOK_AT, &book.0.to_le_bytes());
         put(bytes, CAPACITY_AT, &capacity.to_le_bytes());
         put(bytes, RESEND_CAPACITY_AT, &resend_capacity.to_le_bytes());
+        for (partition, first) in firsts.iter().enumerate() {
+            put(bytes, table_at(partition), &first.to_le_bytes());
+            put(bytes, table_at(partition) + 8, &first.to_le_bytes());
+        }
+        compiler_fence(Ordering::SeqCst);
         put(bytes, 0, MAGIC);
         LedgerMut { bytes, regions: regions_at(partitions), capacity, resends, resend_capacity }
-    }
-
-    /// Begins a partition at another sequence than 0: where the predecessor's ledger ends.
-    ///
-    /// # Panics
-    /// When something was begun in the partition.
-    pub fn start_at(&mut self, partition: PartitionId, first_sequence: u64) {
-        let at = table_at(usize::from(partition.0));
-        assert_eq!(get_u64(self.bytes, at), get_u64(self.bytes, at + 8), "{partition} has begun");
-        put(self.bytes, at, &first_sequence.to_le_bytes());
-        put(self.bytes, at + 8, &first_sequence.to_le_bytes());
     }
 
     /// The sequence that the next `begin` of this partition must name.
@@ -331,6 +343,11 @@ impl Layout {
         }
         Ok(layout)
     }
+}
+
+/// Nothing was written yet: its process was killed before it could send anything.
+pub fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().take(MAGIC.len()).all(|byte| *byte == 0)
 }
 
 /// Reads a ledger back; one that was never closed (its process was killed) is legal.

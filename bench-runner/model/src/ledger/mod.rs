@@ -4,12 +4,14 @@
 //! tail shows. It judges nothing, and owns neither file nor mapping.
 
 pub mod frame;
+mod legacy;
 mod mapping;
 mod stored;
 
 use crate::ids::{Attempt, BookKey, Incarnation, PartitionId, ProducerId};
 pub use frame::TextError;
-pub use mapping::{LedgerError, LedgerMut, RESEND_BYTES, file_bytes, read};
+pub use legacy::Legacy;
+pub use mapping::{LedgerError, LedgerMut, RESEND_BYTES, file_bytes, is_blank, read};
 use serde::{Deserialize, Serialize};
 pub use stored::{from_jsonl, to_jsonl};
 

@@ -91,8 +91,9 @@ mod tests {
 
     fn written(states: &[State], resends: &[State], closed: bool) -> Vec<u8> {
         let mut bytes = vec![0xff; file_bytes(2, 64) + 8 * RESEND_BYTES];
-        let mut ledger = LedgerMut::create(&mut bytes, ProducerId(3), Incarnation(1), BookKey(9), 2, 64);
-        ledger.start_at(P, 1000);
+        let firsts = [0, 1000];
+        let mut ledger =
+            LedgerMut::create_after(&mut bytes, ProducerId(3), Incarnation(1), BookKey(9), 64, &firsts);
         for (sequence, state) in (1000..).zip(states) {
             ledger.begin(P, sequence, 1);
             if *state != State::Unreported {

@@ -1,7 +1,7 @@
 //! A cell's effective settings as texts, named and written as a profile would.
 
 use super::Cell;
-use crate::fault::{Action, Death, End, FaultStep, Point, Target, When};
+use crate::fault::{Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
 use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text, span_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length};
 
@@ -83,8 +83,8 @@ impl Cell {
         for (key, value) in group.iter().flat_map(group_texts) {
             put(&format!("consumer.{key}"), value);
         }
-        if !self.deaths.is_empty() {
-            put("death", self.deaths.iter().map(death_text).collect::<Vec<_>>().join(", "));
+        for (key, value) in self.ordeal_texts() {
+            put(key, value);
         }
         if !self.faults.is_empty() {
             let steps = self.faults.iter().map(step_text).chain(self.healed().map(heal_text));
@@ -93,6 +93,21 @@ impl Cell {
         for (tally, count) in &self.expect {
             put(&format!("expect.{tally}"), count.to_string());
         }
+        all
+    }
+
+    /// Deaths, kills and joins.
+    fn ordeal_texts(&self) -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        let mut put = |key, texts: Vec<String>| {
+            if !texts.is_empty() {
+                all.push((key, texts.join(", ")));
+            }
+        };
+        put("death", self.deaths.iter().map(death_text).collect());
+        put("kill", self.kills.iter().map(kill_text).collect());
+        let join = |join: &Join| format!("a member after member 0 has completed {} records", join.after);
+        put("join", self.joins.iter().map(join).collect());
         all
     }
 
@@ -116,19 +131,41 @@ fn heal_text(target: Target) -> String {
     format!("heal {} after the load", target_text(target))
 }
 
+fn victim_text(worker: Victim) -> &'static str {
+    match worker {
+        Victim::Member => "member",
+        Victim::Producer => "producer",
+    }
+}
+
 /// E.g. `kill member 0 after-processing of record 237 (restart)`.
 fn death_text(death: &Death) -> String {
     let end = match death.end {
         End::Kill => "kill",
         End::Close => "close",
+        End::Stop => "stop",
     };
     let point = match death.point {
         Point::AfterPoll => "after-poll",
         Point::AfterProcessing => "after-processing",
         Point::AfterCommit => "after-commit",
+        Point::AfterSend => "after-send",
     };
-    let then = if death.restart { "restart" } else { "no restart" };
-    format!("{end} member 0 {point} of record {} ({then})", death.record)
+    let then = match (death.end, death.continue_after_ns) {
+        (End::Stop, None) => "continued when another one has taken over".to_owned(),
+        (End::Stop, Some(after_ns)) => format!("continued after {}", duration_text(after_ns)),
+        _ if death.resend => "restart, resend".to_owned(),
+        _ if death.restart => "restart".to_owned(),
+        _ => "no restart".to_owned(),
+    };
+    format!("{end} {} 0 {point} of record {} ({then})", victim_text(death.worker), death.record)
+}
+
+/// E.g. `kill producer 1 at 2345 ms (resend)`.
+fn kill_text(kill: &Kill) -> String {
+    let then = if kill.resend { " (resend)" } else { "" };
+    let at_ms = kill.at_ns / 1_000_000;
+    format!("kill {} {} at {at_ms} ms{then}", victim_text(kill.worker), kill.index)
 }
 
 /// E.g. `stop followers at 1200 ms`.

@@ -1,7 +1,7 @@
 //! What a plan will take: time, records, disk, memory; and how much room a cell's ledgers need.
 
 use super::Cell;
-use crate::fault::{Action, End};
+use crate::fault::{Action, Death, End, Victim};
 use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load, TransactionSpan};
 use serde::Serialize;
 
@@ -37,6 +37,8 @@ impl Assumptions {
     pub const MEMBER_QUEUE_BYTES: u64 = 64 * MIB;
     /// Joining a group, and going on once its dead are noticed (RECIPES: 2.5 s beyond the session), in nanoseconds.
     pub const JOIN_NS: u64 = 3 * SECOND;
+    /// From a producer's death until its next life sends, in nanoseconds.
+    pub const REBIRTH_NS: u64 = SECOND;
     /// Entries of a journal beyond those of records: assignments, commits of idle moments.
     pub const JOURNAL_SPARE: u64 = 10_000;
     /// Bytes of a transaction's entry, without what each partition adds (held equal to its layout where that is written).
@@ -134,6 +136,7 @@ impl Cell {
         (self.settings.load.span_ns().max(last_ns).max(self.service_ns()))
             .saturating_add(Assumptions::CELL_NS + if killed { Assumptions::KILL_NS } else { 0 })
             .saturating_add(self.settings.group.as_ref().map_or(0, |group| self.joining_ns(group)))
+            .saturating_add(self.reborn_producers().saturating_mul(Assumptions::REBIRTH_NS))
             .saturating_add(more)
     }
 
@@ -144,12 +147,36 @@ impl Cell {
         self.records().saturating_mul(group.service_ns) / u64::from(busy)
     }
 
-    /// How long nobody processes: at the start, and after each death, of which a kill is noticed by the end of the session.
+    /// How long nobody processes: at the start, after each death, of which a kill is noticed by the end of the session, and
+    /// after each join.
     fn joining_ns(&self, group: &GroupSettings) -> u64 {
-        self.deaths.iter().fold(Assumptions::JOIN_NS, |sum, death| {
-            let noticed_ns = if death.end == End::Kill { group.session_timeout_ns } else { 0 };
+        let member = |death: &&Death| death.worker == Victim::Member;
+        let noticed_ns = |death: &Death| match death.end {
+            End::Close => 0,
+            End::Kill => group.session_timeout_ns,
+            End::Stop => death.continue_after_ns.unwrap_or(group.session_timeout_ns),
+        };
+        let deaths = self.deaths.iter().filter(member).map(noticed_ns);
+        let kills = self.kills.iter().filter(|kill| kill.worker == Victim::Member);
+        let joins = self.joins.iter().map(|_| 0);
+        let all = deaths.chain(kills.map(|_| group.session_timeout_ns)).chain(joins);
+        all.fold(Assumptions::JOIN_NS, |sum, noticed_ns| {
             sum.saturating_add(noticed_ns).saturating_add(Assumptions::JOIN_NS)
         })
+    }
+
+    /// Lives of members beyond those that start together.
+    fn more_members(&self) -> u64 {
+        let deaths = self.deaths.iter().filter(|death| death.worker == Victim::Member).count();
+        let kills = self.kills.iter().filter(|kill| kill.worker == Victim::Member).count();
+        (deaths + kills + self.joins.len()) as u64
+    }
+
+    /// Lives of producers beyond their first ones.
+    fn reborn_producers(&self) -> u64 {
+        let deaths = self.deaths.iter().filter(|death| death.worker == Victim::Producer).count();
+        let kills = self.kills.iter().filter(|kill| kill.worker == Victim::Producer).count();
+        (deaths + kills) as u64
     }
 
     /// Records on all replicas, uncompressed, and the ledgers, in bytes.
@@ -160,7 +187,8 @@ impl Cell {
             .saturating_mul(u64::from(topic.replication_factor))
             .saturating_add(self.ledger_bytes())
             .saturating_add(self.transaction_bytes())
-            .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.deaths.len() as u64))
+            .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.more_members()))
+            .saturating_add(self.lane_ledger_bytes().saturating_mul(self.reborn_producers()))
     }
 
     /// Workers at their largest: full queues, ledgers and journals in memory, one reader, in bytes.
@@ -191,8 +219,12 @@ impl Cell {
 
     /// One byte for each record that the ledgers have room for.
     fn ledger_bytes(&self) -> u64 {
-        let lanes = u64::from(self.settings.load.producers) * u64::from(self.settings.topic.partitions);
-        self.ledger_capacity().saturating_mul(lanes)
+        self.lane_ledger_bytes().saturating_mul(u64::from(self.settings.load.producers))
+    }
+
+    /// The same of one producer.
+    fn lane_ledger_bytes(&self) -> u64 {
+        self.ledger_capacity().saturating_mul(u64::from(self.settings.topic.partitions))
     }
 
     /// How long a group may need at most once the log is quiet: twice what is estimated, and some grace, in nanoseconds.

@@ -1,6 +1,7 @@
 //! Matrix to ordered cells: stable ids, skipped combinations with their reason, estimates, limits.
 
 mod effective;
+mod draw;
 mod estimate;
 mod limits;
 mod order;
@@ -9,7 +10,7 @@ mod select;
 pub use estimate::{Assumptions, Estimate};
 pub use limits::Limits;
 
-use crate::fault::{Death, FaultStep};
+use crate::fault::{Death, FaultStep, Join, Kill};
 use crate::profile::Profile;
 use crate::settings::{CellSettings, ClusterAsk};
 use miette::Diagnostic;
@@ -38,9 +39,15 @@ pub struct Cell {
     pub settings: CellSettings,
     /// The fault timeline; empty: no fault.
     pub faults: Vec<FaultStep>,
-    /// Where member 0 of the group ends itself, one entry for each of its lives; empty: it lives on.
+    /// Where member 0 of the group and producer 0 end themselves, one entry for each of their lives; empty: they live on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deaths: Vec<Death>,
+    /// Kills of workers by the supervisor, in the order of their instants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kills: Vec<Kill>,
+    /// Members that join while the group works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<Join>,
     /// What must be observed, exactly: tally name to count.
     pub expect: BTreeMap<String, u64>,
 }

@@ -1,6 +1,6 @@
 //! The order of execution: seeded, interleaved blocks, each holding every cell once; the same on every platform.
 
-use super::Cell;
+use super::{Cell, draw};
 use crate::profile::{Combination, Profile};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -24,6 +24,7 @@ pub(super) fn again(cell: &Cell) -> Cell {
 }
 
 fn cell(profile: &Profile, combination: &Combination, repeat: u16) -> Cell {
+    let seed = seed(profile.seed, repeat);
     Cell {
         id: format!("{}.{}.r{repeat}", profile.name, slug(&combination.label)),
         profile: profile.name.clone(),
@@ -31,9 +32,11 @@ fn cell(profile: &Profile, combination: &Combination, repeat: u16) -> Cell {
         axes: combination.axes.clone(),
         repeat,
         again: false,
-        seed: seed(profile.seed, repeat),
+        seed,
         settings: combination.settings.clone(),
         deaths: combination.deaths.clone(),
+        kills: draw::kills(&combination.kills, &combination.settings, seed),
+        joins: combination.joins.clone(),
         faults: profile.faults.clone(),
         expect: combination.expect.clone(),
     }

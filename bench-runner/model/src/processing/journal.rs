@@ -134,6 +134,7 @@ impl<'a> JournalMut<'a> {
         journal.put(VERSION_AT, &VERSION.to_le_bytes());
         journal.put(MEMBER_AT, &member.0.to_le_bytes());
         journal.put(INCARNATION_AT, &[incarnation.0]);
+        compiler_fence(Ordering::SeqCst);
         journal.put(0, MAGIC);
         journal
     }
@@ -281,6 +282,20 @@ impl<'a> JournalMut<'a> {
     pub fn close(mut self) {
         self.put(CLOSED_AT, &[1]);
     }
+}
+
+/// Nothing was written yet: its process was killed before it could join.
+pub fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().take(MAGIC.len()).all(|byte| *byte == 0)
+}
+
+/// Bytes from the front that [`marks`] needs.
+pub const MARKS_BYTES: usize = HEADER;
+
+/// How many records a life has begun and completed, from the front of its journal; `None`: it is no journal (yet).
+pub fn marks(front: &[u8]) -> Option<(u64, u64)> {
+    let whole = front.len() >= HEADER && front.starts_with(MAGIC);
+    whole.then(|| (get_u64(front, BEGUN_AT), get_u64(front, COMPLETED_AT)))
 }
 
 /// Reads a journal, also one whose writer was killed.

@@ -7,7 +7,7 @@ mod journal;
 mod stored;
 
 pub use drain::{begun, undrained};
-pub use journal::{ENTRY_BYTES, JournalError, JournalMut, file_bytes, parse};
+pub use journal::{ENTRY_BYTES, JournalError, JournalMut, MARKS_BYTES, file_bytes, is_blank, marks, parse};
 pub use stored::{from_jsonl, to_jsonl};
 
 use crate::ids::{Incarnation, MemberId, PartitionId};
@@ -83,6 +83,17 @@ pub enum Entry {
     Processed(Processed),
     /// Offsets were committed.
     Commit(Commit),
+}
+
+impl Entry {
+    /// The last instant in it.
+    pub fn last_ns(&self) -> u64 {
+        match self {
+            Entry::Assigned(moved) | Entry::Revoked(moved) | Entry::Lost(moved) => moved.at_ns,
+            Entry::Processed(run) => run.begun_ns.max(run.completed_ns),
+            Entry::Commit(commit) => commit.called_ns.max(commit.answered_ns),
+        }
+    }
 }
 
 /// Everything that one life of a member has noted, in order.

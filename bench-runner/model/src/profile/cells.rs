@@ -2,14 +2,13 @@
 
 use super::axes::{Axis, Choice};
 use super::consumer;
-use super::deaths::{self, Planned};
 use super::draft::{Draft, Pace, impossible};
+use super::ordeals::{Ordeals, Planned};
 use super::problems::{Place, Problems};
 use super::section::{Section, Wrong, nearest};
 use super::transaction;
 use super::tree::{Node, Value};
 use super::{Combination, Impossible, values};
-use crate::fault::Death;
 use crate::settings::ClusterAsk;
 use std::collections::BTreeMap;
 
@@ -93,11 +92,11 @@ pub(super) fn expand(
     let group = base.draft.group.is_some();
     let mut expect: Vec<Expect> =
         root.tables("expect").into_iter().map(|section| expectation(section, group, problems)).collect();
-    let mut deaths = deaths::deaths(root, group, problems);
+    let mut ordeals = Planned::read(root, group, problems);
     if !problems.is_empty() {
         return Default::default();
     }
-    let mut found = Expansion { base, problems, deaths: &deaths, drafts: Vec::new() };
+    let mut found = Expansion { base, problems, ordeals: &ordeals, drafts: Vec::new() };
     if !matrix.is_empty() || include.is_empty() {
         let mut matched = vec![false; exclude.len()];
         for choices in product(&matrix, &place, problems) {
@@ -129,7 +128,7 @@ pub(super) fn expand(
         let reason = one.reason.as_deref().unwrap_or_default();
         one.place = written(root, reason).unwrap_or_else(|| base.place.clone());
     }
-    judge(drafts, &mut expect, &mut deaths, base, problems)
+    judge(drafts, &mut expect, &mut ordeals, base, problems)
 }
 
 /// Where a key stands that the reason names: the only cell of a profile is nowhere else.
@@ -146,13 +145,13 @@ fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
 fn judge(
     drafts: Vec<Candidate>,
     expect: &mut [Expect],
-    deaths: &mut [Planned],
+    ordeals: &mut Planned,
     base: &Base<'_>,
     problems: &Problems,
 ) -> (Vec<Combination>, Vec<Impossible>) {
     let (mut combinations, mut cannot) = (Vec::new(), Vec::new());
     let mut places: Vec<Place> = Vec::new();
-    for Candidate { place, choices, draft, lives, reason } in drafts {
+    for Candidate { place, choices, draft, suffers, reason } in drafts {
         let axes: Vec<(&str, String)> =
             choices.iter().filter_map(|choice| Some((choice.axis()?.key(), choice.text()))).collect();
         let label = label(&axes);
@@ -161,7 +160,7 @@ fn judge(
             places.push(place);
             continue;
         }
-        deaths::check(deaths, &draft, &label, problems);
+        ordeals.check(&draft, &label, problems);
         let mut counts = BTreeMap::new();
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;
@@ -182,7 +181,9 @@ fn judge(
             label,
             axes,
             settings: draft.settings(),
-            deaths: lives,
+            deaths: suffers.deaths,
+            kills: suffers.kills,
+            joins: suffers.joins,
             expect: counts,
         });
     }
@@ -192,7 +193,7 @@ fn judge(
     for expect in expect.iter().filter(|expect| !expect.used && problems.is_empty()) {
         problems.add(&expect.place, "this expect matches no cell that can run", "correct its cells = { … }");
     }
-    deaths::check_used(deaths, problems);
+    ordeals.check_used(problems);
     (combinations, cannot)
 }
 
@@ -220,7 +221,7 @@ fn label(axes: &[(&str, String)]) -> String {
 struct Expansion<'a> {
     base: &'a Base<'a>,
     problems: &'a Problems,
-    deaths: &'a [Planned],
+    ordeals: &'a Planned,
     drafts: Vec<Candidate>,
 }
 
@@ -229,7 +230,7 @@ struct Candidate {
     place: Place,
     choices: Vec<Choice>,
     draft: Draft,
-    lives: Vec<Death>,
+    suffers: Ordeals,
     reason: Option<String>,
 }
 
@@ -264,10 +265,9 @@ impl Expansion<'_> {
             let help = "remove one: repeats give more of the same cell";
             self.problems.add(place, "this cell is there already, with the same effective settings", help);
         } else {
-            let lives = deaths::of(self.deaths, &draft);
-            let reason = impossible(&draft, self.base.cluster)
-                .or_else(|| deaths::impossible(&lives, draft.group.as_ref()?));
-            self.drafts.push(Candidate { place: place.clone(), choices, draft, lives, reason });
+            let suffers = self.ordeals.of(&draft);
+            let reason = impossible(&draft, self.base.cluster).or_else(|| suffers.impossible(&draft));
+            self.drafts.push(Candidate { place: place.clone(), choices, draft, suffers, reason });
         }
     }
 }

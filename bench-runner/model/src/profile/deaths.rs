@@ -1,18 +1,22 @@
-//! `[[death]]`: where member 0 of a cell's group ends itself, one entry for each of its lives.
+//! `[[death]]`: where member 0 of a cell's group, or its producer 0, ends itself; one entry for each of its lives.
 
 use super::cells::{Grid, grid, matches};
 use super::draft::Draft;
 use super::problems::{Place, Problems};
 use super::section::Section;
 use super::values;
-use crate::fault::{Death, End, Point};
+use crate::fault::{Death, End, Point, Victim};
 use crate::settings::{CommitStrategy, GroupSettings};
 
+const HOUR: u64 = 3_600_000_000_000;
+/// How each kind of worker is written.
+pub(super) const WORKERS: [(&str, Victim); 2] = [("member", Victim::Member), ("producer", Victim::Producer)];
 /// How each point is written.
-const POINTS: [(&str, Point); 3] = [
+const POINTS: [(&str, Point); 4] = [
     ("after-poll", Point::AfterPoll),
     ("after-processing", Point::AfterProcessing),
     ("after-commit", Point::AfterCommit),
+    ("after-send", Point::AfterSend),
 ];
 
 /// One entry, and the cells it is for.
@@ -26,35 +30,66 @@ pub(super) struct Planned {
 
 /// Reads all entries, in the order of the file.
 pub(super) fn deaths(root: &mut Section<'_>, group: bool, problems: &Problems) -> Vec<Planned> {
-    let mut planned = Vec::new();
-    for mut section in root.tables("death") {
-        let place = section.place().clone();
-        if !group {
-            let help = "write [consumer] with a commit strategy, or remove the death";
-            problems.add(&place, "a death is one of a group member, and there is no group", help);
-        }
-        let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
-        let record_place = section.entry("record").map_or(&place, |entry| &entry.node.place).clone();
-        let record = section.require("record", "write record = 237: the member ends at its 237th", |node| {
-            values::number(node, 1..=1_000_000_000_000)
-        });
-        let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\"";
-        let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
-        let ends = [("kill", End::Kill), ("close", End::Close)];
-        let end = section.require("end", "write end = \"kill\" or \"close\"", |node| {
-            values::named(node, "end of a member", &ends)
-        });
-        let restart = section.read("restart", values::boolean).unwrap_or(true);
-        section.finish();
-        if let (Some(record), Some(point), Some(end)) = (record, point, end) {
-            let death = Death { record, point, end, restart };
-            planned.push(Planned { place, record_place, cells, death, used: false });
-        }
-    }
-    planned
+    root.tables("death").into_iter().filter_map(|section| death(section, group, problems)).collect()
 }
 
-/// The deaths of a cell, one for each life of its member 0.
+fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<Planned> {
+    let place = section.place().clone();
+    let worker = section.read("worker", |node| values::named(node, "kind of worker", &WORKERS));
+    let worker = worker.unwrap_or_default();
+    if !group && worker == Victim::Member {
+        let help = "write [consumer] with a commit strategy, or remove the death";
+        problems.add(&place, "a death is one of a group member, and there is no group", help);
+    }
+    let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
+    let record_place = section.entry("record").map_or(&place, |entry| &entry.node.place).clone();
+    let record = section.require("record", "write record = 237: the worker ends at its 237th", |node| {
+        values::number(node, 1..=1_000_000_000_000)
+    });
+    let help =
+        "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (producer: \"after-send\")";
+    let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
+    let ends = [("kill", End::Kill), ("close", End::Close), ("stop", End::Stop)];
+    let end = section.require("end", "write end = \"kill\", \"close\" or \"stop\"", |node| {
+        values::named(node, "end of a worker", &ends)
+    });
+    let restart = section.read("restart", values::boolean);
+    let continue_after_ns = section.read("continue-after", |node| values::duration(node, 1..=HOUR));
+    let resend = section.read("resend", values::boolean);
+    let mut only = |key: &'static str, fits: bool, message: &str, help: &str| {
+        if let Some(entry) = section.entry(key).filter(|_| !fits) {
+            problems.add(&entry.key_place, message, help);
+        }
+    };
+    let producer = worker == Victim::Producer;
+    let stop = end == Some(End::Stop);
+    only("restart", !stop, "a stopped member goes on, it does not live again", "remove restart");
+    let message = "a producer always lives again: somebody has to send what is still due";
+    only("restart", !producer || restart != Some(false), message, "write restart = true, or leave it out");
+    only("continue-after", stop, "only what stands still is continued", "remove it, or write end = \"stop\"");
+    only("resend", producer, "only a producer sends again", "remove it, or write worker = \"producer\"");
+    only(
+        "end",
+        !producer || end.is_none_or(|end| end == End::Kill),
+        "a producer ends by kill",
+        "write end = \"kill\"",
+    );
+    let fits = point.is_none_or(|point| producer == (point == Point::AfterSend));
+    let (message, help) = if producer {
+        ("a producer ends after-send", "write point = \"after-send\"")
+    } else {
+        ("a member sends nothing", "write another point, or worker = \"producer\"")
+    };
+    only("point", fits, message, help);
+    section.finish();
+    let restart = restart.unwrap_or(true) && !stop;
+    let resend = resend.unwrap_or(false);
+    let death =
+        Death { worker, record: record?, point: point?, end: end?, restart, continue_after_ns, resend };
+    Some(Planned { place, record_place, cells, death, used: false })
+}
+
+/// The deaths of a cell, one for each life of its member 0 and of its producer 0.
 pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<Death> {
     planned.iter().filter(|one| matches(&one.cells, draft)).map(|one| one.death).collect()
 }
@@ -68,6 +103,13 @@ pub(super) fn impossible(deaths: &[Death], group: &GroupSettings) -> Option<Stri
             commit.as_str()
         ));
     }
+    let early =
+        |death: &&Death| death.continue_after_ns.is_some_and(|after_ns| after_ns <= group.session_timeout_ns);
+    if deaths.iter().any(|death| early(&death)) {
+        return Some(
+            "continue-after must be longer than session-timeout: until then nobody takes over".into(),
+        );
+    }
     let leaves = deaths.iter().any(|death| !death.restart);
     (leaves && group.members == 1)
         .then(|| "a death without restart needs members=2 or more: somebody has to take over".into())
@@ -75,18 +117,22 @@ pub(super) fn impossible(deaths: &[Death], group: &GroupSettings) -> Option<Stri
 
 /// Notes what is wrong with the deaths of a cell that can run.
 pub(super) fn check(planned: &mut [Planned], draft: &Draft, label: &str, problems: &Problems) {
-    let records = draft.load.records();
+    let load = &draft.load;
     let mut gone = false;
     for one in planned.iter_mut().filter(|one| matches(&one.cells, draft)) {
         one.used = true;
+        let (records, whose) = match one.death.worker {
+            Victim::Member => (load.records(), ""),
+            Victim::Producer => (load.records() / u64::from(load.producers.max(1)), "producer 0 of "),
+        };
         if one.death.record > records {
             let message =
-                format!("record {} never comes: cell \"{label}\" sends {records}", one.death.record);
+                format!("record {} never comes: {whose}cell \"{label}\" sends {records}", one.death.record);
             problems.add(&one.record_place, message, "write a smaller number, or lengthen the load");
         }
-        if gone {
+        if gone && one.death.worker == Victim::Member {
             let message =
-                format!("in cell \"{label}\" nobody is left to die: the death above has restart = false");
+                format!("in cell \"{label}\" nobody is left to die: the death above has no next life");
             problems.add(&one.place, message, "write restart = true above, or remove this death");
         }
         gone |= !one.death.restart;

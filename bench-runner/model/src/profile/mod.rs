@@ -9,6 +9,8 @@ mod deaths;
 mod draft;
 mod faults;
 mod group_axes;
+mod kills;
+mod ordeals;
 mod problems;
 mod property_names;
 mod section;
@@ -25,7 +27,7 @@ pub use transaction::span_text;
 pub use units::{counted, duration_text, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
-use crate::fault::{Death, FaultStep, Target};
+use crate::fault::{Death, FaultStep, Join, KillAsk, Target};
 use crate::settings::{CellSettings, ClusterAsk};
 use problems::{OVERRIDE, Place, Problems};
 use section::{Section, Wrong};
@@ -68,8 +70,12 @@ pub struct Combination {
     pub axes: BTreeMap<String, String>,
     /// Effective settings.
     pub settings: CellSettings,
-    /// Where member 0 of the group ends itself, one entry for each of its lives.
+    /// Where member 0 of the group and producer 0 end themselves, one entry for each of their lives.
     pub deaths: Vec<Death>,
+    /// Kills of workers by the supervisor.
+    pub kills: Vec<KillAsk>,
+    /// Members that join while the group works.
+    pub joins: Vec<Join>,
     /// What must be observed, exactly: tally name to count.
     pub expect: BTreeMap<String, u64>,
 }

@@ -167,15 +167,22 @@ impl Life<'_> {
         None
     }
 
-    /// Ends this life, if its specification says that it ends here: at once, or by what is returned.
+    /// Ends this life, if its specification says that it ends here: at once, or by what is returned. A stopped life stands
+    /// still with its batch in hand, and goes on with it when the supervisor continues the process.
     #[inline]
-    fn death_at(&self, record: u64, point: Point) -> Option<Ending> {
+    fn death_at(&mut self, record: u64, point: Point) -> Option<Ending> {
         let death = self.death.filter(|death| death.record == record && death.point == point)?;
-        if death.end == End::Kill {
-            // SAFETY: takes no pointers; does not return.
-            unsafe { libc::raise(libc::SIGKILL) };
-        }
-        Some(Ending::Closed)
+        let signal = match death.end {
+            End::Close => return Some(Ending::Closed),
+            End::Kill => libc::SIGKILL,
+            End::Stop => libc::SIGSTOP,
+        };
+        // Once: a record can be asked about twice.
+        self.death = None;
+        // SAFETY: takes no pointers; a kill does not return.
+        unsafe { libc::raise(signal) };
+        self.now_ns = clock::now_ns();
+        None
     }
 
     /// Commits what was processed and waits for the answer.

@@ -27,7 +27,9 @@ pub(super) fn consume(spec: &WorkerSpec, role: &ConsumeSpec, control: &Control) 
     let member = Member::join(&properties, &spec.topic, role.settings.batch_records as usize)?;
     let mut life = Life::new(spec, role, Commits::new(journal, spec.partitions, role.load.seconds()));
     let mut client = Client { member, settings: &role.settings };
-    life.await_assignment(&mut client, role.incarnation.0 == 0)?;
+    // Who joins later takes what the others leave.
+    let together = role.incarnation.0 == 0 && role.member.0 < role.settings.members;
+    life.await_assignment(&mut client, together)?;
     clock::tighten_timers();
     clock::prefer_this_thread();
     emit(&Event::Ready { client: client_version(), settings: client.member.settings().clone() });
