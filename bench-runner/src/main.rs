@@ -6,6 +6,7 @@
 mod clock;
 mod store;
 mod kafka;
+mod sink;
 mod cluster;
 mod worker;
 mod supervisor;

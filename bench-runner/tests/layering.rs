@@ -12,8 +12,19 @@ mod made_up;
 mod source;
 
 /// The program's rooms, from the ground floor up. `main` stands above them all.
-const PROGRAM: &[&str] =
-    &["clock", "store", "kafka", "cluster", "worker", "supervisor", "injector", "run", "report", "cli"];
+const PROGRAM: &[&str] = &[
+    "clock",
+    "store",
+    "kafka",
+    "sink",
+    "cluster",
+    "worker",
+    "supervisor",
+    "injector",
+    "run",
+    "report",
+    "cli",
+];
 
 /// The model's rooms, from the ground floor up.
 const MODEL: &[&str] = &[
@@ -29,6 +40,7 @@ const MODEL: &[&str] = &[
     "transactions",
     "reading",
     "processing",
+    "effects",
     "segment",
     "latency",
     "visibility",
@@ -39,12 +51,15 @@ const MODEL: &[&str] = &[
 ];
 
 /// Rooms that may import less than everything below them.
-const NARROW: &[(&str, &[&str])] = &[("report", &["store"]), ("worker", &["clock", "store", "kafka"])];
+const NARROW: &[(&str, &[&str])] =
+    &[("report", &["store"]), ("worker", &["clock", "store", "kafka", "sink"])];
 
 /// A path, and the rooms of the program that may name it.
 const DOORS: &[(&[&str], &[&str])] = &[
     (&["rdkafka"], &["kafka"]),
     (&["rdkafka_sys"], &["kafka"]),
+    (&["rusqlite"], &["sink"]),
+    (&["postgres"], &["sink"]),
     (&["process", "Command"], &["cluster", "supervisor"]),
     (&["Command", "new"], &["cluster", "supervisor"]),
     (&["CommandExt"], &["cluster", "supervisor"]),

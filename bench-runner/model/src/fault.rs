@@ -70,6 +70,8 @@ pub enum Point {
     AfterCommit,
     /// This record was handed to the client, and nothing of its chunk was waited for (producers).
     AfterSend,
+    /// The sink has this record's batch, durably; its offsets were not committed yet.
+    BetweenWriteAndCommit,
 }
 
 /// How a worker ends there.

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod transactions;
 pub mod reading;
 pub mod processing;
+pub mod effects;
 pub mod segment;
 pub mod latency;
 pub mod visibility;

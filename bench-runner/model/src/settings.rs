@@ -2,6 +2,10 @@
 //!
 //! Durations are nanoseconds, sizes are bytes; the last word of a name is its unit.
 
+mod sink;
+
+pub use sink::{SinkKind, SinkSettings};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -133,11 +137,13 @@ pub enum CommitStrategy {
     Interval,
     /// Never.
     None,
+    /// The offset is kept by the sink, in the transaction that writes a batch's rows; processing goes on from there.
+    InSink,
 }
 
 impl CommitStrategy {
     /// Every strategy.
-    pub const ALL: [CommitStrategy; 8] = [
+    pub const ALL: [CommitStrategy; 9] = [
         CommitStrategy::Auto,
         CommitStrategy::AutoStored,
         CommitStrategy::SyncBefore,
@@ -146,6 +152,7 @@ impl CommitStrategy {
         CommitStrategy::AsyncAfter,
         CommitStrategy::Interval,
         CommitStrategy::None,
+        CommitStrategy::InSink,
     ];
 
     /// As profiles write it.
@@ -159,6 +166,7 @@ impl CommitStrategy {
             CommitStrategy::AsyncAfter => "async-after",
             CommitStrategy::Interval => "interval",
             CommitStrategy::None => "none",
+            CommitStrategy::InSink => "in-sink",
         }
     }
 
@@ -169,7 +177,7 @@ impl CommitStrategy {
 
     /// Whether a death can make records be processed again: their offsets may be committed after.
     pub fn may_repeat(self) -> bool {
-        self != CommitStrategy::SyncBefore
+        !matches!(self, CommitStrategy::SyncBefore | CommitStrategy::InSink)
     }
 }
 
@@ -228,6 +236,9 @@ pub struct GroupSettings {
     pub session_timeout_ns: u64,
     /// Any other librdkafka consumer property, verbatim.
     pub extra: BTreeMap<String, String>,
+    /// Where processing leaves its effects; `None`: nowhere, it only takes its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<SinkSettings>,
 }
 
 /// When records are due.

@@ -40,7 +40,7 @@ pub enum Role {
     /// Read every partition while records are produced; writes `latency.hlog` and, with transactions, `visible.json`.
     Read(ReadSpec),
     /// Process records as a member of a consumer group; writes `journal.bin` and `latency.hlog`.
-    Consume(ConsumeSpec),
+    Consume(Box<ConsumeSpec>),
 }
 
 /// A producer's part of the specification.
@@ -105,6 +105,18 @@ pub struct ConsumeSpec {
     /// again. Missing ones are 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<i64>,
+    /// The sink's tables, where the settings have a sink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<SinkPlace>,
+}
+
+/// Where a cell's sink is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkPlace {
+    /// The database's file (SQLite; empty for PostgreSQL, whose address is a setting).
+    pub file: String,
+    /// Name of the table of rows; that of offsets is the same with `_offsets` behind it.
+    pub table: String,
 }
 
 /// Runner to worker.
@@ -206,6 +218,12 @@ pub struct Done {
     /// By partition, the offset behind the last record that was handed over (reader): control records may follow it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends_of_records: Vec<i64>,
+    /// Rows that the sink refused because their partition was assigned anew (group member with offsets in the sink).
+    #[serde(default)]
+    pub refused_rows: u64,
+    /// The longest time between two polls of the client, in nanoseconds (group member with a sink).
+    #[serde(default)]
+    pub longest_unpolled_ns: u64,
 }
 
 #[cfg(test)]

@@ -134,6 +134,7 @@ proptest! {
         // The ledgers of this made-up cell are empty; their counts are not the subject here.
         let mut result = blank("run", &cell(acks, arrival, window_ns));
         let evidence = |series, statements| Evidence {
+            effects: None,
             ledgers: &[],
             readings: &[],
             transactions: &[],

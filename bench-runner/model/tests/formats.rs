@@ -13,16 +13,19 @@ use bench_model::reading::{LogReading, Oddity, PartitionReading, Source};
 use bench_model::result::*;
 use bench_model::settings::{
     Acks, Arrival, Burst, CellSettings, CommitStrategy, GroupSettings, Length, Load, ProducerSettings,
-    ServiceSpread, TopicSettings,
+    ServiceSpread, SinkKind, TopicSettings,
 };
 use bench_model::transactions;
 use bench_model::verdict::{
-    Class, ClassCount, Contingency, Identity, Offender, Promise, Tally, TallyKind, Verdict, Weight,
+    Alike, Class, ClassCount, Contingency, Identity, Offender, Promise, Tally, TallyKind, Verdict, Weight,
 };
 use bench_model::wire::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+#[path = "formats/sinks.rs"]
+mod sinks;
 
 const FORMATS: &str = include_str!("../../docs/formats.md");
 const SUMMARY: &str = include_str!("../../src/report/snapshots/bench_runner__report__tests__summary.snap");
@@ -211,12 +214,27 @@ fn verdict() -> Verdict {
     };
     let tally =
         Tally { count: 0, of: 0, weight: Weight::Allowed, offenders: vec![offender], not_checked: None };
+    let alike = Alike {
+        copies: 0,
+        processed: 0,
+        effects: 0,
+        records: 0,
+        sum_copies: 0,
+        sum_processed: 0,
+        sum_effects: 0,
+    };
     Verdict {
         records: 0,
         attempts: 0,
         copies: 0,
         classes: Class::ALL.map(|class| (class, ClassCount::default())).into(),
-        contingency: vec![Contingency { class: Class::Acked, copies_0: 0, copies_1: 0, copies_2: 0 }],
+        contingency: vec![Contingency {
+            class: Class::Acked,
+            copies_0: 0,
+            copies_1: 0,
+            copies_2: 0,
+            alike: vec![alike],
+        }],
         tallies: TallyKind::ALL.map(|kind| (kind, tally.clone())).into(),
         identities: vec![Identity { name: String::new(), holds: true, detail: String::new() }],
         inconclusive: None,
@@ -250,6 +268,7 @@ fn group() -> GroupSettings {
         isolation: String::new(),
         session_timeout_ns: 0,
         extra: BTreeMap::new(),
+        sink: None,
     }
 }
 
@@ -301,8 +320,9 @@ fn specifications() -> [WorkerSpec; 3] {
         journal_entries: 0,
         death: Some(death()),
         begun: vec![0],
+        sink: Some(SinkPlace { file: String::new(), table: String::new() }),
     };
-    [Role::Produce(produce), Role::Read(read), Role::Consume(consume)].map(|role| WorkerSpec {
+    [Role::Produce(produce), Role::Read(read), Role::Consume(Box::new(consume))].map(|role| WorkerSpec {
         version: WIRE_VERSION,
         bootstrap: String::new(),
         topic: String::new(),
@@ -378,6 +398,7 @@ fn every_field_is_documented() {
         document(&commands),
         document(&events),
         json!(lines_of_evidence()),
+        json!(sinks::of_sinks()),
         summary,
     ];
     let mut found = BTreeSet::new();
@@ -409,6 +430,9 @@ fn every_word_is_documented() {
         words(&[Percentile::Exactly(0), Percentile::AtLeast(0), Percentile::TooFew]),
         words(&[Action::Stop, Action::Continue, Action::Kill, Action::Start]),
         words(&[Target::Leader, Target::Followers]),
+        words(&CommitStrategy::ALL),
+        words(&SinkKind::ALL),
+        words(&[Point::BetweenWriteAndCommit]),
         words(&[When::At(0), When::NewLeader]),
         words(&[Point::AfterPoll, Point::AfterProcessing, Point::AfterCommit, Point::AfterSend]),
         words(&[End::Kill, End::Close, End::Stop]),

@@ -3,7 +3,7 @@
 use bench_model::fault::{Death, End, Point, Victim};
 use bench_model::plan;
 use bench_model::profile::{Profile, ProfileErrors, parse};
-use bench_model::settings::{CommitStrategy, GroupSettings, ServiceSpread};
+use bench_model::settings::{CommitStrategy, GroupSettings, ServiceSpread, SinkKind, SinkSettings};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 
@@ -53,6 +53,7 @@ fn without_the_section_there_is_no_group_and_an_empty_one_is_a_group_by_default(
         isolation: "read_committed".into(),
         session_timeout_ns: 45_000_000_000,
         extra: [].into(),
+        sink: None,
     };
     assert_eq!(group, expected);
 }
@@ -69,6 +70,7 @@ fn every_setting_of_a_group_varies_under_its_own_key() {
         ("assignor", "[\"roundrobin\", \"cooperative-sticky\"]"),
         ("protocol", "[\"classic\", \"consumer\"]"),
         ("isolation", "[\"read_committed\", \"read_uncommitted\"]"),
+        ("sink", "[\"none\", \"sqlite-upsert\"]"),
     ] {
         let text = format!(
             "[consumer]\n[matrix]\n{axis} = {values}\n[[expect]]\ncells = {{ {axis} = {values} }}\nredelivery = 0\n"
@@ -279,4 +281,79 @@ proptest! {
         let sections = if death { ["[consumer]\n", DEATH] } else { [DEATH, "[consumer]\n"] };
         let _ = parse("p.toml", &format!("{HEAD}{}{key} = {value}\n", sections.concat()), &[], &());
     }
+}
+
+fn sink(kind: SinkKind) -> SinkSettings {
+    SinkSettings { kind, journal_mode: None, synchronous: None, url: None, synchronous_commit: None }
+}
+
+#[test]
+fn a_sink_has_the_durability_settings_of_its_own_database_and_every_one_of_them() {
+    let text = "[consumer]\n[sink]\nurl = \"host=/run/pg user=b\"\nsynchronous = \"normal\"\nsynchronous-commit = \"off\"\n\
+                [matrix]\nsink = [\"none\", \"sqlite-append\", \"postgres-upsert\"]\n";
+    let [none, sqlite, postgres] = groups(text).try_into().expect("three");
+    assert_eq!(none.sink, None);
+    let (wal, normal) = (Some("wal".to_owned()), Some("normal".to_owned()));
+    let expected = SinkSettings { journal_mode: wal, synchronous: normal, ..sink(SinkKind::SqliteAppend) };
+    assert_eq!(sqlite.sink, Some(expected));
+    let (url, off) = (Some("host=/run/pg user=b".to_owned()), Some("off".to_owned()));
+    assert_eq!(
+        postgres.sink,
+        Some(SinkSettings { url, synchronous_commit: off, ..sink(SinkKind::PostgresUpsert) })
+    );
+}
+
+#[test]
+fn a_sink_that_cannot_be_is_skipped_with_the_reason_or_shown_in_place() {
+    let matrix =
+        "[consumer]\n[matrix]\nsink = [\"none\", \"sqlite-append\"]\ncommit = [\"in-sink\", \"sync-each\"]\n";
+    assert_eq!(
+        skipped(matrix),
+        [
+            "commit=in-sink, sink=none: commit=in-sink keeps offsets in the sink's transaction, and sink=none has none",
+            "commit=sync-each, sink=sqlite-append: sink=sqlite-append writes a batch as a whole, so commit=sync-each has no record of its own to commit: use sync-after with batch=1",
+        ]
+    );
+    let server = "[consumer]\n[matrix]\nsink = [\"none\", \"postgres-append\"]\n";
+    assert_eq!(
+        skipped(server),
+        ["sink=postgres-append: sink=postgres-append needs a server: write url in [sink]"]
+    );
+    for (wrong, said) in [
+        ("[sink]\n", "a sink is of a consumer group"),
+        (
+            "[consumer]\nsink = \"mysql\"\n",
+            "sink: \"mysql\" is no sink | write one of \"none\", \"sqlite-append\"",
+        ),
+        (
+            "[consumer]\n[sink]\nsynchronus = \"full\"\n",
+            "unknown key synchronus in sink | did you mean synchronous?",
+        ),
+        ("[consumer]\n[sink]\nsynchronous = \"on\"\n", "synchronous: \"on\" is no synchronous setting"),
+        ("[consumer]\n[sink]\nurl = \"postgresql://a:b@c/d\"\n", "url: an address with a password"),
+        ("[consumer]\n[sink]\nurl = \"mysql://c/d\"\n", "url: mysql://c/d is no address of PostgreSQL"),
+    ] {
+        assert!(told(wrong).iter().any(|line| line.starts_with(said)), "{wrong}: {:?}", told(wrong));
+    }
+}
+
+#[test]
+fn a_death_around_the_write_needs_a_sink_and_one_after_processing_needs_none() {
+    let death = DEATH.replace("after-processing", "between-write-and-commit");
+    let both = "[consumer]\n[matrix]\nsink = [\"none\", \"sqlite-append\"]\n";
+    assert_eq!(
+        skipped(&format!("{both}{death}")),
+        ["sink=none: a death between-write-and-commit needs a sink that is written to, not sink=none"]
+    );
+    assert_eq!(
+        skipped(&format!("{both}{DEATH}")),
+        [
+            "sink=sqlite-append: sink=sqlite-append completes a batch as a whole: a death after it is one between-write-and-commit, not after-processing"
+        ]
+    );
+    let [cell] = valid(&format!("[consumer]\nsink = \"sqlite-append\"\n{death}"))
+        .combinations
+        .try_into()
+        .expect("one");
+    assert_eq!(cell.deaths[0].point, Point::BetweenWriteAndCommit);
 }

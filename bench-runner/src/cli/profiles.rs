@@ -68,6 +68,7 @@ impl Files {
 
 /// Arguments that name profiles and cells.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     #[command(flatten)]
     files: Files,

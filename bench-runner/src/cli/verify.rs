@@ -6,7 +6,7 @@ use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::plan::Cell;
-use bench_model::{ledger, processing, reading, transactions};
+use bench_model::{effects, ledger, processing, reading, transactions};
 use comfy_table::{Table, presets};
 use std::path::{Path, PathBuf};
 
@@ -129,15 +129,16 @@ struct Read {
     readings: Vec<reading::LogReading>,
     transactions: Vec<transactions::Transactions>,
     journals: Vec<processing::Journal>,
+    effects: Option<effects::Effects>,
     series: Set,
     statements: Option<Statements>,
 }
 
 impl Read {
     fn differences(&self, cell: &StoredCell) -> Vec<String> {
-        let Read { ledgers, readings, transactions, journals, series, statements } = self;
-        let statements = statements.as_ref();
-        let evidence = Evidence { ledgers, readings, transactions, journals, series, statements };
+        let Read { ledgers, readings, transactions, journals, effects, series, statements } = self;
+        let (effects, statements) = (effects.as_ref(), statements.as_ref());
+        let evidence = Evidence { ledgers, readings, transactions, journals, effects, series, statements };
         assess::differences(&cell.result, Some(evidence))
     }
 }
@@ -156,6 +157,9 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
         None => Some(Vec::new()),
         Some(_) => parse(directory, "processing.jsonl", processing::from_jsonl, &mut broken),
     };
+    let has_sink = cell.result.cell.settings.group.as_ref().is_some_and(|group| group.sink.is_some());
+    let effects =
+        if has_sink { parse(directory, "effects.jsonl", effects::from_jsonl, &mut broken) } else { None };
     let series = parse(directory, "latency.hlog", Set::from_text, &mut broken);
     let result = &cell.result;
     let without = result.schema == WITHOUT_STATEMENTS && !result.evidence.contains_key(STATEMENTS);
@@ -164,6 +168,9 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     } else {
         parse(directory, STATEMENTS, Statements::from_json, &mut broken).map(Some)
     };
+    if has_sink && effects.is_none() {
+        return Err(broken);
+    }
     match (ledgers, readings, transactions, journals, series, statements) {
         (
             Some(ledgers),
@@ -172,7 +179,7 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
             Some(journals),
             Some(series),
             Some(statements),
-        ) => Ok(Read { ledgers, readings, transactions, journals, series, statements }),
+        ) => Ok(Read { ledgers, readings, transactions, journals, effects, series, statements }),
         _ => Err(broken),
     }
 }

@@ -12,6 +12,7 @@ use super::group::{
 };
 use super::reader::Item;
 use super::wake::Wake;
+pub use super::wake::Waker;
 use super::{KafkaError, client_config, effective};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
@@ -92,6 +93,30 @@ impl Member {
     /// The client's effective settings.
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings
+    }
+
+    /// Something with which another thread can end a wait of `poll_until` or `rest_until`.
+    pub fn waker(&self) -> Result<Waker, KafkaError> {
+        self.wake.waker().map_err(|error| KafkaError::new("could not make a waker", error))
+    }
+
+    /// Waits as `poll_until` does, and takes nothing.
+    pub fn rest_until(&mut self, instant_ns: u64) {
+        self.wake.wait_until(instant_ns);
+    }
+
+    /// Lets the client fetch nothing for these partitions, or go on where it was; what has arrived of them is fetched again.
+    pub fn pause(&mut self, partitions: &[u16], paused: bool) -> Result<(), KafkaError> {
+        let list = self.list(&partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect::<Vec<_>>());
+        // SAFETY: client and list are live.
+        let error = unsafe {
+            if paused {
+                rd::rd_kafka_pause_partitions(self.client, list.0)
+            } else {
+                rd::rd_kafka_resume_partitions(self.client, list.0)
+            }
+        };
+        ok(error).map_err(|name| KafkaError::new("could not pause or resume partitions", name))
     }
 
     /// Hands at most `most` records that have arrived to the callback and says how many items that was; waits until the

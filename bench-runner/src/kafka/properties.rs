@@ -167,6 +167,7 @@ mod tests {
             isolation: "read_committed".into(),
             session_timeout_ns: 2_000_000_000,
             extra: BTreeMap::new(),
+            sink: None,
         }
     }
 

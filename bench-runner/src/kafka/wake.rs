@@ -10,10 +10,11 @@ static TOKEN: u64 = 1;
 
 /// Wakes the owner of a [`Wake`] from another thread.
 #[derive(Debug)]
-pub(super) struct Waker(OwnedFd);
+pub struct Waker(OwnedFd);
 
 impl Waker {
-    pub(super) fn wake(&self) {
+    /// Ends the wait that goes on, or the next one.
+    pub fn wake(&self) {
         // SAFETY: writes eight static bytes to a descriptor of our own. A full counter wakes all the same.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const TOKEN).cast(), size_of::<u64>()) };
     }

@@ -190,6 +190,7 @@ fn verdict(made: &Made) -> Verdict {
             copies_0: made.lost,
             copies_1: records - made.lost,
             copies_2: 0,
+            alike: Vec::new(),
         }],
         tallies: [
             tally(TallyKind::LogLoss, made.lost, acked),

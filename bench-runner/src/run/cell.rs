@@ -9,6 +9,7 @@ use super::lives::Ordeals;
 use super::measure;
 use super::members::{self, Group};
 use super::quiet::quiet;
+use super::sinks::CellSink;
 use super::topic::Topic;
 use crate::clock;
 use crate::cluster::{Cluster, Usage};
@@ -113,6 +114,11 @@ pub async fn carry_out(
             result.topic_settings = topic.settings().clone();
             let trouble =
                 with_topic(stage, cell, &topic, directory, &mut result, &mut stages, tell).await.err();
+            if let Some(sink) = CellSink::of(stage.run, cell, directory)
+                && let Err(error) = sink.remove().await
+            {
+                result.errors.push(error);
+            }
             if let Some(error) = undo(stage).await {
                 result.errors.push(error);
             }
@@ -161,6 +167,7 @@ async fn with_topic(
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<(), Trouble> {
     let workers = directory.join("workers");
+    let sink = CellSink::of(stage.run, cell, directory);
     let book = BookKey::of(stage.run, &cell.id);
     let load = &cell.settings.load;
     let bootstrap = stage.cluster.bootstrap();
@@ -174,14 +181,17 @@ async fn with_topic(
         producers: vec![&cell.settings.producer; usize::from(load.producers)],
         ledger_capacity: cell.ledger_capacity(),
         transaction_capacity: cell.transaction_capacity(),
-        group: cell
-            .settings
-            .group
-            .as_ref()
-            .map(|settings| Group { settings, journal_entries: cell.journal_entries() }),
+        group: cell.settings.group.as_ref().map(|settings| Group {
+            settings,
+            journal_entries: cell.journal_entries(),
+            sink: sink.as_ref().map(CellSink::place),
+        }),
         ordeals: Ordeals { deaths: &cell.deaths, kills: &cell.kills, joins: &cell.joins },
         directory: &workers,
     };
+    if let Some(sink) = &sink {
+        sink.create().await.map_err(|reason| Trouble::new(Outcome::CouldNotStart, reason))?;
+    }
     let mut gang = Gang::start(&task, stage.interrupt).await?;
     stages.end("workers");
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
@@ -209,7 +219,9 @@ async fn with_topic(
     };
     drop(gang);
     stages.end("group drain");
-    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, journals).await.map_err(void)?;
+    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, journals, sink.as_ref())
+        .await
+        .map_err(void)?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(void)?;
     measure::fill(result, observed, &gathered, &lives, directory).map_err(void)?;

@@ -1,9 +1,11 @@
 //! Gathers what a cell left behind: ledgers, the independent reading, and the brokers' segment files.
 
 use super::crew::Task;
+use super::sinks::CellSink;
 use super::{readlog, segments};
 use crate::cluster::Cluster;
 use crate::kafka::offsets::Ends;
+use bench_model::effects::{self, Effects};
 use bench_model::ledger::{self, Ledger};
 use bench_model::processing::{self, Journal};
 use bench_model::reading::{self, LogReading, Source};
@@ -20,6 +22,8 @@ pub struct Evidence {
     pub transactions: Vec<Transactions>,
     /// One for each life of each group member.
     pub journals: Vec<Journal>,
+    /// What the sink holds, if there is one.
+    pub effects: Option<Effects>,
 }
 
 /// Reads everything; without quiet ends there is no reading of the log, only ledgers.
@@ -29,12 +33,17 @@ pub async fn gather(
     ends: &Result<Vec<Ends>, String>,
     ledgers: Vec<Ledger>,
     journals: Vec<Journal>,
+    sink: Option<&CellSink>,
 ) -> Result<Evidence, String> {
     let transactional = task.transaction_capacity > 0;
     let transactions =
         if transactional { of_producers(task, "transactions.bin", transactions::read)? } else { Vec::new() };
+    let effects = match sink {
+        Some(sink) => Some(sink.read().await?),
+        None => None,
+    };
     let Ok(ends) = ends else {
-        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, journals });
+        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, journals, effects });
     };
     let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
     let directories = cluster.log_directories();
@@ -56,7 +65,7 @@ pub async fn gather(
     })
     .await
     .map_err(|error| error.to_string())??;
-    Ok(Evidence { ledgers, readings, transactions, journals })
+    Ok(Evidence { ledgers, readings, transactions, journals, effects })
 }
 
 /// A file of every producer, read.
@@ -85,6 +94,7 @@ pub fn store(evidence: &Evidence, directory: &Path) -> Result<(), String> {
     let optional = [
         (!evidence.journals.is_empty()).then_some(processing),
         (!evidence.transactions.is_empty()).then_some(transactions),
+        evidence.effects.as_ref().map(|effects| ("effects.jsonl", effects::to_jsonl(effects))),
     ];
     for (name, text) in files.into_iter().chain(optional.into_iter().flatten()) {
         let path = directory.join(name);

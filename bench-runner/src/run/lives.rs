@@ -145,7 +145,7 @@ impl Lives {
         } else {
             members::journals(self, task.directory).map_or(Vec::new(), |all| processing::begun(&all))
         };
-        Some(Role::Consume(ConsumeSpec {
+        Some(Role::Consume(Box::new(ConsumeSpec {
             member: MemberId(birth.number),
             incarnation: birth.incarnation,
             group: task.topic.to_owned(),
@@ -155,7 +155,8 @@ impl Lives {
             journal_entries: group.journal_entries,
             death,
             begun,
-        }))
+            sink: group.sink.clone(),
+        })))
     }
 
     /// The lives of one kind, in the order of their births.

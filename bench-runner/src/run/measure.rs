@@ -41,10 +41,10 @@ pub fn fill(
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let Evidence { ledgers, readings, transactions, journals } = evidence;
-    let statements = Some(&statements);
+    let Evidence { ledgers, readings, transactions, journals, effects } = evidence;
+    let (effects, statements, series) = (effects.as_ref(), Some(&statements), &series);
     let evidence =
-        assess::Evidence { ledgers, readings, transactions, journals, series: &series, statements };
+        assess::Evidence { ledgers, readings, transactions, journals, effects, series, statements };
     assess::assess(result, evidence);
     Ok(())
 }

@@ -8,6 +8,7 @@ use bench_model::fault::{DeathRecord, End, JoinRecord, Marks, Victim};
 use bench_model::ids::MemberId;
 use bench_model::processing::{self, Entry, Journal, MARKS_BYTES};
 use bench_model::settings::GroupSettings;
+use bench_model::wire::SinkPlace;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ pub struct Group<'a> {
     pub settings: &'a GroupSettings,
     /// Room of each journal.
     pub journal_entries: u64,
+    /// Where its sink is, if it has one.
+    pub sink: Option<SinkPlace>,
 }
 
 /// What the group goes through besides deaths.

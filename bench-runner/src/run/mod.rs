@@ -14,6 +14,7 @@ mod progress;
 mod quiet;
 mod readlog;
 mod segments;
+mod sinks;
 mod topic;
 mod warm;
 

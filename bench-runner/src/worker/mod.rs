@@ -29,6 +29,9 @@ pub enum WorkerError {
     /// The client library refused.
     #[error(transparent)]
     Kafka(#[from] crate::kafka::KafkaError),
+    /// The sink refused.
+    #[error(transparent)]
+    Sink(#[from] crate::sink::SinkError),
     /// A file of this worker.
     #[error("{0}: {1}")]
     File(String, std::io::Error),

@@ -14,6 +14,8 @@ pub(super) struct Seen<'a> {
     pub(super) statements: &'a Statements,
     pub(super) ledgers: &'a [Ledger],
     pub(super) journals: &'a [Journal],
+    /// Most records of a batch, where a sink completes them together.
+    pub(super) batch: Option<u32>,
 }
 
 /// The first planned death, kill or join without proof, in words.
@@ -54,7 +56,11 @@ fn member(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
     };
     let of_life = |journal: &&Journal| (journal.member.0, journal.incarnation.0) == (0, life);
     let Some(journal) = seen.journals.iter().find(of_life) else { return Some("did not happen".to_owned()) };
-    if death.end == End::Stop { stopped(death, end, journal, seen) } else { misplaced(death, journal) }
+    if death.end == End::Stop {
+        stopped(death, end, journal, seen)
+    } else {
+        misplaced(death, seen.batch.map(u64::from), journal)
+    }
 }
 
 /// What is missing to the proof that a producer died behind this record.
@@ -73,7 +79,7 @@ fn producer(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
 /// Records that a life has completed at the point of its death; as many are begun.
 fn completed_at(death: &Death) -> u64 {
     match death.point {
-        Point::AfterProcessing => death.record,
+        Point::AfterProcessing | Point::BetweenWriteAndCommit => death.record,
         _ => death.record.saturating_sub(1),
     }
 }
@@ -150,18 +156,43 @@ fn join(cell: &Cell, number: u16, planned: Join, seen: Seen<'_>) -> Option<Strin
     Some(format!("the join of member {member} after record {}: {what}", planned.after))
 }
 
+/// Whether a commit was called after the last batch was completed.
+fn committed_behind(journal: &Journal) -> bool {
+    let instants = |of: fn(&Entry) -> Option<u64>| journal.entries.iter().filter_map(of).max();
+    let completed_ns = instants(|entry| match entry {
+        Entry::Processed(run) => Some(run.completed_ns),
+        _ => None,
+    });
+    let called_ns = instants(|entry| match entry {
+        Entry::Commit(commit) => Some(commit.called_ns),
+        _ => None,
+    });
+    called_ns.is_some() && called_ns >= completed_ns
+}
+
 /// What the journal says against the death having been where it was planned.
-fn misplaced(death: &Death, journal: &Journal) -> Option<String> {
+fn misplaced(death: &Death, batch: Option<u64>, journal: &Journal) -> Option<String> {
     let processed = journal.entries.iter().filter_map(|entry| match entry {
         Entry::Processed(run) => Some((run.copies.count, run.completed)),
         _ => None,
     });
     let (begun, completed) = processed.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     let expected = completed_at(death);
-    if (begun, completed) != (expected, expected) {
+    let (fits, exact) = match (batch, death.point) {
+        // To the end of the record's batch.
+        (Some(batch), Point::BetweenWriteAndCommit) => {
+            (begun == completed && (expected..expected + batch).contains(&completed), "at least ")
+        }
+        (Some(batch), _) => (begun == expected && completed <= begun && begun - completed < batch, ""),
+        (None, _) => ((begun, completed) == (expected, expected), ""),
+    };
+    if !fits {
         return Some(format!(
-            "its journal has {begun} begun and {completed} completed records, not {expected}"
+            "its journal has {begun} begun and {completed} completed records, not {exact}{expected}"
         ));
+    }
+    if death.point == Point::BetweenWriteAndCommit && committed_behind(journal) {
+        return Some("its last batch was committed".to_owned());
     }
     if journal.closed != (death.end == End::Close) {
         return Some("its journal was closed otherwise".to_owned());
@@ -207,7 +238,8 @@ mod tests {
             sequence: 0,
             transaction: 0,
         };
-        let run = Processed { partition: PartitionId(0), copies, completed, begun_ns: 1, completed_ns: 2 };
+        let (partition, given_up) = (PartitionId(0), false);
+        let run = Processed { partition, copies, completed, begun_ns: 1, completed_ns: 2, given_up };
         let commit = Commit {
             partition: PartitionId(0),
             offset: 9,
@@ -221,6 +253,8 @@ mod tests {
             closed,
             begun: count,
             completed,
+            called: 0,
+            answered: 0,
             entries: vec![Entry::Processed(run), Entry::Commit(commit)],
         }
     }
@@ -252,7 +286,9 @@ mod tests {
     }
 
     fn check(cell: &Cell, statements: &Statements, journals: &[Journal]) -> String {
-        unproven(cell, Seen { statements, ledgers: &[], journals }).unwrap_or_default()
+        let group = cell.settings.group.as_ref().expect("a group");
+        let batch = group.sink.as_ref().map(|_| group.batch_records);
+        unproven(cell, Seen { statements, ledgers: &[], journals, batch }).unwrap_or_default()
     }
 
     #[test]
@@ -269,6 +305,30 @@ mod tests {
             assert_ne!(check(&after, &dead, &[wrong]), "");
         }
         assert_eq!(check(&cell(""), &statements(vec![]), &[]), "");
+    }
+
+    #[test]
+    fn a_death_between_write_and_commit_counts_at_the_end_of_its_batch() {
+        let with_sink = |point: &str| {
+            let more = format!("[[death]]\nrecord = 7\npoint = \"{point}\"\nend = \"kill\"\n");
+            cell(&format!("sink = \"sqlite-append\"\nbatch = 5\n{more}"))
+        };
+        let written = with_sink("between-write-and-commit");
+        let dead = statements(vec![end(&written, true)]);
+        let check_all =
+            |cell: &Cell, journal: Journal| check(cell, &statements(vec![end(cell, true)]), &[journal]);
+        let without_commit = |mut journal: Journal| {
+            journal.entries.retain(|entry| !matches!(entry, Entry::Commit(_)));
+            journal
+        };
+        assert_eq!(check(&written, &dead, &[without_commit(journal(0, 10, 10, false))]), "");
+        for (begun, completed) in [(5, 5), (12, 12), (10, 5)] {
+            assert_ne!(check_all(&written, without_commit(journal(0, begun, completed, false))), "");
+        }
+        assert!(check_all(&written, journal(0, 10, 10, false)).ends_with("its last batch was committed"));
+        let poll = with_sink("after-poll");
+        assert_eq!(check_all(&poll, journal(0, 6, 5, false)), "");
+        assert_ne!(check_all(&poll, journal(0, 6, 0, false)), "");
     }
 
     #[test]
@@ -313,7 +373,8 @@ mod tests {
             resends: vec![],
         };
         let check = |ledgers: &[Ledger]| {
-            unproven(&dies, Seen { statements: &seen, ledgers, journals: &[] }).unwrap_or_default()
+            unproven(&dies, Seen { statements: &seen, ledgers, journals: &[], batch: None })
+                .unwrap_or_default()
         };
         assert_eq!(check(&[ledger(7, false)]), "");
         assert!(check(&[ledger(8, false)]).ends_with("its ledger has 8 records, closed: false"));

@@ -8,7 +8,7 @@ use crate::settings::Length;
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 14] = [
+const SERIES: [&str; 15] = [
     "publish",
     "service",
     "lateness",
@@ -18,6 +18,7 @@ const SERIES: [&str; 14] = [
     "processing",
     "effect",
     "commit",
+    "sink_write",
     "init",
     "transaction",
     "commit_call",

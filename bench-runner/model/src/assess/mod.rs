@@ -15,6 +15,7 @@ mod statements;
 pub use compare::differences;
 pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
 
+use crate::effects::Effects;
 use crate::latency;
 use crate::ledger::Ledger;
 use crate::plan::Cell;
@@ -36,6 +37,8 @@ pub struct Evidence<'a> {
     pub transactions: &'a [Transactions],
     /// One for each life of each group member; empty without a group.
     pub journals: &'a [Journal],
+    /// The sink's rows; `None`: there is no sink, or it could not be read.
+    pub effects: Option<&'a Effects>,
     /// Every series of the cell, as stored: producers merged, records that never arrived cut off.
     pub series: &'a latency::Set,
     /// `None`: a cell of schema 1.0, which did not store them.
@@ -79,16 +82,19 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
 ///
 /// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
 pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
-    let Evidence { ledgers, readings, transactions, journals, series, statements } = evidence;
+    let Evidence { ledgers, readings, transactions, journals, effects, series, statements } = evidence;
     let undrained = match statements {
         Some(statements) => statements.undrained(),
         None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
     };
     let drained = undrained.map_or(Ok(()), Err);
-    let exhibits = Exhibits { ledgers, readings, transactions, journals };
-    let verdict = verdict::judge(&result.cell.settings, &result.faults, exhibits, drained);
+    let exhibits = Exhibits { ledgers, readings, transactions, journals, effects };
+    let settings = &result.cell.settings;
+    let verdict = verdict::judge(settings, &result.faults, exhibits, drained);
     let none = Statements::default();
-    let seen = deaths::Seen { statements: statements.unwrap_or(&none), ledgers, journals };
+    let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
+    let batch = sink.map(|group| group.batch_records);
+    let seen = deaths::Seen { statements: statements.unwrap_or(&none), ledgers, journals, batch };
     let unproven = deaths::unproven(&result.cell, seen);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
     (result.expectation, result.expectation_detail) =

@@ -3,7 +3,7 @@
 use super::Cell;
 use crate::fault::{Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
 use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text, span_text};
-use crate::settings::{Arrival, CellSettings, GroupSettings, Length};
+use crate::settings::{Arrival, CellSettings, GroupSettings, Length, SinkSettings};
 
 /// A group's settings, without their section.
 fn group_texts(group: &GroupSettings) -> Vec<(String, String)> {
@@ -20,8 +20,22 @@ fn group_texts(group: &GroupSettings) -> Vec<(String, String)> {
         ("isolation".to_owned(), group.isolation.clone()),
         ("session-timeout".to_owned(), duration_text(group.session_timeout_ns)),
     ];
+    let sink = group.sink.as_ref().map_or("none", |sink| sink.kind.as_str());
+    all.push(("sink".to_owned(), sink.to_owned()));
     all.extend(group.extra.iter().map(|(key, value)| (format!("settings.{key}"), value.clone())));
     all
+}
+
+/// A sink's settings, with their section.
+fn sink_texts(sink: &SinkSettings) -> impl Iterator<Item = (String, String)> {
+    let SinkSettings { kind: _, journal_mode, synchronous, url, synchronous_commit } = sink.clone();
+    let all = [
+        ("journal-mode", journal_mode),
+        ("synchronous", synchronous),
+        ("url", url),
+        ("synchronous-commit", synchronous_commit),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((format!("sink.{key}"), value?)))
 }
 
 impl Cell {
@@ -82,6 +96,9 @@ impl Cell {
         }
         for (key, value) in group.iter().flat_map(group_texts) {
             put(&format!("consumer.{key}"), value);
+        }
+        for (key, value) in group.iter().flat_map(|group| &group.sink).flat_map(sink_texts) {
+            put(&key, value);
         }
         for (key, value) in self.ordeal_texts() {
             put(key, value);
@@ -150,6 +167,7 @@ fn death_text(death: &Death) -> String {
         Point::AfterProcessing => "after-processing",
         Point::AfterCommit => "after-commit",
         Point::AfterSend => "after-send",
+        Point::BetweenWriteAndCommit => "between-write-and-commit",
     };
     let then = match (death.end, death.continue_after_ns) {
         (End::Stop, None) => "continued when another one has taken over".to_owned(),

@@ -43,6 +43,12 @@ impl Assumptions {
     pub const JOURNAL_SPARE: u64 = 10_000;
     /// Bytes of a transaction's entry, without what each partition adds (held equal to its layout where that is written).
     pub const TRANSACTION_BYTES: u64 = 40;
+    /// Writing one row of a sink, in nanoseconds, and its whole batch beside, most of it the wait for the disk.
+    pub const SINK_ROW_NS: u64 = 10_000;
+    /// See `SINK_ROW_NS`.
+    pub const SINK_BATCH_NS: u64 = 5_000_000;
+    /// A row of a sink and its trace in the database's own log, in bytes.
+    pub const SINK_ROW_BYTES: u64 = 250;
     /// Bytes of an entry of a journal (held equal to its layout where that is written).
     pub const JOURNAL_ENTRY_BYTES: u64 = 64;
 }
@@ -140,11 +146,21 @@ impl Cell {
             .saturating_add(more)
     }
 
-    /// How long a group takes to process every record once, evenly shared, in nanoseconds.
+    /// How long a group takes to process every record once, evenly shared, and to write full batches to its sink, one
+    /// after the other, in nanoseconds.
     fn service_ns(&self) -> u64 {
         let Some(group) = &self.settings.group else { return 0 };
         let busy = group.members.min(self.settings.topic.partitions).max(1);
-        self.records().saturating_mul(group.service_ns) / u64::from(busy)
+        let service_ns = self.records().saturating_mul(group.service_ns) / u64::from(busy);
+        let batches = group.sink.as_ref().map_or(0, |_| self.records() / u64::from(group.batch_records) + 1);
+        service_ns
+            .saturating_add(batches.saturating_mul(Assumptions::SINK_BATCH_NS))
+            .saturating_add(self.sink_rows().saturating_mul(Assumptions::SINK_ROW_NS))
+    }
+
+    fn sink_rows(&self) -> u64 {
+        let has_sink = self.settings.group.as_ref().is_some_and(|group| group.sink.is_some());
+        if has_sink { self.records() } else { 0 }
     }
 
     /// How long nobody processes: at the start, after each death, of which a kill is noticed by the end of the session, and
@@ -189,6 +205,7 @@ impl Cell {
             .saturating_add(self.transaction_bytes())
             .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.more_members()))
             .saturating_add(self.lane_ledger_bytes().saturating_mul(self.reborn_producers()))
+            .saturating_add(self.sink_rows().saturating_mul(Assumptions::SINK_ROW_BYTES))
     }
 
     /// Workers at their largest: full queues, ledgers and journals in memory, one reader, in bytes.

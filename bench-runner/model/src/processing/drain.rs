@@ -68,6 +68,8 @@ mod tests {
             closed: false,
             begun: 0,
             completed: 0,
+            called: 0,
+            answered: 0,
             entries: entries.to_vec(),
         };
         let both = journal(&[assigned(0, 3), assigned(1, 5)]);

@@ -1,7 +1,7 @@
 //! The layout of a member's journal file, as functions on bytes; the program owns the mapping.
 //!
 //! Little endian. Header (64 bytes): magic `KBJOURNL` · version u32 · member u16 · incarnation u8 · closed u8 · entries
-//! u64 · begun u64 · completed u64 · zeros. Then entries of 64 bytes: kind u8 (1 assigned, 2 revoked, 3 lost, 4 processed,
+//! u64 · begun u64 · completed u64 · rows called u64 · rows answered u64 · zeros. Then entries of 64 bytes: kind u8 (1 assigned, 2 revoked, 3 lost, 4 processed,
 //! 5 commit) · u8 · partition u16 · u16 · u16 · offset i64 · four u64 whose meaning depends on the kind ([`Entry`] and
 //! `slots` below) · zeros. A run of processed records is one entry that grows in place.
 //!
@@ -28,6 +28,8 @@ const CLOSED_AT: usize = 15;
 const ENTRIES_AT: usize = 16;
 const BEGUN_AT: usize = 24;
 const COMPLETED_AT: usize = 32;
+const CALLED_AT: usize = 40;
+const ANSWERED_AT: usize = 48;
 
 /// Kinds of entries, as stored.
 const ASSIGNED: u8 = 1;
@@ -50,6 +52,7 @@ mod at {
     pub const COMPLETED_NS: usize = 40;
     pub const SEQUENCE: usize = 48;
     pub const INCARNATION: usize = 56;
+    pub const GIVEN_UP: usize = 57;
 }
 
 /// Why bytes are no journal.
@@ -106,6 +109,12 @@ pub struct JournalMut<'a> {
     entries: u64,
     begun: u64,
     completed: u64,
+    /// With a sink: runs of the batch that is begun and not yet ended, as (place, partition, count).
+    hand: Vec<(usize, PartitionId, u64)>,
+    /// Records that may be begun and not completed at once: 1, with a sink those of a batch.
+    most: u64,
+    called: u64,
+    answered: u64,
     /// The run that may still grow: its place, the next offset and sequence, and what else must be equal.
     open: Option<Open>,
 }
@@ -130,13 +139,36 @@ impl<'a> JournalMut<'a> {
         assert!(bytes.len() >= HEADER, "journal has {} bytes", bytes.len());
         bytes.fill(0);
         let room = ((bytes.len() - HEADER) / ENTRY_BYTES) as u64;
-        let mut journal = JournalMut { bytes, room, entries: 0, begun: 0, completed: 0, open: None };
+        let mut journal = JournalMut {
+            bytes,
+            room,
+            entries: 0,
+            begun: 0,
+            completed: 0,
+            hand: Vec::new(),
+            most: 1,
+            called: 0,
+            answered: 0,
+            open: None,
+        };
         journal.put(VERSION_AT, &VERSION.to_le_bytes());
         journal.put(MEMBER_AT, &member.0.to_le_bytes());
         journal.put(INCARNATION_AT, &[incarnation.0]);
         compiler_fence(Ordering::SeqCst);
         journal.put(0, MAGIC);
         journal
+    }
+
+    /// From now on so many records are begun together and completed together, by `end_batch` instead of `complete`.
+    pub fn in_batches(mut self, records: u32) -> Self {
+        self.most = u64::from(records);
+        self.hand = Vec::with_capacity(records as usize);
+        self
+    }
+
+    /// Records of the batch that is begun and not yet ended.
+    pub fn in_hand(&self) -> u64 {
+        self.hand.iter().map(|(_, _, count)| count).sum()
     }
 
     /// How many more entries fit; a record needs one at most.
@@ -171,10 +203,12 @@ impl<'a> JournalMut<'a> {
     /// Marks a record begun; call it before anything is done for it. `copy.count` is ignored.
     ///
     /// # Panics
-    /// When the record before it was not completed, or there is no room.
+    /// When the record before it was not completed (with a sink: the batch is full), or there is no room.
     #[inline]
     pub fn begin(&mut self, partition: PartitionId, copy: &CopyRun, now_ns: u64) {
-        assert_eq!(self.begun, self.completed, "one record at a time");
+        if self.hand.capacity() == 0 {
+            assert_eq!(self.begun, self.completed, "one record at a time");
+        }
         self.begun += 1;
         match &mut self.open {
             Some(open)
@@ -187,6 +221,9 @@ impl<'a> JournalMut<'a> {
                 open.next.sequence += 1;
                 let (at, count) = (open.at, open.count);
                 self.put(at + at::BEGUN, &count.to_le_bytes());
+                if let Some(run) = self.hand.last_mut() {
+                    run.2 = count;
+                }
             }
             _ => self.begin_run(partition, copy, now_ns),
         }
@@ -207,6 +244,10 @@ impl<'a> JournalMut<'a> {
         self.put(at + at::BEGUN, &1_u64.to_le_bytes());
         self.put(at + at::BEGUN_NS, &now_ns.to_le_bytes());
         self.count_entry();
+        if self.hand.capacity() > 0 {
+            assert!((self.hand.len() as u64) < self.most, "one batch at a time");
+            self.hand.push((at, partition, 1));
+        }
         let next = CopyRun { count: 0, offset: copy.offset + 1, sequence: copy.sequence + 1, ..*copy };
         self.open = Some(Open { at, count: 1, completed: 0, partition, next, until_ns: now_ns + RUN_NS });
     }
@@ -226,6 +267,35 @@ impl<'a> JournalMut<'a> {
         self.completed += 1;
         compiler_fence(Ordering::SeqCst);
         self.put(COMPLETED_AT, &self.completed.to_le_bytes());
+    }
+
+    /// Counts the rows of the batch in hand as asked for; call it before the sink is.
+    pub fn call_write(&mut self) {
+        self.called += self.in_hand();
+        self.put(CALLED_AT, &self.called.to_le_bytes());
+    }
+
+    /// Ends the batch in hand: what lies in partitions of which `written` says so is durable, hence completed; the rest is
+    /// given up.
+    pub fn end_batch(&mut self, now_ns: u64, written: impl Fn(PartitionId) -> bool) {
+        let durable = self.hand.iter().filter(|(_, partition, _)| written(*partition));
+        self.answered += durable.map(|(_, _, count)| count).sum::<u64>();
+        self.put(ANSWERED_AT, &self.answered.to_le_bytes());
+        // The next batch may not go on with a run of this one: it is completed at another instant.
+        self.open = None;
+        for index in 0..self.hand.len() {
+            let (at, partition, count) = self.hand[index];
+            if !written(partition) {
+                self.put(at + at::GIVEN_UP, &[1]);
+                continue;
+            }
+            self.put(at + at::COMPLETED_NS, &now_ns.to_le_bytes());
+            self.put(at + at::COMPLETED, &count.to_le_bytes());
+            self.completed += count;
+            compiler_fence(Ordering::SeqCst);
+            self.put(COMPLETED_AT, &self.completed.to_le_bytes());
+        }
+        self.hand.clear();
     }
 
     fn moved(&mut self, kind: u8, moved: &Move) {
@@ -329,6 +399,8 @@ pub fn parse(bytes: &[u8]) -> Result<Journal, JournalError> {
         closed: bytes[CLOSED_AT] == 1,
         begun: get_u64(bytes, BEGUN_AT),
         completed: get_u64(bytes, COMPLETED_AT),
+        called: get_u64(bytes, CALLED_AT),
+        answered: get_u64(bytes, ANSWERED_AT),
         entries: (0..entries).map(entry).collect::<Result<_, _>>()?,
     })
 }
@@ -357,6 +429,7 @@ fn entry(bytes: &[u8]) -> Result<Entry, u8> {
             completed: get_u64(bytes, at::COMPLETED),
             begun_ns: first_ns,
             completed_ns: last_ns,
+            given_up: bytes[at::GIVEN_UP] == 1,
         })),
         COMMIT => Ok(Entry::Commit(Commit {
             partition,

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// Consecutive records of one partition that one life of a member processed one after the other.
 ///
-/// `copies.count` is how many it began; at most the last of them is not completed.
+/// `copies.count` is how many it began; at most the last of them is not completed. With a sink a batch is completed as a
+/// whole, and its runs are its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processed {
     /// The partition they were read from.
@@ -29,6 +30,9 @@ pub struct Processed {
     pub begun_ns: u64,
     /// When the latest was completed; 0: none was.
     pub completed_ns: u64,
+    /// What is not completed never will be by this life: the sink refused it, or it was left at an orderly end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
 }
 
 /// How a commit was answered.
@@ -109,6 +113,10 @@ pub struct Journal {
     pub begun: u64,
     /// See `begun`.
     pub completed: u64,
+    /// Rows that the sink was asked to write, and those that it said are durable, counted likewise; 0 without a sink.
+    pub called: u64,
+    /// See `called`.
+    pub answered: u64,
     /// In order.
     pub entries: Vec<Entry>,
 }

@@ -55,7 +55,7 @@ pub(super) enum Choice {
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 23] = [
+    pub const ALL: [Axis; 24] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -79,6 +79,7 @@ impl Axis {
         Axis::Group(GroupAxis::Assignor),
         Axis::Group(GroupAxis::Protocol),
         Axis::Group(GroupAxis::Isolation),
+        Axis::Group(GroupAxis::Sink),
     ];
 
     /// As in the file and in labels.

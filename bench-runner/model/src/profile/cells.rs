@@ -8,12 +8,12 @@ use super::problems::{Place, Problems};
 use super::section::{Section, Wrong, nearest};
 use super::transaction;
 use super::tree::{Node, Value};
-use super::{Combination, Impossible, values};
+use super::{Combination, Impossible, sink, values};
 use crate::settings::ClusterAsk;
 use std::collections::BTreeMap;
 
 /// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
-pub const TALLIES: [&str; 25] = [
+pub const TALLIES: [&str; 27] = [
     "log_loss",
     "acks0_drop",
     "unknown_present",
@@ -39,6 +39,8 @@ pub const TALLIES: [&str; 25] = [
     "poll_skip",
     "non_monotonic_poll",
     "consumer_aborted_read",
+    "sink_duplicate",
+    "sink_loss",
 ];
 /// From here on they count what a group does.
 const FIRST_OF_GROUP: &str = "processing_loss";
@@ -66,6 +68,7 @@ pub(super) struct Base<'a> {
     pub draft: Draft,
     pub pace: Pace,
     pub cluster: &'a ClusterAsk,
+    pub sink: &'a sink::Keys,
     /// Where to point when the profile as a whole is at fault.
     pub place: Place,
 }
@@ -244,6 +247,7 @@ impl Expansion<'_> {
         }
         if let Some(group) = &mut draft.group {
             consumer::settle(group, self.base.cluster);
+            sink::settle(group, self.base.sink);
         }
         draft
     }

@@ -2,6 +2,7 @@
 
 use super::property_names::{self, Client};
 use super::section::{Section, Wrong};
+use super::sink;
 use super::tree::{Node, Value};
 use super::units::duration_text;
 use super::values;
@@ -42,6 +43,7 @@ pub(super) fn consumer(section: Option<Section<'_>>, client: &dyn Client) -> Opt
         protocol: read.read("protocol", protocol).unwrap_or_else(|| CLASSIC.into()),
         isolation: read.read("isolation", isolation).unwrap_or_else(|| "read_committed".into()),
         session_timeout_ns: read.read("session-timeout", session).unwrap_or(NOT_GIVEN_NS),
+        sink: sink::bare(read.read("sink", sink::kind).flatten()),
         extra: {
             let refused = |key: &str, value: &str| property_names::client(key, value, client);
             read.read("settings", |node| values::properties(node, refused)).unwrap_or_default()
@@ -166,6 +168,9 @@ pub(super) fn settle(group: &mut GroupSettings, cluster: &ClusterAsk) {
 pub(super) fn impossible(group: &GroupSettings, cluster: &ClusterAsk) -> Option<String> {
     let (assignor, protocol) = (group.assignor.as_str(), group.protocol.as_str());
     let known: &[&str] = if protocol == CONSUMER { &CONSUMER_ASSIGNORS } else { &CLASSIC_ASSIGNORS };
+    if let Some(reason) = sink::impossible(group) {
+        return Some(reason);
+    }
     if !known.contains(&assignor) {
         return Some(format!("protocol={protocol} knows no assignor={assignor}, only {}", known.join(", ")));
     }

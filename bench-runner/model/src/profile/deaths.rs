@@ -12,11 +12,12 @@ const HOUR: u64 = 3_600_000_000_000;
 /// How each kind of worker is written.
 pub(super) const WORKERS: [(&str, Victim); 2] = [("member", Victim::Member), ("producer", Victim::Producer)];
 /// How each point is written.
-const POINTS: [(&str, Point); 4] = [
+const POINTS: [(&str, Point); 5] = [
     ("after-poll", Point::AfterPoll),
     ("after-processing", Point::AfterProcessing),
     ("after-commit", Point::AfterCommit),
     ("after-send", Point::AfterSend),
+    ("between-write-and-commit", Point::BetweenWriteAndCommit),
 ];
 
 /// One entry, and the cells it is for.
@@ -46,8 +47,7 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
     let record = section.require("record", "write record = 237: the worker ends at its 237th", |node| {
         values::number(node, 1..=1_000_000_000_000)
     });
-    let help =
-        "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (producer: \"after-send\")";
+    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\"; producer: \"after-send\")";
     let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
     let ends = [("kill", End::Kill), ("close", End::Close), ("stop", End::Stop)];
     let end = section.require("end", "write end = \"kill\", \"close\" or \"stop\"", |node| {
@@ -94,6 +94,25 @@ pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<Death> {
     planned.iter().filter(|one| matches(&one.cells, draft)).map(|one| one.death).collect()
 }
 
+/// Why a group with or without a sink cannot die so, if so.
+fn around_a_sink(deaths: &[Death], group: &GroupSettings) -> Option<String> {
+    let of = |wanted: fn(&Death) -> bool| deaths.iter().any(wanted);
+    let between = of(|death| death.point == Point::BetweenWriteAndCommit);
+    let Some(sink) = &group.sink else {
+        let reason = "a death between-write-and-commit needs a sink that is written to, not sink=none";
+        return between.then(|| reason.into());
+    };
+    let kind = sink.kind.as_str();
+    if of(|death| death.end == End::Stop) {
+        return Some(format!(
+            "a member with sink={kind} cannot stand still at a record: its sink goes on by itself"
+        ));
+    }
+    of(|death| death.point == Point::AfterProcessing).then(|| {
+        format!("sink={kind} completes a batch as a whole: a death after it is one between-write-and-commit, not after-processing")
+    })
+}
+
 /// Why a group cannot die so, if so.
 pub(super) fn impossible(deaths: &[Death], group: &GroupSettings) -> Option<String> {
     let commit = group.commit;
@@ -109,6 +128,9 @@ pub(super) fn impossible(deaths: &[Death], group: &GroupSettings) -> Option<Stri
         return Some(
             "continue-after must be longer than session-timeout: until then nobody takes over".into(),
         );
+    }
+    if let Some(reason) = around_a_sink(deaths, group) {
+        return Some(reason);
     }
     let leaves = deaths.iter().any(|death| !death.restart);
     (leaves && group.members == 1)

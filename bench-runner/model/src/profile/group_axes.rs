@@ -2,10 +2,11 @@
 
 use super::consumer;
 use super::section::Wrong;
+use super::sink;
 use super::tree::Node;
 use super::units;
 use super::values;
-use crate::settings::{CommitStrategy, GroupSettings, ServiceSpread};
+use crate::settings::{CommitStrategy, GroupSettings, ServiceSpread, SinkKind};
 
 /// A setting that groups may differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,7 @@ pub(super) enum GroupAxis {
     Assignor,
     Protocol,
     Isolation,
+    Sink,
 }
 
 /// A value on such an axis.
@@ -33,6 +35,7 @@ pub(super) enum GroupChoice {
     Assignor(String),
     Protocol(String),
     Isolation(String),
+    Sink(Option<SinkKind>),
 }
 
 impl GroupAxis {
@@ -48,6 +51,7 @@ impl GroupAxis {
             GroupAxis::Assignor => "assignor",
             GroupAxis::Protocol => "protocol",
             GroupAxis::Isolation => "isolation",
+            GroupAxis::Sink => "sink",
         }
     }
 
@@ -66,6 +70,7 @@ impl GroupAxis {
             GroupAxis::Assignor => GroupChoice::Assignor(consumer::assignor(node)?),
             GroupAxis::Protocol => GroupChoice::Protocol(consumer::protocol(node)?),
             GroupAxis::Isolation => GroupChoice::Isolation(consumer::isolation(node)?),
+            GroupAxis::Sink => GroupChoice::Sink(sink::kind(node)?),
         })
     }
 
@@ -81,6 +86,7 @@ impl GroupAxis {
             GroupAxis::Assignor => GroupChoice::Assignor(group.assignor.clone()),
             GroupAxis::Protocol => GroupChoice::Protocol(group.protocol.clone()),
             GroupAxis::Isolation => GroupChoice::Isolation(group.isolation.clone()),
+            GroupAxis::Sink => GroupChoice::Sink(group.sink.as_ref().map(|sink| sink.kind)),
         }
     }
 }
@@ -98,6 +104,7 @@ impl GroupChoice {
             GroupChoice::Assignor(_) => GroupAxis::Assignor,
             GroupChoice::Protocol(_) => GroupAxis::Protocol,
             GroupChoice::Isolation(_) => GroupAxis::Isolation,
+            GroupChoice::Sink(_) => GroupAxis::Sink,
         }
     }
 
@@ -115,6 +122,7 @@ impl GroupChoice {
             GroupChoice::Assignor(assignor) => group.assignor.clone_from(assignor),
             GroupChoice::Protocol(protocol) => group.protocol.clone_from(protocol),
             GroupChoice::Isolation(isolation) => group.isolation.clone_from(isolation),
+            GroupChoice::Sink(kind) => group.sink = sink::bare(*kind),
         }
     }
 
@@ -130,6 +138,7 @@ impl GroupChoice {
             GroupChoice::Assignor(word) | GroupChoice::Protocol(word) | GroupChoice::Isolation(word) => {
                 word.clone()
             }
+            GroupChoice::Sink(kind) => kind.map_or("none", SinkKind::as_str).into(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod ordeals;
 mod problems;
 mod property_names;
 mod section;
+mod sink;
 mod transaction;
 mod tree;
 mod units;
@@ -139,9 +140,15 @@ fn read(
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
     let (producer, transaction) = draft::producer(root.table("producer"), client);
     let group = consumer::consumer(root.table("consumer"), client);
+    let section = root.table("sink");
+    if let (Some(section), None) = (&section, &group) {
+        let help = "write [consumer] with a sink, or remove the section";
+        problems.add(section.place(), "a sink is of a consumer group, and there is none", help);
+    }
+    let sink = sink::keys(section);
     let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
     let draft = draft::Draft { producer, topic, load, poisson, group, transaction };
-    let base = cells::Base { draft, pace, cluster: &cluster, place: place.clone() };
+    let base = cells::Base { draft, pace, cluster: &cluster, sink: &sink, place: place.clone() };
     let (combinations, impossible) = cells::expand(&mut root, &base, problems);
     let ends = faults::Ends::of(combinations.iter().map(|cell| &cell.settings.load));
     let faults = faults::faults(&mut root, ends.filter(|_| !combinations.is_empty()), problems);

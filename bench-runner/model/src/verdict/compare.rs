@@ -1,9 +1,11 @@
 //! Two verdicts of the same cell, side by side: where they differ, in words. It judges nothing.
 
-use super::{Identity, Verdict};
+use super::{Contingency, Identity, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+/// The identity of what schema 1.1 did not keep.
+const MARGINS: &str = "margins";
 /// At most this much of a value is shown.
 const SHOWN: usize = 120;
 
@@ -23,6 +25,15 @@ fn by_name(identities: &[Identity]) -> BTreeMap<&str, &Identity> {
 }
 
 impl Verdict {
+    /// The table with as much detail as ours has: schema 1.1 knew copies only.
+    fn as_detailed(&self, judged: &[Contingency]) -> Vec<Contingency> {
+        let mut judged = judged.to_vec();
+        if self.contingency.iter().all(|row| row.alike.is_empty()) {
+            judged.iter_mut().for_each(|row| row.alike.clear());
+        }
+        judged
+    }
+
     /// Where a second judgement differs from this stored one, one line each; empty: they agree.
     pub fn differences(&self, judged: &Verdict) -> Vec<String> {
         let mut found = Vec::new();
@@ -44,12 +55,14 @@ impl Verdict {
             }
         }
         let (stored, again) = (by_name(&self.identities), by_name(&judged.identities));
-        let names: BTreeSet<_> = stored.keys().chain(again.keys()).collect();
+        let detailed = self.contingency.iter().any(|row| !row.alike.is_empty());
+        let names: BTreeSet<_> =
+            stored.keys().chain(again.keys()).filter(|name| detailed || **name != MARGINS).collect();
         for name in names {
             differ(&mut found, name, &stored.get(name), &again.get(name));
         }
         differ(&mut found, "classes", &self.classes, &judged.classes);
-        differ(&mut found, "contingency", &self.contingency, &judged.contingency);
+        differ(&mut found, "contingency", &self.contingency, &self.as_detailed(&judged.contingency));
         differ(&mut found, "inconclusive", &self.inconclusive, &judged.inconclusive);
         differ(&mut found, "undrained", &self.undrained, &judged.undrained);
         differ(&mut found, "promise", &self.promise, &judged.promise);

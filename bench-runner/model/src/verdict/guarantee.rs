@@ -16,6 +16,8 @@ pub enum Delivery {
     AtLeastOnce,
     /// Once in the log; nobody processes it in this cell.
     OnceInTheLog,
+    /// One effect in the sink, however often the record is processed.
+    EffectivelyOnce,
 }
 
 /// A delivery guarantee with its reason.
@@ -44,6 +46,7 @@ impl Delivery {
             Delivery::AtMostOnce => "at most once",
             Delivery::AtLeastOnce => "at least once",
             Delivery::OnceInTheLog => "once in the log",
+            Delivery::EffectivelyOnce => "effectively once",
         }
     }
 }
@@ -54,7 +57,10 @@ pub fn guarantee(settings: &CellSettings) -> Guarantee {
     let steps: Vec<Step> = std::iter::once(produce).chain(settings.group.as_ref().map(process)).collect();
     let loses: Vec<&str> = steps.iter().filter_map(|step| step.loses).collect();
     let repeats: Vec<&str> = steps.iter().filter_map(|step| step.repeats).collect();
+    let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref());
+    let keyed = sink.is_some_and(|sink| sink.kind.is_idempotent());
     let delivery = match (loses.is_empty(), repeats.is_empty()) {
+        (true, once) if sink.is_some() && (once || keyed) => Delivery::EffectivelyOnce,
         (false, false) => Delivery::NoGuarantee,
         (false, true) => Delivery::AtMostOnce,
         (true, false) => Delivery::AtLeastOnce,
@@ -67,7 +73,11 @@ pub fn guarantee(settings: &CellSettings) -> Guarantee {
     if !repeats.is_empty() {
         why.push(format!("may repeat: {}", repeats.join(", ")));
     }
-    let holds: Vec<&str> = steps.iter().map(|step| step.holds).filter(|holds| !holds.is_empty()).collect();
+    let mut holds: Vec<&str> =
+        steps.iter().map(|step| step.holds).filter(|holds| !holds.is_empty()).collect();
+    if keyed {
+        holds.push("a record that comes again replaces its row");
+    }
     if !holds.is_empty() {
         why.push(holds.join(", "));
     }
@@ -121,10 +131,12 @@ fn process(group: &GroupSettings) -> Step {
         C::AsyncAfter => (None, Some("commit=async-after does not wait for its commits")),
         C::Interval => (None, Some("commit=interval commits only once an interval")),
         C::None => (None, Some("commit=none begins anew in each life")),
+        C::InSink => (None, None),
     };
     let holds = match group.commit {
         C::SyncBefore => "what is committed is never handed out again",
         C::Auto => "",
+        C::InSink => "rows and offset are in one transaction",
         _ => "nothing is committed before it is processed",
     };
     Step { loses, repeats, holds }

@@ -165,7 +165,7 @@ pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogRead
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
     let no_faults: &[FaultRecord] = &[];
-    let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[] };
+    let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None };
     judge(&settings, no_faults, exhibits, Ok(()))
 }
 

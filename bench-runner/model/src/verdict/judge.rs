@@ -1,19 +1,24 @@
 //! Evidence in, verdict out: walks the runs of the log once and the books once. It sees no cluster and keeps no record.
 
 use super::books::{Books, Lane, LaneKey};
+use super::contingency::Steps;
 use super::findings::{Findings, Range};
 use super::identities::{Sums, identities};
 use super::log::Log;
 use super::promise::{promise, weight};
 use super::tracker::{Seen, Tracker, by_class};
 use super::transactions::{self, Wholeness};
-use super::{Class, ClassCount, Contingency, Tally, TallyKind, Verdict, hash, processing};
+use super::{
+    Class, ClassCount, Contingency, Identity, Tally, TallyKind, Verdict, contingency, effects, hash,
+    processing,
+};
+use crate::effects::Effects;
 use crate::fault::FaultRecord;
 use crate::ids::PartitionId;
 use crate::ledger::{Ledger, State};
 use crate::processing::Journal;
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
-use crate::settings::CellSettings;
+use crate::settings::{CellSettings, GroupSettings};
 use crate::transactions::Transactions;
 use std::collections::BTreeMap;
 
@@ -38,6 +43,17 @@ pub struct Exhibits<'a> {
     pub transactions: &'a [Transactions],
     /// Counts only where the settings have a group.
     pub journals: &'a [Journal],
+    /// Counts only where the group has a sink.
+    pub effects: Option<&'a Effects>,
+}
+
+/// What was summed up of a consumer group.
+struct OfGroup {
+    processing: processing::Sums,
+    sink: Option<effects::Sums>,
+    identities: Vec<Identity>,
+    /// There is a sink, and nobody has read it.
+    unread: bool,
 }
 
 /// Judges a cell: `drained` says whether every report and record that was waited for came in time.
@@ -64,14 +80,19 @@ pub fn judge(
         visible.wholeness.note_torn(&mut visible.findings);
         findings.take_over(&visible.findings, of_visible_copies);
     }
-    let processing = group.map(|_| processing::judge(seen, &log.hidden, exhibits.journals, &mut findings));
-    let tallies = tallies(settings, faults, &all, visible.as_ref(), &findings, &log, processing.as_ref());
+    let shown = if transactional { &log.committed } else { &log.reader };
+    let claims = visible.as_mut().unwrap_or(&mut all);
+    let group = group.map(|group| of_group(group, &log, (shown, seen), exhibits, claims, &mut findings));
+    let tallies = tallies(settings, faults, &all, visible.as_ref(), &findings, &log, group.as_ref());
     let mut inconclusive = log.inconclusive.clone();
+    if group.as_ref().is_some_and(|group| group.unread) {
+        inconclusive.push("the sink's rows were not read".to_owned());
+    }
     let undrained = drained.err();
     inconclusive.extend(undrained.as_ref().map(|why| format!("not drained: {why}")));
     let identities = [
         identities(&books, &log, &all.sums, visible.as_ref().map(|visible| &visible.sums)),
-        processing.as_ref().map(processing::identities).unwrap_or_default(),
+        group.map(|group| group.identities).unwrap_or_default(),
     ];
     let claims = visible.unwrap_or(all);
     Verdict {
@@ -86,6 +107,32 @@ pub fn judge(
         inconclusive: (!inconclusive.is_empty()).then(|| inconclusive.join("; ")),
         undrained,
     }
+}
+
+/// What a group did to the log, and what it left in its sink; the log is as it is judged, and as the group has seen it.
+fn of_group(
+    settings: &GroupSettings,
+    log: &Log<'_>,
+    (shown, seen): (&[&PartitionReading], &[&PartitionReading]),
+    Exhibits { journals, effects, .. }: Exhibits<'_>,
+    claims: &mut Walk<'_>,
+    findings: &mut Findings,
+) -> OfGroup {
+    let processing = processing::judge(settings, seen, &log.hidden, journals, findings);
+    let nothing = Effects::default();
+    let sink = settings.sink.as_ref().map(|sink| (sink.kind, effects.unwrap_or(&nothing)));
+    let steps = Steps::of(claims.books, shown, journals, sink.map(|(_, effects)| effects));
+    let sums = sink.map(|(kind, effects)| {
+        (effects::judge(kind.is_idempotent(), journals, effects, &steps, findings), effects)
+    });
+    let margins = contingency::fill(&steps, &mut claims.contingency);
+    let rows = sums.as_ref().map_or(0, |(sums, _)| sums.rows);
+    let counted = [claims.sums.ledgered, processing.completed(), rows];
+    let mut identities = processing::identities(&processing, sums.as_ref().map(|(sums, _)| sums));
+    identities.extend(sums.as_ref().map(|(sums, effects)| effects::i9(sums, effects)));
+    identities.push(contingency::identity(&claims.contingency, &margins, counted));
+    let unread = sink.is_some() && effects.is_none();
+    OfGroup { processing, sink: sums.map(|(sums, _)| sums), identities, unread }
 }
 
 /// Findings that are about visible copies in a transactional cell; all others are about whatever is in the log.
@@ -196,7 +243,9 @@ impl<'b> Walk<'b> {
     fn close(&mut self, classes: &[Class]) {
         for &class in classes {
             self.sums.classes.insert(class, ClassCount::default());
-            self.contingency.insert(class, Contingency { class, copies_0: 0, copies_1: 0, copies_2: 0 });
+            let alike = Vec::new();
+            let row = Contingency { class, copies_0: 0, copies_1: 0, copies_2: 0, alike };
+            self.contingency.insert(class, row);
         }
         let mut trackers = std::mem::take(&mut self.trackers);
         let Walk { books, findings, sums, contingency, wholeness, .. } = self;
@@ -225,7 +274,7 @@ fn tallies(
     visible: Option<&Walk<'_>>,
     findings: &Findings,
     log: &Log<'_>,
-    processing: Option<&processing::Sums>,
+    group: Option<&OfGroup>,
 ) -> BTreeMap<TallyKind, Tally> {
     let books = all.books;
     let classes = &visible.unwrap_or(all).sums.classes;
@@ -242,7 +291,10 @@ fn tallies(
             TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
             TallyKind::AbortedRead => records(Class::NeverCommitted),
             TallyKind::TornTransaction => books.transactions,
-            kind if kind.is_of_group() => processing.map_or(0, |sums| sums.of(kind)),
+            kind if kind.is_of_sink() => {
+                group.and_then(|group| group.sink.as_ref()).map_or(0, |sums| sums.of(kind))
+            }
+            kind if kind.is_of_group() => group.map_or(0, |group| group.processing.of(kind)),
             _ => log.entries,
         };
         let not_checked = match kind {
@@ -266,8 +318,11 @@ fn tallies(
         };
         (kind, tally)
     };
+    let has_sink = group.is_some_and(|group| group.sink.is_some());
     let judged = |kind: &TallyKind| {
-        (processing.is_some() || !kind.is_of_group()) && (visible.is_some() || !kind.is_of_transactions())
+        (group.is_some() || !kind.is_of_group())
+            && (has_sink || !kind.is_of_sink())
+            && (visible.is_some() || !kind.is_of_transactions())
     };
     TallyKind::ALL.into_iter().filter(judged).map(tally).collect()
 }

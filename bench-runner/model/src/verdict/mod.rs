@@ -5,6 +5,8 @@
 
 mod books;
 mod compare;
+mod contingency;
+mod effects;
 mod findings;
 mod guarantee;
 mod hash;
@@ -18,6 +20,8 @@ mod tally;
 mod tracker;
 mod transactions;
 
+#[cfg(test)]
+mod effects_tests;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
@@ -136,8 +140,27 @@ pub enum Promise {
     Violated,
 }
 
-/// One cell of the contingency table `class x copies{0,1,2+}`.
+/// Records of one class that are alike in copies, processings and effects, with the exact sums that "2 and more" hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alike {
+    /// Copies in the log, completed processings of any of their positions, and rows in the sink; 2: two and more.
+    pub copies: u8,
+    /// See `copies`.
+    pub processed: u8,
+    /// See `copies`.
+    pub effects: u8,
+    /// How many records.
+    pub records: u64,
+    /// All their copies.
+    pub sum_copies: u64,
+    /// All their processings.
+    pub sum_processed: u64,
+    /// All their rows.
+    pub sum_effects: u64,
+}
+
+/// One class of the contingency table `class x copies{0,1,2+}`, with a group `x processed{0,1,2+} x effects{0,1,2+}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contingency {
     /// The class.
     pub class: Class,
@@ -147,6 +170,9 @@ pub struct Contingency {
     pub copies_1: u64,
     /// Two or more.
     pub copies_2: u64,
+    /// With a group: the same records by what became of them in it; kinds without a record are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<Alike>,
 }
 
 /// The judgement of one cell's books.
@@ -164,7 +190,7 @@ pub struct Verdict {
     pub contingency: Vec<Contingency>,
     /// Every tally, zeros included.
     pub tallies: BTreeMap<TallyKind, Tally>,
-    /// I1-I5, I10-I12; with transactions also I6, with a group I7, I8, I13.
+    /// I1-I5, I10-I12; with transactions also I6, with a group I7, I8, I13 and the table's margins, with a sink I9.
     pub identities: Vec<Identity>,
     /// Why no verdict is possible, if so (log start above 0, LSO < HW, end offsets not reached, drain timed out).
     pub inconclusive: Option<String>,

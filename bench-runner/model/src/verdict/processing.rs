@@ -5,10 +5,11 @@
 use super::findings::{Findings, Range};
 use super::log::Offsets;
 use super::spans::{Part, Spans};
-use super::{Identity, TallyKind};
+use super::{Identity, TallyKind, effects};
 use crate::ids::PartitionId;
 use crate::processing::{Entry, Journal, Processed};
 use crate::reading::{CopyRun, PartitionReading};
+use crate::settings::GroupSettings;
 use std::collections::BTreeMap;
 
 /// What all members together did with one partition. Offsets are positions from 0.
@@ -41,9 +42,16 @@ pub(super) struct Sums {
     completed: u64,
     /// What breaks I8 or I13.
     faults: Vec<String>,
+    /// Records that a life may leave begun and not completed when it is killed: one, with a sink those of a batch.
+    hand: u64,
 }
 
 impl Sums {
+    /// Complete marks, over all entries.
+    pub(super) fn completed(&self) -> u64 {
+        self.completed
+    }
+
     /// The denominator of a tally.
     pub(super) fn of(&self, kind: TallyKind) -> u64 {
         match kind {
@@ -92,7 +100,7 @@ fn span(offset: i64, count: u64) -> (u64, u64) {
 }
 
 /// Equal for runs that hold the same record at the same offset.
-fn identity(run: &CopyRun) -> (u16, u16, u8, u8, i64) {
+pub(super) fn identity(run: &CopyRun) -> (u16, u16, u8, u8, i64) {
     let shift = run.offset - run.sequence as i64;
     (run.producer.0, run.home.0, run.incarnation.0, run.attempt.0, shift)
 }
@@ -105,12 +113,14 @@ fn range(partition: PartitionId, start: u64, end: u64) -> Range {
 ///
 /// `hidden` are offsets of copies that are in the log and that `reader` was not shown.
 pub(super) fn judge(
+    group: &GroupSettings,
     reader: &[&PartitionReading],
     hidden: &[Offsets],
     journals: &[Journal],
     findings: &mut Findings,
 ) -> Sums {
-    let mut sums = Sums::default();
+    let hand = group.sink.as_ref().map_or(1, |_| u64::from(group.batch_records));
+    let mut sums = Sums { hand, ..Sums::default() };
     let mut positions: BTreeMap<PartitionId, Position> =
         reader.iter().map(|part| (part.partition, Position::of(part))).collect();
     for &(partition, start, end) in hidden {
@@ -135,7 +145,7 @@ fn processed(
     findings: &mut Findings,
     sums: &mut Sums,
 ) {
-    let (mut begun, mut completed) = (0, 0);
+    let (mut begun, mut completed, mut given_up) = (0, 0, 0);
     for entry in &journal.entries {
         let Entry::Processed(run) = entry else { continue };
         begun += run.copies.count;
@@ -152,6 +162,9 @@ fn processed(
                 findings.note(TallyKind::Redelivery, range(run.partition, a, b), |_| None);
             }
         });
+        if run.given_up {
+            given_up += run.copies.count.saturating_sub(run.completed);
+        }
         if run.completed > run.copies.count {
             sums.faults.push(format!("{} completed of {} begun at {start}", run.completed, run.copies.count));
         }
@@ -160,16 +173,17 @@ fn processed(
     sums.completed += completed;
     let who = format!("member {}, life {}", journal.member, journal.incarnation);
     // A killed member may have ended between an entry and its counter.
-    let slack = u64::from(!journal.closed);
-    for (what, counted, summed) in
-        [("begun", journal.begun, begun), ("completed", journal.completed, completed)]
-    {
+    let slack = |most: u64| if journal.closed { 0 } else { most };
+    for (what, counted, summed, slack) in [
+        ("begun", journal.begun, begun, slack(1)),
+        ("completed", journal.completed, completed, slack(sums.hand)),
+    ] {
         if counted > summed || summed - counted > slack {
             sums.faults.push(format!("{who}: {counted} {what} by counter, {summed} by entries"));
         }
     }
-    let unmatched = begun.saturating_sub(completed);
-    if unmatched > slack {
+    let unmatched = begun.saturating_sub(completed + given_up);
+    if unmatched > slack(sums.hand) {
         sums.faults.push(format!("{who}: {unmatched} begun and not completed"));
     }
 }
@@ -285,14 +299,28 @@ fn commits(journals: &[Journal], positions: &BTreeMap<PartitionId, Position>, fi
     }
 }
 
-/// I7, I8 (the part without a sink) and I13.
-pub(super) fn identities(sums: &Sums) -> Vec<Identity> {
-    let Sums { visible, vanished, not_shown, begun_only, lost, redelivered, begun, completed, faults } = sums;
+/// I7, I8 and I13, the last two with what the sink says, where there is one.
+pub(super) fn identities(sums: &Sums, sink: Option<&effects::Sums>) -> Vec<Identity> {
+    let Sums {
+        visible, vanished, not_shown, begun_only, lost, redelivered, begun, completed, faults, ..
+    } = sums;
     let distinct = completed.saturating_sub(*redelivered);
     let i7 = visible + vanished + not_shown == distinct + begun_only + lost;
     let hidden = if *not_shown > 0 { format!(" + {not_shown} not shown") } else { String::new() };
-    let fine = format!("{begun} begun, {completed} completed; marks alternate, counters agree");
-    let wrong = faults.first().map(|first| format!("{first} ({} in all)", faults.len()));
+    let listed = |all: Vec<&String>| all.first().map(|first| format!("{first} ({} in all)", all.len()));
+    let counters = listed(sink.iter().flat_map(|sink| &sink.counters).collect());
+    let wrong = listed(faults.iter().chain(sink.iter().flat_map(|sink| &sink.joins)).collect());
+    let (mut fine, mut order) = (
+        format!("{begun} begun, {completed} completed; marks alternate, counters agree"),
+        format!("{begun} begun >= "),
+    );
+    if let Some(sink) = sink {
+        fine = format!(
+            "{begun} begun, {completed} completed; batches alternate, {} rows have their marks",
+            sink.rows
+        );
+        order = format!("{order}{} >= ", sink.calls());
+    }
     vec![
         Identity {
             name: "I7".into(),
@@ -304,8 +332,8 @@ pub(super) fn identities(sums: &Sums) -> Vec<Identity> {
         },
         Identity {
             name: "I8".into(),
-            holds: begun >= completed,
-            detail: format!("{begun} begun >= {completed} completed"),
+            holds: begun >= completed && counters.is_none(),
+            detail: counters.unwrap_or_else(|| format!("{order}{completed} completed")),
         },
         Identity { name: "I13".into(), holds: wrong.is_none(), detail: wrong.unwrap_or(fine) },
     ]

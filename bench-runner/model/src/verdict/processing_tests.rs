@@ -25,6 +25,7 @@ pub(super) fn group(commit: CommitStrategy) -> GroupSettings {
         isolation: "read_committed".into(),
         session_timeout_ns: 0,
         extra: [].into(),
+        sink: None,
     }
 }
 
@@ -32,7 +33,8 @@ fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Ve
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.group = Some(group(commit));
     let (ledgers, readings) = (history.ledgers(), history.readings());
-    let exhibits = Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals };
+    let exhibits =
+        Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals, effects: None };
     judge(&settings, &[], exhibits, Ok(()))
 }
 
@@ -104,7 +106,7 @@ fn batches(from: u64, to: u64) -> Vec<Step> {
     steps
 }
 
-fn counts(verdict: &Verdict) -> BTreeMap<TallyKind, u64> {
+pub(super) fn counts(verdict: &Verdict) -> BTreeMap<TallyKind, u64> {
     assert!(!verdict.is_void(), "{:?}", verdict.identities);
     assert_eq!(verdict.inconclusive, None);
     let of_group = verdict.tallies.iter().filter(|(kind, tally)| kind.is_of_group() && tally.count > 0);

@@ -2,7 +2,7 @@
 
 use super::{Promise, Tally, TallyKind, Weight};
 use crate::fault::{Action, FaultRecord};
-use crate::settings::{Acks, CellSettings, CommitStrategy};
+use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
 use std::collections::BTreeMap;
 
 /// What a finding of this kind weighs under these settings and faults.
@@ -15,6 +15,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         .iter()
         .any(|fault| fault.done_ns.is_some() && matches!(fault.step.action, Action::Stop | Action::Kill));
     let commit = settings.group.as_ref().map(|group| group.commit);
+    let sink = settings.group.as_ref().and_then(|group| Some(group.sink.as_ref()?.kind));
     let unless = |allowed: bool| if allowed { Weight::Allowed } else { Weight::Violation };
     match kind {
         TallyKind::Acks0Drop | TallyKind::UnknownPresent | TallyKind::UnknownAbsent => Weight::Reported,
@@ -26,6 +27,12 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
         TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies => Weight::Reported,
+        // A log that holds a record twice is processed twice, whoever keeps the offsets.
+        TallyKind::SinkDuplicate => unless(
+            !sink.is_some_and(SinkKind::is_idempotent)
+                && (commit.is_none_or(CommitStrategy::may_repeat) || !idempotent),
+        ),
+        TallyKind::SinkLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Phantom
         | TallyKind::OffsetGap
         | TallyKind::Misplaced

@@ -98,7 +98,13 @@ impl Model {
         }
         for &class in Class::of_cell(false) {
             model.classes.insert(class, ClassCount::default());
-            model.contingency.push(Contingency { class, copies_0: 0, copies_1: 0, copies_2: 0 });
+            model.contingency.push(Contingency {
+                class,
+                copies_0: 0,
+                copies_1: 0,
+                copies_2: 0,
+                alike: vec![],
+            });
         }
         let all = copies(history);
         model.entries(history);
@@ -324,7 +330,8 @@ proptest! {
 fn nothing_sent_is_nothing_wrong() {
     let history = History { attempts: vec![], logs: vec![vec![]] };
     let readings = history.readings();
-    let exhibits = Exhibits { ledgers: &[], readings: &readings, transactions: &[], journals: &[] };
+    let exhibits =
+        Exhibits { ledgers: &[], readings: &readings, transactions: &[], journals: &[], effects: None };
     let verdict = judge(&settings(Acks::One, 1), &[], exhibits, Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");
 }

@@ -39,6 +39,11 @@ macro_rules! kinds {
                 matches!(self, AbortedCopies | AbortedRead | TornTransaction | ConsumerAbortedRead)
             }
 
+            /// About the rows of a sink; such tallies stand only in cells that have one.
+            pub fn is_of_sink(self) -> bool {
+                matches!(self, TallyKind::SinkDuplicate | TallyKind::SinkLoss)
+            }
+
             /// A few words for a table.
             pub fn label(self) -> &'static str {
                 match self { $(TallyKind::$kind => $label),* }
@@ -128,6 +133,12 @@ kinds! {
     /// A member at read_committed processed what was never committed.
     ConsumerAbortedRead "consumer_aborted_read" "processed though aborted"
         "records that a member at read_committed processed although read_committed does not show them"
+    /// Rows of a record beyond its first one.
+    SinkDuplicate "sink_duplicate" "rows again"
+        "rows in the sink beyond the first one of a record"
+    /// In the log, and not in the sink.
+    SinkLoss "sink_loss" "missing in the sink"
+        "records in the log that have no row in the sink"
 }
 
 impl fmt::Display for TallyKind {

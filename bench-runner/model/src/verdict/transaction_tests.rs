@@ -212,7 +212,7 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
         abort_flush: true,
         timeout_ns: 1,
     });
-    judge(&settings, &[], Exhibits { ledgers, readings, transactions, journals: &[] }, Ok(()))
+    judge(&settings, &[], Exhibits { ledgers, readings, transactions, journals: &[], effects: None }, Ok(()))
 }
 
 /// Every tally that is not zero.

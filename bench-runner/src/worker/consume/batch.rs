@@ -14,15 +14,15 @@ use bench_model::settings::CommitStrategy;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long nothing may happen before the loop looks around.
-const IDLE_NS: u64 = SECOND_NS / 100;
+pub(super) const IDLE_NS: u64 = SECOND_NS / 100;
 
 /// A record in hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InHand {
     pub(super) partition: u16,
-    copy: CopyRun,
-    intended_ns: u64,
-    handed_ns: u64,
+    pub(super) copy: CopyRun,
+    pub(super) intended_ns: u64,
+    pub(super) handed_ns: u64,
 }
 
 impl Life<'_> {
@@ -44,7 +44,7 @@ impl Life<'_> {
     }
 
     #[inline]
-    fn poll(&mut self, client: &mut Client<'_>, most: usize, until_ns: u64) {
+    pub(super) fn poll(&mut self, client: &mut Client<'_>, most: usize, until_ns: u64) {
         let (batch, book) = (&mut self.batch, self.book);
         // The clock is read once for each array of records: they were handed over together.
         let mut handed_ns = 0;
@@ -94,6 +94,12 @@ impl Life<'_> {
             }
         }
         self.batch.clear();
+        self.commit_batch(client);
+        None
+    }
+
+    /// Commits a batch that was processed, if the strategy does that by batches.
+    pub(super) fn commit_batch(&mut self, client: &mut Client<'_>) {
         match client.settings.commit {
             CommitStrategy::SyncAfter => self.commit_now(client),
             CommitStrategy::AsyncAfter => {
@@ -103,12 +109,11 @@ impl Life<'_> {
             CommitStrategy::AutoStored => self.commits.store(&mut client.member),
             _ => {}
         }
-        None
     }
 
     /// Times the records in hand, those that were in hand before apart.
     #[inline]
-    fn time_in_hand(&mut self) {
+    pub(super) fn time_in_hand(&mut self) {
         for record in &self.batch {
             let handed = &mut self.handed[usize::from(record.partition)];
             let again = record.copy.offset < *handed;
@@ -119,8 +124,9 @@ impl Life<'_> {
         }
     }
 
+    /// Marks a record begun and takes the time that processing it takes, unless this life ends before.
     #[inline]
-    fn process_one(&mut self, client: &mut Client<'_>, record: &InHand) -> Option<Ending> {
+    pub(super) fn begin_one(&mut self, client: &Client<'_>, record: &InHand) -> Option<Ending> {
         let settings = client.settings;
         if self.commits.journal.room() <= self.commits.reserve() {
             let advice = "shorten the cell or lengthen the commit interval or batch";
@@ -143,6 +149,16 @@ impl Life<'_> {
             clock::sleep_until(self.now_ns + service_ns);
             self.now_ns = clock::now_ns();
         }
+        None
+    }
+
+    #[inline]
+    fn process_one(&mut self, client: &mut Client<'_>, record: &InHand) -> Option<Ending> {
+        let ending = self.begin_one(client, record);
+        if ending.is_some() {
+            return ending;
+        }
+        let (settings, ordinal) = (client.settings, self.begun);
         self.commits.journal.complete(self.now_ns);
         self.commits.completed(record.partition, record.copy.offset);
         self.done.total.records += 1;
@@ -170,7 +186,7 @@ impl Life<'_> {
     /// Ends this life, if its specification says that it ends here: at once, or by what is returned. A stopped life stands
     /// still with its batch in hand, and goes on with it when the supervisor continues the process.
     #[inline]
-    fn death_at(&mut self, record: u64, point: Point) -> Option<Ending> {
+    pub(super) fn death_at(&mut self, record: u64, point: Point) -> Option<Ending> {
         let death = self.death.filter(|death| death.record == record && death.point == point)?;
         let signal = match death.end {
             End::Close => return Some(Ending::Closed),
@@ -193,7 +209,7 @@ impl Life<'_> {
     }
 
     /// Commits past the batch in hand. What the group does not hold then must not be processed: it is put back.
-    fn commit_ahead(&mut self, client: &mut Client<'_>) {
+    pub(super) fn commit_ahead(&mut self, client: &mut Client<'_>) {
         let (mut firsts, mut ahead): (Vec<At>, Vec<At>) = (Vec::new(), Vec::new());
         for InHand { partition, copy, .. } in &self.batch {
             // Records come in runs of one partition.

@@ -41,6 +41,8 @@ struct Outstanding {
 pub(super) struct Commits<'a> {
     pub(super) journal: JournalMut<'a>,
     shares: Vec<Share>,
+    /// By partition, how often it was assigned to this life.
+    tenures: Vec<u32>,
     outstanding: VecDeque<Outstanding>,
     last_number: usize,
     t0_ns: u64,
@@ -57,6 +59,7 @@ impl<'a> Commits<'a> {
         Commits {
             journal,
             shares: vec![NOT_OURS; usize::from(partitions)],
+            tenures: vec![0; usize::from(partitions)],
             outstanding: VecDeque::with_capacity(64),
             last_number: 0,
             t0_ns: 0,
@@ -79,6 +82,17 @@ impl<'a> Commits<'a> {
         self.shares.iter().filter(|share| share.owned).count()
     }
 
+    /// The partitions that are ours.
+    pub(super) fn ours(&self) -> Vec<u16> {
+        let ours = self.shares.iter().enumerate().filter(|(_, share)| share.owned);
+        ours.map(|(partition, _)| partition as u16).collect()
+    }
+
+    /// Which of our assignments of a partition goes on.
+    pub(super) fn tenure(&self, partition: u16) -> u32 {
+        self.tenures[usize::from(partition)]
+    }
+
     /// Room that the journal must keep for the end: a commit of everything, giving everything up, and one of the client's own.
     pub(super) fn reserve(&self) -> u64 {
         3 * self.shares.len() as u64 + 8
@@ -86,6 +100,7 @@ impl<'a> Commits<'a> {
 
     /// Notes a partition that was given to us; a negative position is not known.
     pub(super) fn assigned(&mut self, (partition, position): At, now_ns: u64) {
+        self.tenures[usize::from(partition)] += 1;
         self.shares[usize::from(partition)] =
             Share { owned: true, next: position, asked: position, held: position };
         self.moved(|journal, moved| journal.assigned(moved), partition, position, now_ns);

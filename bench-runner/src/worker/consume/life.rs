@@ -2,6 +2,7 @@
 
 use super::batch::InHand;
 use super::commits::Commits;
+use super::outlet::Outlet;
 use crate::clock;
 use crate::kafka::member::Member;
 use crate::worker::control::Control;
@@ -43,12 +44,16 @@ pub(super) struct Life<'a> {
     pub(super) book: BookKey,
     pub(super) commits: Commits<'a>,
     pub(super) batch: Vec<InHand>,
+    /// Where rows go, if there is a sink.
+    pub(super) outlet: Option<Outlet>,
     /// The last instant that was read.
     pub(super) now_ns: u64,
     pub(super) t0_ns: u64,
     pub(super) begun: u64,
     pub(super) death: Option<Death>,
     pub(super) service: ServiceTimes,
+    /// Found while a change was served.
+    pub(super) ending: Option<Ending>,
     pub(super) next_progress_ns: u64,
     pub(super) next_commit_ns: u64,
     /// A change was answered, so the group has said what is ours.
@@ -68,16 +73,23 @@ pub(super) struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn new(spec: &WorkerSpec, role: &ConsumeSpec, commits: Commits<'a>) -> Self {
+    pub(super) fn new(
+        spec: &WorkerSpec,
+        role: &ConsumeSpec,
+        commits: Commits<'a>,
+        outlet: Option<Outlet>,
+    ) -> Self {
         Life {
             book: spec.book,
             commits,
-            batch: Vec::with_capacity(role.settings.batch_records as usize),
+            batch: Vec::with_capacity(role.settings.batch_records as usize + 1),
+            outlet,
             now_ns: clock::now_ns(),
             t0_ns: 0,
             begun: 0,
             death: role.death,
             service: ServiceTimes::new(role.settings.service_ns, role.settings.service_spread, role.seed),
+            ending: None,
             next_progress_ns: u64::MAX,
             next_commit_ns: u64::MAX,
             assigned: false,
@@ -138,6 +150,7 @@ impl<'a> Life<'a> {
         self.now_ns = clock::now_ns();
         self.next_progress_ns = self.t0_ns.max(self.now_ns) + SECOND_NS;
         self.next_commit_ns = self.now_ns + client.settings.commit_interval_ns;
+        self.watch_polls();
         Ok(())
     }
 
@@ -153,7 +166,8 @@ impl<'a> Life<'a> {
     /// Lives until the runner says that all is processed, or an ending comes before.
     pub(super) fn run(&mut self, client: &mut Client<'_>, control: &Control) -> Ending {
         loop {
-            if let Some(ending) = self.process(client) {
+            let ending = if self.outlet.is_some() { self.pump(client) } else { self.process(client) };
+            if let Some(ending) = ending {
                 return ending;
             }
             if let Some(ending) = self.serve(client) {
@@ -164,7 +178,11 @@ impl<'a> Life<'a> {
             if control.finish_by_ns().is_some() {
                 return Ending::Finished;
             }
-            self.take(client);
+            if self.outlet.is_some() {
+                self.take_ahead(client);
+            } else {
+                self.take(client);
+            }
         }
     }
 
@@ -187,15 +205,16 @@ impl<'a> Life<'a> {
     }
 
     /// The journal, to be closed, and the latencies by name.
-    pub(super) fn into_parts(self) -> (JournalMut<'a>, [(&'static str, Series); 5]) {
+    pub(super) fn into_parts(self) -> (JournalMut<'a>, Vec<(&'static str, Series)>) {
         let Commits { journal, latency, .. } = self.commits;
-        let series = [
+        let mut series = vec![
             ("in_hand", self.in_hand),
             ("in_hand_again", self.in_hand_again),
             ("processing", self.processing),
             ("effect", self.effect),
             ("commit", latency),
         ];
+        series.extend(self.outlet.map(|outlet| ("sink_write", outlet.write)));
         (journal, series)
     }
 }

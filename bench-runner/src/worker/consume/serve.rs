@@ -21,7 +21,7 @@ impl Life<'_> {
                 Change::Taken { partitions, lost } => self.taken(client, &partitions, lost),
             }
         }
-        let mut ending = None;
+        let mut ending = self.ending.take();
         for trouble in client.member.troubles() {
             tell(trouble.text.clone(), trouble.fatal);
             ending = ending.or(trouble.fatal.then_some(Ending::Early(trouble.text)));
@@ -31,10 +31,10 @@ impl Life<'_> {
 
     fn given(&mut self, client: &mut Client<'_>, partitions: &[u16]) {
         // A fresh topic begins at 0, and so does a group that has committed nothing.
-        let positions = match client.member.committed(partitions, ASK) {
-            Ok(committed) => committed.into_iter().map(|offset| offset.unwrap_or(0)).collect(),
-            Err(error) => {
-                tell(error.to_string(), false);
+        let positions = match self.where_to_go_on(client, partitions) {
+            Ok(positions) => positions,
+            Err(what) => {
+                tell(what, false);
                 vec![-1; partitions.len()]
             }
         };
@@ -49,7 +49,27 @@ impl Life<'_> {
         self.assigned = true;
     }
 
+    /// The sink's own offsets where it keeps them, else those that the group holds.
+    fn where_to_go_on(&mut self, client: &mut Client<'_>, partitions: &[u16]) -> Result<Vec<i64>, String> {
+        if let (CommitStrategy::InSink, Some(outlet)) = (client.settings.commit, &mut self.outlet) {
+            let taken = outlet.take_over(partitions, || ());
+            return taken.map_err(|error| {
+                // Without an epoch nothing may be written.
+                self.ending = Some(Ending::Early(error.to_string()));
+                error.to_string()
+            });
+        }
+        let committed = client.member.committed(partitions, ASK).map_err(|error| error.to_string())?;
+        Ok(committed.into_iter().map(|offset| offset.unwrap_or(0)).collect())
+    }
+
     fn taken(&mut self, client: &mut Client<'_>, partitions: &[u16], lost: bool) {
+        if lost {
+            self.drop_from_hand(partitions);
+        } else if self.outlet.is_some() {
+            let ending = self.settle(client);
+            self.ending = self.ending.take().or(ending);
+        }
         if !lost && client.settings.commit_on_revoke && commits_after(client.settings.commit) {
             let mut offsets = self.commits.not_held();
             offsets.retain(|(partition, _)| partitions.contains(partition));
@@ -67,6 +87,9 @@ impl Life<'_> {
     /// Leaves the group, in good order unless the specification says that nothing more is done.
     pub(super) fn end(&mut self, client: Client<'_>, ending: Ending) -> Done {
         let Client { mut member, settings } = client;
+        if self.outlet.is_some() {
+            self.leave_sink(clock::now_ns() + LAST_ANSWERS_NS);
+        }
         if settings.commit == CommitStrategy::AutoStored {
             // Without a service time records are stored by the batch; these ones are processed.
             self.commits.store(&mut member);

@@ -32,6 +32,7 @@ fn processed(offset: i64, count: u64, from_ms: u64, to_ms: u64) -> Entry {
         completed: count,
         begun_ns: T0_NS + from_ms * 1_000_000,
         completed_ns: T0_NS + to_ms * 1_000_000,
+        given_up: false,
     })
 }
 
@@ -42,7 +43,16 @@ fn commit(partition: u16, called_ms: u64, answer: CommitAnswer) -> Entry {
 
 fn life(incarnation: u8, closed: bool, entries: Vec<Entry>) -> Journal {
     let incarnation = Incarnation(incarnation);
-    Journal { member: MemberId(0), incarnation, closed, begun: 0, completed: 0, entries }
+    Journal {
+        member: MemberId(0),
+        incarnation,
+        closed,
+        begun: 0,
+        completed: 0,
+        called: 0,
+        answered: 0,
+        entries,
+    }
 }
 
 fn reading(copies: u64) -> LogReading {

@@ -1,0 +1,111 @@
+//! The section `[sink]`: where rows go and how durable each write is; `sink` in `[consumer]` says which sink a cell has.
+
+use super::section::{Section, Wrong};
+use super::tree::Node;
+use super::values;
+use crate::settings::{CommitStrategy, GroupSettings, SinkKind, SinkSettings};
+
+const JOURNAL_MODES: [&str; 4] = ["wal", "delete", "truncate", "persist"];
+const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
+const SYNCHRONOUS_COMMIT: [&str; 5] = ["off", "local", "on", "remote_write", "remote_apply"];
+
+/// What the section says, for every cell of the profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keys {
+    journal_mode: String,
+    synchronous: String,
+    url: Option<String>,
+    synchronous_commit: String,
+}
+
+/// `[sink]`; without it the databases' own defaults for durability, written down.
+pub(super) fn keys(section: Option<Section<'_>>) -> Keys {
+    let mut keys = Keys {
+        journal_mode: "wal".into(),
+        synchronous: "full".into(),
+        url: None,
+        synchronous_commit: "on".into(),
+    };
+    let Some(mut section) = section else { return keys };
+    let mut read = |key, what, known: &[&'static str], into: &mut String| {
+        let known: Vec<(&str, &'static str)> = known.iter().map(|name| (*name, *name)).collect();
+        if let Some(word) = section.read(key, |node| values::named(node, what, &known)) {
+            *into = word.to_owned();
+        }
+    };
+    read("journal-mode", "journal mode", &JOURNAL_MODES, &mut keys.journal_mode);
+    read("synchronous", "synchronous setting", &SYNCHRONOUS, &mut keys.synchronous);
+    let what = "synchronous_commit setting";
+    read("synchronous-commit", what, &SYNCHRONOUS_COMMIT, &mut keys.synchronous_commit);
+    keys.url = section.read("url", url);
+    section.finish();
+    keys
+}
+
+/// Results hold the address, so it may not hold a password.
+fn url(node: &Node) -> Result<String, Wrong> {
+    let like = "postgresql://bench@localhost/bench";
+    let url = values::text(node, like)?;
+    let credentials = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map(|(who, _)| who);
+    if url.contains("password") || credentials.is_some_and(|who| who.contains(':')) {
+        return Err(Wrong::new(
+            "an address with a password would be stored in every result",
+            format!("write it like \"{like}\" and set PGPASSWORD in the environment"),
+        ));
+    }
+    if url.contains("://") && !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
+        return Err(Wrong::new(
+            format!("{url} is no address of PostgreSQL"),
+            format!("write it like \"{like}\""),
+        ));
+    }
+    Ok(url)
+}
+
+/// `sink`; `None`: "none".
+pub(super) fn kind(node: &Node) -> Result<Option<SinkKind>, Wrong> {
+    let mut known = vec![("none", None)];
+    known.extend(SinkKind::ALL.map(|kind| (kind.as_str(), Some(kind))));
+    values::named(node, "sink", &known)
+}
+
+/// A sink of this kind, its settings left for [`settle`].
+pub(super) fn bare(kind: Option<SinkKind>) -> Option<SinkSettings> {
+    let none = || None;
+    kind.map(|kind| SinkSettings {
+        kind,
+        journal_mode: none(),
+        synchronous: none(),
+        url: none(),
+        synchronous_commit: none(),
+    })
+}
+
+/// Gives a group's sink the settings of its own database.
+pub(super) fn settle(group: &mut GroupSettings, keys: &Keys) {
+    let Some(sink) = &mut group.sink else { return };
+    if sink.kind.is_postgres() {
+        sink.url.clone_from(&keys.url);
+        sink.synchronous_commit = Some(keys.synchronous_commit.clone());
+    } else {
+        sink.journal_mode = Some(keys.journal_mode.clone());
+        sink.synchronous = Some(keys.synchronous.clone());
+    }
+}
+
+/// Why a group cannot have this sink, or do without one, if so.
+pub(super) fn impossible(group: &GroupSettings) -> Option<String> {
+    let commit = group.commit.as_str();
+    let Some(sink) = &group.sink else {
+        return (group.commit == CommitStrategy::InSink).then(|| {
+            format!("commit={commit} keeps offsets in the sink's transaction, and sink=none has none")
+        });
+    };
+    let kind = sink.kind.as_str();
+    if sink.kind.is_postgres() && sink.url.is_none() {
+        return Some(format!("sink={kind} needs a server: write url in [sink]"));
+    }
+    (group.commit == CommitStrategy::SyncEach).then(|| {
+        format!("sink={kind} writes a batch as a whole, so commit={commit} has no record of its own to commit: use sync-after with batch=1")
+    })
+}

@@ -1,0 +1,128 @@
+//! Sinks through the real binary on a real local cluster: what a death between write and commit leaves in SQLite and in
+//! PostgreSQL is what arithmetic says, and a sink that stands still does not keep a member from being polled. Needs Java 17
+//! (and Maven once), and PostgreSQL.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+#[path = "held/postgres.rs"]
+mod server;
+
+fn command(arguments: &[&str], place: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.args(arguments).env("BENCH_RUNNER_STATE", place.join("state"));
+    command
+}
+
+fn shown(output: Output) -> Output {
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn profile(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    path.canonicalize().expect("a profile").display().to_string()
+}
+
+/// The cells of a run that has ended, and its directory.
+fn told(summary: &Path, results: &str) -> (Vec<Value>, String) {
+    let told: Value =
+        serde_json::from_slice(&std::fs::read(summary).expect("a summary")).expect("a document");
+    let run = format!("{results}/{}", told["run"].as_str().expect("a run"));
+    (told["cells"].as_array().expect("cells").clone(), run)
+}
+
+fn count(cell: &Value, tally: &str) -> u64 {
+    cell["verdict"]["tallies"][tally]["count"].as_u64().expect("a count")
+}
+
+fn all_as_expected(cells: &[Value]) {
+    assert!(!cells.is_empty());
+    for cell in cells {
+        let why = format!("{}: {} {}", cell["id"], cell["reason"], cell["expectation_detail"]);
+        assert_eq!(cell["outcome"], "finished", "{why}");
+        assert_eq!(cell["expectation"], "met", "{why}");
+    }
+}
+
+#[test]
+fn a_death_between_write_and_commit_leaves_what_arithmetic_says_in_both_databases() {
+    let place = tempfile::tempdir().expect("a directory");
+    let server = server::Server::start();
+    let results = place.path().join("results").display().to_string();
+    let summary = place.path().join("summary.json");
+    let url = format!("c4-postgres:sink.url=\"{}\"", server.url());
+    let profiles = [profile("../profiles/recipes/c4.toml"), profile("tests/sinks/c4-postgres.toml")];
+    let cold = ["--set", "c4:cluster.warm=0s", "--set", "c4-postgres:cluster.warm=0s", "--set", &url];
+    let last = ["--results", &results, "--summary", summary.to_str().expect("a path")];
+    let all = [&["run", &profiles[0], &profiles[1]], &cold[..], &last].concat();
+    let output = shown(command(&all, place.path()).output().expect("the binary runs"));
+    let (cells, run) = told(&summary, &results);
+    all_as_expected(&cells);
+    assert!(cells.iter().any(|cell| count(cell, "sink_duplicate") > 0), "a control that doubles");
+    assert!(cells.iter().any(|cell| count(cell, "sink_loss") > 0), "a control that loses");
+    assert_eq!(output.status.code(), Some(0));
+    // Nothing stays behind on the server, and stored rows give the stored verdicts.
+    let tables = server.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'bench_runner%'");
+    assert_eq!(tables, "0");
+    let verify = shown(command(&["verify", &run], place.path()).output().expect("the binary runs"));
+    assert_eq!(verify.status.code(), Some(0));
+}
+
+/// Keeps a table of the server locked for a while, from the moment that rows are in it.
+fn lock(server: &server::Server, run: &mut Child, time: Duration) -> bool {
+    let began = Instant::now();
+    let find = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'bench_runner%' AND tablename NOT LIKE '%_offsets'";
+    while began.elapsed() < Duration::from_secs(120) && run.try_wait().expect("it runs").is_none() {
+        let table = server.ask(find);
+        if !table.is_empty() && server.ask(&format!("SELECT count(*) > 0 FROM {table}")) == "t" {
+            let seconds = time.as_secs_f64();
+            server
+                .ask(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE; SELECT pg_sleep({seconds}); COMMIT"));
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+#[test]
+fn a_sink_that_stands_still_is_waited_for_while_the_client_is_polled() {
+    let place = tempfile::tempdir().expect("a directory");
+    let server = server::Server::start();
+    let results = place.path().join("results").display().to_string();
+    let summary = place.path().join("summary.json");
+    let url = format!("sink.url=\"{}\"", server.url());
+    let profile = profile("tests/sinks/stall.toml");
+    let all = [
+        "run",
+        &profile,
+        "--set",
+        &url,
+        "--results",
+        &results,
+        "--summary",
+        summary.to_str().expect("a path"),
+    ];
+    let mut run =
+        command(&all, place.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    // Longer than the member may go without a poll: it would be put out of the group.
+    let locked = lock(&server, &mut run, Duration::from_secs(9));
+    let status = run.wait().expect("it ends");
+    let (cells, run) = told(&summary, &results);
+    assert!(locked, "no rows came within two minutes");
+    all_as_expected(&cells);
+    assert_eq!(status.code(), Some(0));
+    let cell = cells[0]["id"].as_str().expect("an id");
+    let statements = std::fs::read(format!("{run}/cells/{cell}/statements.json")).expect("statements");
+    let statements: Value = serde_json::from_slice(&statements).expect("a document");
+    let unpolled_ns = statements["members"][0]["longest_unpolled_ns"].as_u64().expect("a time");
+    eprintln!("longest time without a poll: {} ms", unpolled_ns / 1_000_000);
+    assert!(unpolled_ns < 3_000_000_000, "{unpolled_ns} ns without a poll");
+    // The stall is in the latencies of the write and of the effect, where it belongs.
+    let max_ns = |series: &str| cells[0]["latencies"][series]["max_ns"].as_u64().expect("a maximum");
+    assert!(max_ns("sink_write") > 8_000_000_000 && max_ns("effect") > 8_000_000_000);
+    assert!(max_ns("end_to_end") < 8_000_000_000, "the log itself stood still");
+}
