@@ -18,9 +18,10 @@ const WAKEUPS: f64 = 20.0;
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 9] = [
+pub(super) const KINDS: [&str; 10] = [
     "generator-bound",
     "backpressured",
+    "transaction-bound",
     "client-spinning",
     "few-samples",
     "drift",
@@ -40,6 +41,7 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
     let mut caveats = Vec::new();
     caveats.extend(generator(observed));
     caveats.extend(backpressure(observed, result));
+    caveats.extend(transaction_bound(result));
     caveats.extend(spinning(cell, observed));
     caveats.extend(few_samples(cell, result));
     caveats.extend(drift(cell, result));
@@ -107,6 +109,27 @@ fn backpressure(observed: &Statements, result: &CellResult) -> Option<Caveat> {
                 blocked_ns as f64 / 1e6
             ),
             "the cluster could not take the asked rate all the time; this is a finding, not an error",
+        )
+    })
+}
+
+/// A record may wait for one transaction to end; where most wait for longer, transactions of this size are too slow.
+fn transaction_bound(result: &CellResult) -> Option<Caveat> {
+    let lateness = result.latencies.get("lateness")?;
+    let transaction = result.latencies.get("transaction")?;
+    let (Percentile::Exactly(wait_ns) | Percentile::AtLeast(wait_ns)) = *lateness.percentiles.get("50")?
+    else {
+        return None;
+    };
+    (wait_ns > transaction.max_ns).then(|| {
+        caveat(
+            "transaction-bound",
+            format!(
+                "half of the records waited {:.0} ms and longer for earlier transactions to end; the longest one took {:.0} ms",
+                wait_ns as f64 / 1e6,
+                transaction.max_ns as f64 / 1e6
+            ),
+            "the rate is above what transactions of this size allow; put more records into each, or use more producers",
         )
     })
 }
