@@ -157,9 +157,18 @@ fn assessed(evidence: &Evidence) -> CellResult {
     let mut result = assess::blank("made-up", &cell(CELL));
     let Evidence { ledgers, readings } = evidence;
     let (series, statements) = (&made_up_series(ledgers), &made_up_statements());
-    let (transactions, journals, effects, statements) = (&[][..], &[][..], None, Some(statements));
-    let evidence =
-        assess::Evidence { ledgers, readings, transactions, journals, effects, series, statements };
+    let (transactions, pipelines, journals) = (&[][..], &[][..], &[][..]);
+    let (effects, statements) = (None, Some(statements));
+    let evidence = assess::Evidence {
+        ledgers,
+        readings,
+        transactions,
+        pipelines,
+        journals,
+        effects,
+        series,
+        statements,
+    };
     assess::assess(&mut result, evidence);
     result
 }

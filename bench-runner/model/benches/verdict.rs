@@ -114,7 +114,8 @@ fn verdict(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Elements(copies(readings)));
         let settings = settings();
-        let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None };
+        let exhibits =
+            Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
         let judge = || judge(&settings, &[], black_box(exhibits), Ok(()));
         let verdict = judge();
         assert!(!verdict.is_void() && verdict.tallies[&TallyKind::LogLoss].count == lost, "{verdict:?}");

@@ -2,6 +2,8 @@
 //!
 //! It judges nothing. A row says which record it is an effect of, and which processing made it.
 
+pub mod output;
+
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::{TextError, frame};
 use crate::reading::CopyRun;

@@ -58,7 +58,7 @@ pub struct FaultStep {
     pub target: Target,
 }
 
-/// Where in its loop a group member dies.
+/// Where in its loop a worker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Point {
@@ -72,6 +72,8 @@ pub enum Point {
     AfterSend,
     /// The sink has this record's batch, durably; its offsets were not committed yet.
     BetweenWriteAndCommit,
+    /// The transaction has this record's batch and its offsets; its end was not called yet.
+    BetweenOffsetsAndCommit,
 }
 
 /// How a worker ends there.

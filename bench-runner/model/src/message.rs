@@ -69,6 +69,12 @@ fn write_header(out: &mut [u8], header: &Header, body_crc: u32) {
     out[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// Writes the header in front of a body that is there already, with the CRC over both.
+pub fn sign(record: &mut [u8], header: &Header) {
+    let body_crc = crc32c::crc32c(&record[HEADER_BYTES..]);
+    write_header(record, header, body_crc);
+}
+
 fn field<const N: usize>(payload: &[u8], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(&payload[at..at + N]);

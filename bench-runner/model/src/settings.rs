@@ -139,11 +139,13 @@ pub enum CommitStrategy {
     None,
     /// The offset is kept by the sink, in the transaction that writes a batch's rows; processing goes on from there.
     InSink,
+    /// In the transaction that writes the batch to the sink, which is a topic.
+    Transaction,
 }
 
 impl CommitStrategy {
     /// Every strategy.
-    pub const ALL: [CommitStrategy; 9] = [
+    pub const ALL: [CommitStrategy; 10] = [
         CommitStrategy::Auto,
         CommitStrategy::AutoStored,
         CommitStrategy::SyncBefore,
@@ -153,6 +155,7 @@ impl CommitStrategy {
         CommitStrategy::Interval,
         CommitStrategy::None,
         CommitStrategy::InSink,
+        CommitStrategy::Transaction,
     ];
 
     /// As profiles write it.
@@ -167,6 +170,7 @@ impl CommitStrategy {
             CommitStrategy::Interval => "interval",
             CommitStrategy::None => "none",
             CommitStrategy::InSink => "in-sink",
+            CommitStrategy::Transaction => "transaction",
         }
     }
 
@@ -177,7 +181,7 @@ impl CommitStrategy {
 
     /// Whether a death can make records be processed again: their offsets may be committed after.
     pub fn may_repeat(self) -> bool {
-        !matches!(self, CommitStrategy::SyncBefore | CommitStrategy::InSink)
+        !matches!(self, CommitStrategy::SyncBefore | CommitStrategy::InSink | CommitStrategy::Transaction)
     }
 }
 

@@ -108,6 +108,22 @@ pub struct ConsumeSpec {
     /// The sink's tables, where the settings have a sink.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<SinkPlace>,
+    /// The producer that writes to the sink, where that is a topic (`sink.table` is its name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipe: Option<PipeSpec>,
+}
+
+/// A pipeline's producer: its sink is a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipeSpec {
+    /// Producer settings; with commit = transaction they have transactions, of which only the time-out counts.
+    pub settings: ProducerSettings,
+    /// The book that output records belong to.
+    pub book: BookKey,
+    /// Size of an output record in bytes.
+    pub record_bytes: u32,
+    /// Transactions that `transactions.bin` has room for; 0 without.
+    pub transaction_capacity: u64,
 }
 
 /// Where a cell's sink is.
@@ -115,7 +131,7 @@ pub struct ConsumeSpec {
 pub struct SinkPlace {
     /// The database's file (SQLite; empty for PostgreSQL, whose address is a setting).
     pub file: String,
-    /// Name of the table of rows; that of offsets is the same with `_offsets` behind it.
+    /// Name of the table of rows, that of offsets is the same with `_offsets` behind it; or of the output topic.
     pub table: String,
 }
 

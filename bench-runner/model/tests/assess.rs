@@ -138,6 +138,7 @@ proptest! {
             ledgers: &[],
             readings: &[],
             transactions: &[],
+            pipelines: &[],
             journals: &[],
             series,
             statements,

@@ -321,6 +321,12 @@ fn specifications() -> [WorkerSpec; 3] {
         death: Some(death()),
         begun: vec![0],
         sink: Some(SinkPlace { file: String::new(), table: String::new() }),
+        pipe: Some(PipeSpec {
+            settings: settings().producer,
+            book: BookKey(0),
+            record_bytes: 72,
+            transaction_capacity: 0,
+        }),
     };
     [Role::Produce(produce), Role::Read(read), Role::Consume(Box::new(consume))].map(|role| WorkerSpec {
         version: WIRE_VERSION,
@@ -432,7 +438,7 @@ fn every_word_is_documented() {
         words(&[Target::Leader, Target::Followers]),
         words(&CommitStrategy::ALL),
         words(&SinkKind::ALL),
-        words(&[Point::BetweenWriteAndCommit]),
+        words(&[Point::BetweenWriteAndCommit, Point::BetweenOffsetsAndCommit]),
         words(&[When::At(0), When::NewLeader]),
         words(&[Point::AfterPoll, Point::AfterProcessing, Point::AfterCommit, Point::AfterSend]),
         words(&[End::Kill, End::Close, End::Stop]),

@@ -178,8 +178,10 @@ fn a_restarted_producer_doubles_what_was_under_way() {
 #[test]
 fn every_strategy_is_compared_and_none_may_lose_or_repeat_without_a_fault() {
     let cells = cells("commit-strategies");
-    // `in-sink` needs a sink, and is compared with the others that have one.
-    for commit in CommitStrategy::ALL.into_iter().filter(|commit| *commit != CommitStrategy::InSink) {
+    // These two need a sink, and are compared with others that have one.
+    let needs_sink =
+        |commit: &CommitStrategy| matches!(commit, CommitStrategy::InSink | CommitStrategy::Transaction);
+    for commit in CommitStrategy::ALL.into_iter().filter(|commit| !needs_sink(commit)) {
         let own = |cell: &&Cell| cell.settings.group.as_ref().is_some_and(|group| group.commit == commit);
         assert!(cells.iter().any(|cell| own(&cell)), "{}", commit.as_str());
     }
@@ -242,4 +244,21 @@ fn a_death_between_write_and_commit_costs_what_was_written_and_is_not_held() {
     for tally in ["sink_duplicate", "sink_loss"] {
         assert!(cells.iter().any(|cell| cell.expect[tally] > 0), "{tally} has no control");
     }
+}
+
+#[test]
+fn a_pipeline_in_transactions_repeats_nothing_and_its_control_the_batch_that_was_written() {
+    let cells = cells("recipes/c8");
+    for cell in &cells {
+        let group = cell.settings.group.as_ref().expect("a group");
+        let again = match group.commit {
+            CommitStrategy::Transaction => 0,
+            CommitStrategy::SyncAfter => u64::from(group.batch_records),
+            other => panic!("{other:?} is not of this recipe"),
+        };
+        assert_eq!(cell.expect["sink_duplicate"], again, "{}", cell.id);
+        assert_eq!(cell.expect["redelivery"], again, "{}", cell.id);
+        assert_eq!((cell.expect["sink_loss"], cell.expect["processing_loss"]), (0, 0));
+    }
+    assert_eq!(cells.len(), 2);
 }

@@ -6,6 +6,7 @@ use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::plan::Cell;
+use bench_model::settings::CommitStrategy;
 use bench_model::{effects, ledger, processing, reading, transactions};
 use comfy_table::{Table, presets};
 use std::path::{Path, PathBuf};
@@ -128,6 +129,7 @@ struct Read {
     ledgers: Vec<ledger::Ledger>,
     readings: Vec<reading::LogReading>,
     transactions: Vec<transactions::Transactions>,
+    pipelines: Vec<transactions::Transactions>,
     journals: Vec<processing::Journal>,
     effects: Option<effects::Effects>,
     series: Set,
@@ -136,9 +138,10 @@ struct Read {
 
 impl Read {
     fn differences(&self, cell: &StoredCell) -> Vec<String> {
-        let Read { ledgers, readings, transactions, journals, effects, series, statements } = self;
+        let Read { ledgers, readings, transactions, pipelines, journals, effects, series, statements } = self;
         let (effects, statements) = (effects.as_ref(), statements.as_ref());
-        let evidence = Evidence { ledgers, readings, transactions, journals, effects, series, statements };
+        let evidence =
+            Evidence { ledgers, readings, transactions, pipelines, journals, effects, series, statements };
         assess::differences(&cell.result, Some(evidence))
     }
 }
@@ -152,6 +155,11 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     let transactions = match &cell.result.cell.settings.producer.transaction {
         None => Some(Vec::new()),
         Some(_) => parse(directory, "transactions.jsonl", transactions::from_jsonl, &mut broken),
+    };
+    let group = cell.result.cell.settings.group.as_ref();
+    let pipelines = match group.is_some_and(|group| group.commit == CommitStrategy::Transaction) {
+        false => Some(Vec::new()),
+        true => parse(directory, "pipelines.jsonl", transactions::from_jsonl, &mut broken),
     };
     let journals = match &cell.result.cell.settings.group {
         None => Some(Vec::new()),
@@ -171,15 +179,15 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     if has_sink && effects.is_none() {
         return Err(broken);
     }
-    match (ledgers, readings, transactions, journals, series, statements) {
+    match (ledgers, readings, transactions.zip(pipelines), journals, series, statements) {
         (
             Some(ledgers),
             Some(readings),
-            Some(transactions),
+            Some((transactions, pipelines)),
             Some(journals),
             Some(series),
             Some(statements),
-        ) => Ok(Read { ledgers, readings, transactions, journals, effects, series, statements }),
+        ) => Ok(Read { ledgers, readings, transactions, pipelines, journals, effects, series, statements }),
         _ => Err(broken),
     }
 }

@@ -68,6 +68,10 @@ pub struct Lane {
     settings: BTreeMap<String, String>,
 }
 
+// SAFETY: librdkafka handles may be used from any thread; a `Lane` is used by one at a time, and what its arrays point to is
+// looked at inside single calls only.
+unsafe impl Send for Lane {}
+
 /// Lets the allocator keep what the client frees: it copies every record into memory of its own and frees it after the
 /// report, and giving that back to the kernel costs a sixth of the producer's CPU. For a process that does nothing else.
 pub fn keep_freed_memory() {
@@ -142,6 +146,17 @@ impl Lane {
     pub fn begin(&mut self) -> Result<(), Refusal> {
         // SAFETY: the client is live.
         unsafe { transactor::begin(self.producer.client().native_ptr()) }
+    }
+
+    /// Adds the offsets that a group's member has processed to the open transaction. Blocks.
+    pub fn add_offsets(
+        &mut self,
+        topic: &CStr,
+        offsets: &[(u16, i64)],
+        membership: &[u8],
+    ) -> Result<(), Refusal> {
+        // SAFETY: the client is live.
+        unsafe { transactor::add_offsets(self.producer.client().native_ptr(), topic, offsets, membership) }
     }
 
     /// Asks for the end of the open transaction; until the answer, reports have to be taken and nothing can be sent.

@@ -1,6 +1,6 @@
 //! From settings to librdkafka's property names. Everything that matters is set explicitly; nothing is left to a default.
 
-use bench_model::ids::ProducerId;
+use bench_model::ids::{MemberId, ProducerId};
 use bench_model::settings::{CommitStrategy, GroupSettings, ProducerSettings};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,11 @@ fn common(bootstrap: &str, client_id: &str) -> BTreeMap<String, String> {
 /// The transactional id of a lane of a cell.
 pub fn transactional_id(topic: &str, producer: ProducerId) -> String {
     format!("{topic}-{producer}")
+}
+
+/// The transactional id of a pipeline's member: every life of it has the same, so that the next one fences the last.
+pub fn pipeline_id(topic: &str, member: MemberId) -> String {
+    format!("{topic}-member-{member}")
 }
 
 /// The properties of a producer.

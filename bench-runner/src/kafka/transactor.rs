@@ -168,6 +168,39 @@ pub(super) unsafe fn begin(client: *mut rd::rd_kafka_t) -> Result<(), Refusal> {
     unsafe { refusal(rd::rd_kafka_begin_transaction(client)) }
 }
 
+/// Adds offsets of a consumer group to the open transaction; `membership` is how the group's coordinator knows the member.
+/// Blocks.
+///
+/// # Safety
+/// `client` is a live transactional producer.
+pub(super) unsafe fn add_offsets(
+    client: *mut rd::rd_kafka_t,
+    topic: &CStr,
+    offsets: &[(u16, i64)],
+    membership: &[u8],
+) -> Result<(), Refusal> {
+    // SAFETY: by the contract; the list and the member's words are destroyed below, after the call that borrows them.
+    unsafe {
+        let mut group = std::ptr::null_mut();
+        let words = membership.as_ptr().cast();
+        refusal(rd::rd_kafka_consumer_group_metadata_read(&raw mut group, words, membership.len()))?;
+        let list = rd::rd_kafka_topic_partition_list_new(offsets.len() as c_int);
+        for (partition, offset) in offsets {
+            let added = rd::rd_kafka_topic_partition_list_add(list, topic.as_ptr(), i32::from(*partition));
+            (*added).offset = *offset;
+        }
+        let answer = loop {
+            match refusal(rd::rd_kafka_send_offsets_to_transaction(client, list, group, -1)) {
+                Err(refused) if refused.kind == Kind::Retriable => {}
+                answer => break answer,
+            }
+        };
+        rd::rd_kafka_topic_partition_list_destroy(list);
+        rd::rd_kafka_consumer_group_metadata_destroy(group);
+        answer
+    }
+}
+
 /// # Safety
 /// `client` is live.
 unsafe fn carry_out(client: *mut rd::rd_kafka_t, end: End) -> Ended {

@@ -114,8 +114,8 @@ pub async fn carry_out(
             result.topic_settings = topic.settings().clone();
             let trouble =
                 with_topic(stage, cell, &topic, directory, &mut result, &mut stages, tell).await.err();
-            if let Some(sink) = CellSink::of(stage.run, cell, directory)
-                && let Err(error) = sink.remove().await
+            if let Some(sink) = CellSink::of(stage, cell, directory)
+                && let Err(error) = sink.remove(stage).await
             {
                 result.errors.push(error);
             }
@@ -167,7 +167,7 @@ async fn with_topic(
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<(), Trouble> {
     let workers = directory.join("workers");
-    let sink = CellSink::of(stage.run, cell, directory);
+    let sink = CellSink::of(stage, cell, directory);
     let book = BookKey::of(stage.run, &cell.id);
     let load = &cell.settings.load;
     let bootstrap = stage.cluster.bootstrap();
@@ -185,12 +185,14 @@ async fn with_topic(
             settings,
             journal_entries: cell.journal_entries(),
             sink: sink.as_ref().map(CellSink::place),
+            pipe: sink.as_ref().and_then(|sink| sink.pipe(cell)),
         }),
         ordeals: Ordeals { deaths: &cell.deaths, kills: &cell.kills, joins: &cell.joins },
         directory: &workers,
     };
     if let Some(sink) = &sink {
-        sink.create().await.map_err(|reason| Trouble::new(Outcome::CouldNotStart, reason))?;
+        let made = sink.create(stage, &cell.settings.topic).await;
+        made.map_err(|reason| Trouble::new(Outcome::CouldNotStart, reason))?;
     }
     let mut gang = Gang::start(&task, stage.interrupt).await?;
     stages.end("workers");
@@ -210,6 +212,8 @@ async fn with_topic(
     let void = |reason| Trouble::new(Outcome::Void, reason);
     let ledgers = gang.lives.ledgers(&workers).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
+    let pipelines = gang.lives.pipelines(&workers).map_err(void)?;
+    dangling::end_pipelines(&task, &pipelines).await.map_err(void)?;
     let lives = gang.lives.directories();
     let observed = Observed {
         statements,
@@ -219,7 +223,8 @@ async fn with_topic(
     };
     drop(gang);
     stages.end("group drain");
-    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, journals, sink.as_ref())
+    let of_group = (journals, pipelines);
+    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, of_group, sink.as_ref())
         .await
         .map_err(void)?;
     stages.end("reading");

@@ -20,6 +20,8 @@ pub struct Evidence {
     pub readings: Vec<LogReading>,
     /// One for each ledger; empty without transactions.
     pub transactions: Vec<Transactions>,
+    /// One for each life of each member that got so far; empty unless the group commits in transactions.
+    pub pipelines: Vec<Transactions>,
     /// One for each life of each group member.
     pub journals: Vec<Journal>,
     /// What the sink holds, if there is one.
@@ -32,7 +34,7 @@ pub async fn gather(
     task: &Task<'_>,
     ends: &Result<Vec<Ends>, String>,
     ledgers: Vec<Ledger>,
-    journals: Vec<Journal>,
+    (journals, pipelines): (Vec<Journal>, Vec<Transactions>),
     sink: Option<&CellSink>,
 ) -> Result<Evidence, String> {
     let transactional = task.transaction_capacity > 0;
@@ -43,7 +45,7 @@ pub async fn gather(
         None => None,
     };
     let Ok(ends) = ends else {
-        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, journals, effects });
+        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, pipelines, journals, effects });
     };
     let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
     let directories = cluster.log_directories();
@@ -65,7 +67,7 @@ pub async fn gather(
     })
     .await
     .map_err(|error| error.to_string())??;
-    Ok(Evidence { ledgers, readings, transactions, journals, effects })
+    Ok(Evidence { ledgers, readings, transactions, pipelines, journals, effects })
 }
 
 /// A file of every producer, read.
@@ -91,7 +93,9 @@ pub fn store(evidence: &Evidence, directory: &Path) -> Result<(), String> {
     ];
     let processing = ("processing.jsonl", processing::to_jsonl(&evidence.journals));
     let transactions = ("transactions.jsonl", transactions::to_jsonl(&evidence.transactions));
+    let pipelines = ("pipelines.jsonl", transactions::to_jsonl(&evidence.pipelines));
     let optional = [
+        (!evidence.pipelines.is_empty()).then_some(pipelines),
         (!evidence.journals.is_empty()).then_some(processing),
         (!evidence.transactions.is_empty()).then_some(transactions),
         evidence.effects.as_ref().map(|effects| ("effects.jsonl", effects::to_jsonl(effects))),

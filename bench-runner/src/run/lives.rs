@@ -9,6 +9,7 @@ use bench_model::fault::{Death, DeathRecord, End, Join, Kill, KillRecord, Victim
 use bench_model::ids::{Incarnation, MemberId, ProducerId};
 use bench_model::ledger::{self, Ledger};
 use bench_model::processing;
+use bench_model::transactions::{self, Transactions};
 use bench_model::wire::{Command, ConsumeSpec, Done, ProduceSpec, Role};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -156,6 +157,7 @@ impl Lives {
             death,
             begun,
             sink: group.sink.clone(),
+            pipe: group.pipe.clone(),
         })))
     }
 
@@ -318,6 +320,23 @@ impl Lives {
             }
         }
         Ok(ledgers)
+    }
+
+    /// The transactions of all lives of members, where they have any; a life that was killed before it had some has begun none.
+    pub fn pipelines(&self, workers: &Path) -> Result<Vec<Transactions>, String> {
+        let mut all = Vec::new();
+        for life in self.of(Victim::Member) {
+            let path = workers.join(life.directory()).join("transactions.bin");
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    let read = transactions::read(&bytes);
+                    all.push(read.map_err(|error| format!("{}: {error}", path.display()))?);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{}: {error}", path.display())),
+            }
+        }
+        Ok(all)
     }
 
     /// The directories of all lives.

@@ -41,10 +41,18 @@ pub fn fill(
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let Evidence { ledgers, readings, transactions, journals, effects } = evidence;
+    let Evidence { ledgers, readings, transactions, pipelines, journals, effects } = evidence;
     let (effects, statements, series) = (effects.as_ref(), Some(&statements), &series);
-    let evidence =
-        assess::Evidence { ledgers, readings, transactions, journals, effects, series, statements };
+    let evidence = assess::Evidence {
+        ledgers,
+        readings,
+        transactions,
+        pipelines,
+        journals,
+        effects,
+        series,
+        statements,
+    };
     assess::assess(result, evidence);
     Ok(())
 }

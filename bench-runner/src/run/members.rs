@@ -8,7 +8,7 @@ use bench_model::fault::{DeathRecord, End, JoinRecord, Marks, Victim};
 use bench_model::ids::MemberId;
 use bench_model::processing::{self, Entry, Journal, MARKS_BYTES};
 use bench_model::settings::GroupSettings;
-use bench_model::wire::SinkPlace;
+use bench_model::wire::{PipeSpec, SinkPlace};
 use std::io::Read;
 use std::path::Path;
 
@@ -21,6 +21,8 @@ pub struct Group<'a> {
     pub journal_entries: u64,
     /// Where its sink is, if it has one.
     pub sink: Option<SinkPlace>,
+    /// How they write to it, where it is a topic.
+    pub pipe: Option<PipeSpec>,
 }
 
 /// What the group goes through besides deaths.

@@ -10,6 +10,7 @@ mod interrupt;
 mod lives;
 mod measure;
 mod members;
+mod output;
 mod progress;
 mod quiet;
 mod readlog;

@@ -1,12 +1,17 @@
-//! The sink of one cell, from the runner's side: its tables are made before members start, read when they have ended, and
+//! The sink of one cell, from the runner's side: its tables (or its topic) are made before members start, read when they have ended, and
 //! taken away. Databases block, so each act has a thread of its own.
 
+use super::cell::Stage;
+use super::output;
+use super::topic::Topic;
 use crate::sink::{self, SinkError};
-use bench_model::effects::Effects;
+use bench_model::effects::{self, Effects};
 use bench_model::ids::BookKey;
 use bench_model::plan::Cell;
-use bench_model::settings::SinkSettings;
-use bench_model::wire::SinkPlace;
+use bench_model::settings::{
+    CommitStrategy, SinkKind, SinkSettings, TopicSettings, TransactionSettings, TransactionSpan,
+};
+use bench_model::wire::{PipeSpec, SinkPlace};
 use std::path::Path;
 
 /// PostgreSQL cuts longer names off; `_offsets` and the book's key come behind.
@@ -16,15 +21,26 @@ const NAME_BYTES: usize = 44;
 pub struct CellSink {
     settings: SinkSettings,
     place: SinkPlace,
+    bootstrap: String,
+    partitions: u16,
+    /// Of the records of an output topic.
+    book: BookKey,
 }
 
 impl CellSink {
-    /// The sink of a cell, if it has one: a file among its workers', or tables named after run and cell.
-    pub fn of(run: &str, cell: &Cell, directory: &Path) -> Option<Self> {
+    /// The sink of a cell, if it has one: a file among its workers', tables named after run and cell, or a topic beside the cell's.
+    pub fn of(stage: &Stage<'_>, cell: &Cell, directory: &Path) -> Option<Self> {
         let settings = cell.settings.group.as_ref()?.sink.clone()?;
-        let file = directory.join("workers").join("sink.sqlite");
-        let file = if settings.kind.is_postgres() { String::new() } else { file.display().to_string() };
-        Some(CellSink { settings, place: SinkPlace { file, table: table(run, &cell.id) } })
+        let file = directory.join("workers").join("sink.sqlite").display().to_string();
+        let (run, id) = (stage.run, &cell.id);
+        let (file, table) = match settings.kind {
+            SinkKind::Topic => (String::new(), format!("bench-runner-{run}-{id}-output")),
+            kind if kind.is_postgres() => (String::new(), table(run, id)),
+            _ => (file, table(run, id)),
+        };
+        let book = BookKey::of(run, &format!("{id}/output"));
+        let (bootstrap, partitions) = (stage.cluster.bootstrap(), cell.settings.topic.partitions);
+        Some(CellSink { settings, place: SinkPlace { file, table }, bootstrap, partitions, book })
     }
 
     /// Where it is.
@@ -32,8 +48,32 @@ impl CellSink {
         self.place.clone()
     }
 
-    /// Makes its tables.
-    pub async fn create(&self) -> Result<(), String> {
+    /// How members write to it, where it is a topic: as the cell's producer does, a batch in one transaction if the group
+    /// commits so.
+    pub fn pipe(&self, cell: &Cell) -> Option<PipeSpec> {
+        if self.settings.kind != SinkKind::Topic {
+            return None;
+        }
+        let mut settings = cell.settings.producer.clone();
+        let transactional = cell.settings.group.as_ref()?.commit == CommitStrategy::Transaction;
+        settings.transaction = transactional.then(|| TransactionSettings {
+            span: TransactionSpan::Records(
+                cell.settings.group.as_ref().map_or(1, |group| group.batch_records),
+            ),
+            abort_every: 0,
+            abort_flush: true,
+            timeout_ns: settings.delivery_timeout_ns,
+        });
+        let transaction_capacity = if transactional { cell.journal_entries() } else { 0 };
+        let record_bytes = cell.settings.load.record_bytes.max(effects::output::ROW_BYTES as u32);
+        Some(PipeSpec { settings, book: self.book, record_bytes, transaction_capacity })
+    }
+
+    /// Makes its tables, or its topic with the settings of the cell's.
+    pub async fn create(&self, stage: &mut Stage<'_>, topic: &TopicSettings) -> Result<(), String> {
+        if self.settings.kind == SinkKind::Topic {
+            return Topic::create(stage.cluster, stage.admin, &self.place.table, topic).await.map(|_| ());
+        }
         if let Some(directory) = Path::new(&self.place.file).parent() {
             std::fs::create_dir_all(directory)
                 .map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -43,12 +83,26 @@ impl CellSink {
 
     /// Reads what it holds.
     pub async fn read(&self) -> Result<Effects, String> {
-        self.act(sink::read).await
+        if self.settings.kind != SinkKind::Topic {
+            return self.act(sink::read).await;
+        }
+        let (bootstrap, topic, partitions, book) =
+            (self.bootstrap.clone(), self.place.table.clone(), self.partitions, self.book);
+        tokio::task::spawn_blocking(move || output::read(&bootstrap, &topic, partitions, book))
+            .await
+            .map_err(|error| error.to_string())?
     }
 
-    /// Takes its tables away.
-    pub async fn remove(&self) -> Result<(), String> {
-        self.act(sink::remove).await
+    /// Takes its tables or its topic away.
+    pub async fn remove(&self, stage: &Stage<'_>) -> Result<(), String> {
+        match self.settings.kind {
+            SinkKind::Topic if stage.keep_topics => Ok(()),
+            SinkKind::Topic => {
+                let deleted = stage.admin.delete_topic(&self.place.table).await;
+                deleted.map_err(|error| error.to_string())
+            }
+            _ => self.act(sink::remove).await,
+        }
     }
 
     async fn act<T: Send + 'static>(

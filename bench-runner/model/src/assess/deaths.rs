@@ -183,6 +183,11 @@ fn misplaced(death: &Death, batch: Option<u64>, journal: &Journal) -> Option<Str
         (Some(batch), Point::BetweenWriteAndCommit) => {
             (begun == completed && (expected..expected + batch).contains(&completed), "at least ")
         }
+        // All of the record's batch is begun, and nothing of it completed.
+        (Some(batch), Point::BetweenOffsetsAndCommit) => {
+            let fits = (death.record..death.record + batch).contains(&begun) && begun - completed <= batch;
+            (fits && completed < death.record, "around ")
+        }
         (Some(batch), _) => (begun == expected && completed <= begun && begun - completed < batch, ""),
         (None, _) => ((begun, completed) == (expected, expected), ""),
     };

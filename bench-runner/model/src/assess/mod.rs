@@ -33,6 +33,8 @@ pub struct Evidence<'a> {
     pub ledgers: &'a [Ledger],
     /// The independent reader's first.
     pub readings: &'a [LogReading],
+    /// One for each life of each member that commits in transactions; empty without.
+    pub pipelines: &'a [Transactions],
     /// One for each ledger; empty without transactions.
     pub transactions: &'a [Transactions],
     /// One for each life of each group member; empty without a group.
@@ -82,13 +84,14 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
 ///
 /// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
 pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
-    let Evidence { ledgers, readings, transactions, journals, effects, series, statements } = evidence;
+    let Evidence { ledgers, readings, transactions, pipelines, journals, effects, series, statements } =
+        evidence;
     let undrained = match statements {
         Some(statements) => statements.undrained(),
         None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
     };
     let drained = undrained.map_or(Ok(()), Err);
-    let exhibits = Exhibits { ledgers, readings, transactions, journals, effects };
+    let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
     let settings = &result.cell.settings;
     let verdict = verdict::judge(settings, &result.faults, exhibits, drained);
     let none = Statements::default();

@@ -168,6 +168,7 @@ fn death_text(death: &Death) -> String {
         Point::AfterCommit => "after-commit",
         Point::AfterSend => "after-send",
         Point::BetweenWriteAndCommit => "between-write-and-commit",
+        Point::BetweenOffsetsAndCommit => "between-offsets-and-commit",
     };
     let then = match (death.end, death.continue_after_ns) {
         (End::Stop, None) => "continued when another one has taken over".to_owned(),

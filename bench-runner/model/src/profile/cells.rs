@@ -9,7 +9,7 @@ use super::section::{Section, Wrong, nearest};
 use super::transaction;
 use super::tree::{Node, Value};
 use super::{Combination, Impossible, sink, values};
-use crate::settings::ClusterAsk;
+use crate::settings::{ClusterAsk, CommitStrategy};
 use std::collections::BTreeMap;
 
 /// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
@@ -48,6 +48,9 @@ const FIRST_OF_GROUP: &str = "processing_loss";
 /// They count what becomes of transactions.
 const OF_TRANSACTIONS: [&str; 4] =
     ["aborted_copies", "aborted_read", "torn_transaction", "consumer_aborted_read"];
+
+/// Of these, what a group's transactions may do to its output.
+const OF_PIPELINES: [&str; 2] = ["aborted_read", "torn_transaction"];
 
 /// Above this a matrix is a slip of the pen, and expanding it would only cost memory.
 const MOST_COMBINATIONS: usize = 10_000;
@@ -168,7 +171,13 @@ fn judge(
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;
             for (tally, count) in &expect.counts {
-                if draft.producer.transaction.is_none() && OF_TRANSACTIONS.contains(&tally.as_str()) {
+                let pipeline = draft.group.as_ref().is_some_and(|group| {
+                    group.commit == CommitStrategy::Transaction && OF_PIPELINES.contains(&tally.as_str())
+                });
+                if draft.producer.transaction.is_none()
+                    && OF_TRANSACTIONS.contains(&tally.as_str())
+                    && !pipeline
+                {
                     let message = format!("cell \"{label}\" has no transactions for {tally} to count");
                     problems.add(&expect.place, message, "narrow it by cells = { transaction = … }");
                 }

@@ -6,7 +6,7 @@ use super::sink;
 use super::tree::{Node, Value};
 use super::units::duration_text;
 use super::values;
-use crate::settings::{ClusterAsk, CommitStrategy, GroupSettings, ServiceSpread};
+use crate::settings::{ClusterAsk, CommitStrategy, GroupSettings, ProducerSettings, ServiceSpread};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -165,10 +165,14 @@ pub(super) fn settle(group: &mut GroupSettings, cluster: &ClusterAsk) {
 }
 
 /// Why this group cannot be, if so.
-pub(super) fn impossible(group: &GroupSettings, cluster: &ClusterAsk) -> Option<String> {
+pub(super) fn impossible(
+    group: &GroupSettings,
+    producer: &ProducerSettings,
+    cluster: &ClusterAsk,
+) -> Option<String> {
     let (assignor, protocol) = (group.assignor.as_str(), group.protocol.as_str());
     let known: &[&str] = if protocol == CONSUMER { &CONSUMER_ASSIGNORS } else { &CLASSIC_ASSIGNORS };
-    if let Some(reason) = sink::impossible(group) {
+    if let Some(reason) = sink::impossible(group, producer) {
         return Some(reason);
     }
     if !known.contains(&assignor) {

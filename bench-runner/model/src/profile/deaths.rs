@@ -12,12 +12,13 @@ const HOUR: u64 = 3_600_000_000_000;
 /// How each kind of worker is written.
 pub(super) const WORKERS: [(&str, Victim); 2] = [("member", Victim::Member), ("producer", Victim::Producer)];
 /// How each point is written.
-const POINTS: [(&str, Point); 5] = [
+const POINTS: [(&str, Point); 6] = [
     ("after-poll", Point::AfterPoll),
     ("after-processing", Point::AfterProcessing),
     ("after-commit", Point::AfterCommit),
     ("after-send", Point::AfterSend),
     ("between-write-and-commit", Point::BetweenWriteAndCommit),
+    ("between-offsets-and-commit", Point::BetweenOffsetsAndCommit),
 ];
 
 /// One entry, and the cells it is for.
@@ -47,7 +48,7 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
     let record = section.require("record", "write record = 237: the worker ends at its 237th", |node| {
         values::number(node, 1..=1_000_000_000_000)
     });
-    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\"; producer: \"after-send\")";
+    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\", with commit = \"transaction\" \"between-offsets-and-commit\"; producer: \"after-send\")";
     let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
     let ends = [("kill", End::Kill), ("close", End::Close), ("stop", End::Stop)];
     let end = section.require("end", "write end = \"kill\", \"close\" or \"stop\"", |node| {
@@ -98,6 +99,14 @@ pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<Death> {
 fn around_a_sink(deaths: &[Death], group: &GroupSettings) -> Option<String> {
     let of = |wanted: fn(&Death) -> bool| deaths.iter().any(wanted);
     let between = of(|death| death.point == Point::BetweenWriteAndCommit);
+    if of(|death| death.point == Point::BetweenOffsetsAndCommit)
+        && group.commit != CommitStrategy::Transaction
+    {
+        let commit = group.commit.as_str();
+        return Some(format!(
+            "a death between-offsets-and-commit needs commit=transaction, not commit={commit}"
+        ));
+    }
     let Some(sink) = &group.sink else {
         let reason = "a death between-write-and-commit needs a sink that is written to, not sink=none";
         return between.then(|| reason.into());

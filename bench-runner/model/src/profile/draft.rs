@@ -342,5 +342,5 @@ pub(super) fn impossible(draft: &Draft, cluster: &ClusterAsk) -> Option<String> 
             "{axis} of {bytes} B does not fit into the largest message of {most} B (message.max.bytes, max.message.bytes)"
         ));
     }
-    group.as_ref().and_then(|group| consumer::impossible(group, cluster))
+    group.as_ref().and_then(|group| consumer::impossible(group, producer, cluster))
 }

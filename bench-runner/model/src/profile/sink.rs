@@ -3,7 +3,7 @@
 use super::section::{Section, Wrong};
 use super::tree::Node;
 use super::values;
-use crate::settings::{CommitStrategy, GroupSettings, SinkKind, SinkSettings};
+use crate::settings::{CommitStrategy, GroupSettings, ProducerSettings, SinkKind, SinkSettings};
 
 const JOURNAL_MODES: [&str; 4] = ["wal", "delete", "truncate", "persist"];
 const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
@@ -84,6 +84,9 @@ pub(super) fn bare(kind: Option<SinkKind>) -> Option<SinkSettings> {
 /// Gives a group's sink the settings of its own database.
 pub(super) fn settle(group: &mut GroupSettings, keys: &Keys) {
     let Some(sink) = &mut group.sink else { return };
+    if sink.kind == SinkKind::Topic {
+        return;
+    }
     if sink.kind.is_postgres() {
         sink.url.clone_from(&keys.url);
         sink.synchronous_commit = Some(keys.synchronous_commit.clone());
@@ -94,8 +97,23 @@ pub(super) fn settle(group: &mut GroupSettings, keys: &Keys) {
 }
 
 /// Why a group cannot have this sink, or do without one, if so.
-pub(super) fn impossible(group: &GroupSettings) -> Option<String> {
+pub(super) fn impossible(group: &GroupSettings, producer: &ProducerSettings) -> Option<String> {
     let commit = group.commit.as_str();
+    let topic = group.sink.as_ref().is_some_and(|sink| sink.kind == SinkKind::Topic);
+    if group.commit == CommitStrategy::Transaction && !(topic && producer.idempotence) {
+        return Some(format!("commit={commit} needs sink=topic and idempotence=true"));
+    }
+    if topic && group.commit == CommitStrategy::InSink {
+        return Some(format!(
+            "sink=topic keeps no offsets, so commit={commit} cannot be: use commit=transaction"
+        ));
+    }
+    if topic && producer.transaction.is_some() {
+        return Some(
+            "sink=topic writes as the producer's settings say, which cannot have transactions of their own"
+                .into(),
+        );
+    }
     let Some(sink) = &group.sink else {
         return (group.commit == CommitStrategy::InSink).then(|| {
             format!("commit={commit} keeps offsets in the sink's transaction, and sink=none has none")

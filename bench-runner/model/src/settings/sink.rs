@@ -1,4 +1,5 @@
-//! Where a group's processing leaves its effects: a table of SQLite or PostgreSQL, and how durable a write to it is.
+//! Where a group's processing leaves its effects: a table of SQLite or PostgreSQL, or another topic; and how durable a write
+//! to it is.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +15,19 @@ pub enum SinkKind {
     PostgresAppend,
     /// PostgreSQL; one row for each record, replaced when it is processed again.
     PostgresUpsert,
+    /// Another topic of the same cluster; every processing adds a record. How durable it is the cell's producer and topic say.
+    Topic,
 }
 
 impl SinkKind {
     /// Every kind.
-    pub const ALL: [SinkKind; 4] =
-        [SinkKind::SqliteAppend, SinkKind::SqliteUpsert, SinkKind::PostgresAppend, SinkKind::PostgresUpsert];
+    pub const ALL: [SinkKind; 5] = [
+        SinkKind::SqliteAppend,
+        SinkKind::SqliteUpsert,
+        SinkKind::PostgresAppend,
+        SinkKind::PostgresUpsert,
+        SinkKind::Topic,
+    ];
 
     /// As profiles write it.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +36,7 @@ impl SinkKind {
             SinkKind::SqliteUpsert => "sqlite-upsert",
             SinkKind::PostgresAppend => "postgres-append",
             SinkKind::PostgresUpsert => "postgres-upsert",
+            SinkKind::Topic => "topic",
         }
     }
 

@@ -10,6 +10,7 @@ use super::{Identity, TallyKind};
 use crate::effects::{EffectRun, Effects};
 use crate::ids::{Incarnation, MemberId};
 use crate::processing::{Entry, Journal, Processed};
+use crate::settings::SinkKind;
 use std::collections::BTreeMap;
 
 /// The sums behind tallies and identities.
@@ -52,9 +53,10 @@ struct Life<'a> {
 
 type Lives<'a> = BTreeMap<(MemberId, Incarnation), Life<'a>>;
 
-/// Finds duplicates and losses of the sink, and what does not fit; `idempotent`: keyed by record.
+/// Finds duplicates and losses of the sink, and what does not fit. A topic may lose what it has acknowledged: that is no defect of
+/// the books, but a finding.
 pub(super) fn judge(
-    idempotent: bool,
+    kind: SinkKind,
     journals: &[Journal],
     effects: &Effects,
     steps: &Steps,
@@ -66,9 +68,9 @@ pub(super) fn judge(
         join(run, &mut lives, &mut sums);
     }
     for (who, life) in &lives {
-        close(*who, life, idempotent, &mut sums);
+        close(*who, life, kind.is_idempotent() || kind == SinkKind::Topic, &mut sums);
     }
-    keys(journals, effects, &mut sums);
+    keys(kind, journals, effects, &mut sums);
     steps.sweep(|lane, region| tallies(lane, region, findings, &mut sums));
     sums
 }
@@ -159,7 +161,7 @@ fn close((member, incarnation): (MemberId, Incarnation), life: &Life<'_>, idempo
 }
 
 /// Every completed record has a row, and the database counts rows and records as we do.
-fn keys(journals: &[Journal], effects: &Effects, sums: &mut Sums) {
+fn keys(kind: SinkKind, journals: &[Journal], effects: &Effects, sums: &mut Sums) {
     let mut records: BTreeMap<LaneKey, Spans> = BTreeMap::new();
     let (mut rows, mut distinct) = (0, 0);
     for EffectRun { copies, .. } in &effects.runs {
@@ -174,6 +176,9 @@ fn keys(journals: &[Journal], effects: &Effects, sums: &mut Sums) {
     if (rows, distinct) != (effects.rows, effects.records) {
         let counted = format!("{} rows of {} records", effects.rows, effects.records);
         sums.keys.push(format!("the database counts {counted}, and {rows} of {distinct} were read"));
+    }
+    if kind == SinkKind::Topic {
+        return;
     }
     for entry in journals.iter().flat_map(|journal| &journal.entries) {
         let Entry::Processed(Processed { copies, completed, .. }) = entry else { continue };

@@ -150,8 +150,14 @@ impl World {
         (group.sink, group.batch_records) = (Some(sink), BATCH);
         settings.group = Some(group);
         let (ledgers, readings) = (history.ledgers(), history.readings());
-        let exhibits =
-            Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals, effects };
+        let exhibits = Exhibits {
+            ledgers: &ledgers,
+            readings: &readings,
+            transactions: &[],
+            journals,
+            effects,
+            pipelines: &[],
+        };
         judge(&settings, &[], exhibits, Ok(()))
     }
 

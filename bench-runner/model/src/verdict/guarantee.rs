@@ -18,6 +18,8 @@ pub enum Delivery {
     OnceInTheLog,
     /// One effect in the sink, however often the record is processed.
     EffectivelyOnce,
+    /// One visible record in the output topic, within Kafka: processing, offsets and output are one transaction.
+    ExactlyOnce,
 }
 
 /// A delivery guarantee with its reason.
@@ -47,6 +49,7 @@ impl Delivery {
             Delivery::AtLeastOnce => "at least once",
             Delivery::OnceInTheLog => "once in the log",
             Delivery::EffectivelyOnce => "effectively once",
+            Delivery::ExactlyOnce => "exactly once (Kafka)",
         }
     }
 }
@@ -60,6 +63,11 @@ pub fn guarantee(settings: &CellSettings) -> Guarantee {
     let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref());
     let keyed = sink.is_some_and(|sink| sink.kind.is_idempotent());
     let delivery = match (loses.is_empty(), repeats.is_empty()) {
+        (true, true)
+            if settings.group.as_ref().is_some_and(|group| group.commit == CommitStrategy::Transaction) =>
+        {
+            Delivery::ExactlyOnce
+        }
         (true, once) if sink.is_some() && (once || keyed) => Delivery::EffectivelyOnce,
         (false, false) => Delivery::NoGuarantee,
         (false, true) => Delivery::AtMostOnce,
@@ -131,12 +139,15 @@ fn process(group: &GroupSettings) -> Step {
         C::AsyncAfter => (None, Some("commit=async-after does not wait for its commits")),
         C::Interval => (None, Some("commit=interval commits only once an interval")),
         C::None => (None, Some("commit=none begins anew in each life")),
-        C::InSink => (None, None),
+        C::InSink | C::Transaction => (None, None),
     };
     let holds = match group.commit {
         C::SyncBefore => "what is committed is never handed out again",
         C::Auto => "",
         C::InSink => "rows and offset are in one transaction",
+        C::Transaction => {
+            "output and offsets are in one transaction (KAFKA-17754 apart: a delayed EndTxn may end a later one)"
+        }
         _ => "nothing is committed before it is processed",
     };
     Step { loses, repeats, holds }

@@ -165,7 +165,8 @@ pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogRead
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
     let no_faults: &[FaultRecord] = &[];
-    let exhibits = Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None };
+    let exhibits =
+        Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
     judge(&settings, no_faults, exhibits, Ok(()))
 }
 

@@ -10,7 +10,7 @@ use super::tracker::{Seen, Tracker, by_class};
 use super::transactions::{self, Wholeness};
 use super::{
     Class, ClassCount, Contingency, Identity, Tally, TallyKind, Verdict, contingency, effects, hash,
-    processing,
+    pipeline, processing,
 };
 use crate::effects::Effects;
 use crate::fault::FaultRecord;
@@ -18,7 +18,7 @@ use crate::ids::PartitionId;
 use crate::ledger::{Ledger, State};
 use crate::processing::Journal;
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
-use crate::settings::{CellSettings, GroupSettings};
+use crate::settings::{CellSettings, CommitStrategy, GroupSettings};
 use crate::transactions::Transactions;
 use std::collections::BTreeMap;
 
@@ -45,12 +45,15 @@ pub struct Exhibits<'a> {
     pub journals: &'a [Journal],
     /// Counts only where the group has a sink.
     pub effects: Option<&'a Effects>,
+    /// One for each life of each member that got so far; counts only where the group commits in transactions.
+    pub pipelines: &'a [Transactions],
 }
 
 /// What was summed up of a consumer group.
 struct OfGroup {
     processing: processing::Sums,
     sink: Option<effects::Sums>,
+    pipeline: Option<pipeline::Sums>,
     identities: Vec<Identity>,
     /// There is a sink, and nobody has read it.
     unread: bool,
@@ -114,7 +117,7 @@ fn of_group(
     settings: &GroupSettings,
     log: &Log<'_>,
     (shown, seen): (&[&PartitionReading], &[&PartitionReading]),
-    Exhibits { journals, effects, .. }: Exhibits<'_>,
+    Exhibits { journals, effects, pipelines, .. }: Exhibits<'_>,
     claims: &mut Walk<'_>,
     findings: &mut Findings,
 ) -> OfGroup {
@@ -122,9 +125,14 @@ fn of_group(
     let nothing = Effects::default();
     let sink = settings.sink.as_ref().map(|sink| (sink.kind, effects.unwrap_or(&nothing)));
     let steps = Steps::of(claims.books, shown, journals, sink.map(|(_, effects)| effects));
-    let sums = sink.map(|(kind, effects)| {
-        (effects::judge(kind.is_idempotent(), journals, effects, &steps, findings), effects)
-    });
+    let sums =
+        sink.map(|(kind, effects)| (effects::judge(kind, journals, effects, &steps, findings), effects));
+    let pipeline = (settings.commit == CommitStrategy::Transaction)
+        .then(|| pipeline::judge(pipelines, effects.unwrap_or(&nothing), findings));
+    let mut sums = sums;
+    if let (Some(pipeline), Some((sums, _))) = (&pipeline, &mut sums) {
+        sums.joins.extend(pipeline.faults.iter().cloned());
+    }
     let margins = contingency::fill(&steps, &mut claims.contingency);
     let rows = sums.as_ref().map_or(0, |(sums, _)| sums.rows);
     let counted = [claims.sums.ledgered, processing.completed(), rows];
@@ -132,7 +140,7 @@ fn of_group(
     identities.extend(sums.as_ref().map(|(sums, effects)| effects::i9(sums, effects)));
     identities.push(contingency::identity(&claims.contingency, &margins, counted));
     let unread = sink.is_some() && effects.is_none();
-    OfGroup { processing, sink: sums.map(|(sums, _)| sums), identities, unread }
+    OfGroup { processing, sink: sums.map(|(sums, _)| sums), pipeline, identities, unread }
 }
 
 /// Findings that are about visible copies in a transactional cell; all others are about whatever is in the log.
@@ -279,6 +287,7 @@ fn tallies(
     let books = all.books;
     let classes = &visible.unwrap_or(all).sums.classes;
     let records = |class| classes.get(&class).map_or(0, |count: &ClassCount| count.records);
+    let pipeline = group.and_then(|group| group.pipeline.as_ref());
     let either = |plain, of_transactions| if visible.is_some() { of_transactions } else { plain };
     let tally = |kind| {
         let of = match kind {
@@ -289,8 +298,10 @@ fn tallies(
             }
             TallyKind::Phantom => books.by_state[State::NotPersisted as usize],
             TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
-            TallyKind::AbortedRead => records(Class::NeverCommitted),
-            TallyKind::TornTransaction => books.transactions,
+            TallyKind::AbortedRead => {
+                records(Class::NeverCommitted) + pipeline.map_or(0, |sums| sums.never_committed)
+            }
+            TallyKind::TornTransaction => books.transactions + pipeline.map_or(0, |sums| sums.transactions),
             kind if kind.is_of_sink() => {
                 group.and_then(|group| group.sink.as_ref()).map_or(0, |sums| sums.of(kind))
             }
@@ -319,10 +330,13 @@ fn tallies(
         (kind, tally)
     };
     let has_sink = group.is_some_and(|group| group.sink.is_some());
+    let of_pipelines = |kind: &TallyKind| {
+        pipeline.is_some() && matches!(kind, TallyKind::AbortedRead | TallyKind::TornTransaction)
+    };
     let judged = |kind: &TallyKind| {
         (group.is_some() || !kind.is_of_group())
             && (has_sink || !kind.is_of_sink())
-            && (visible.is_some() || !kind.is_of_transactions())
+            && (visible.is_some() || of_pipelines(kind) || !kind.is_of_transactions())
     };
     TallyKind::ALL.into_iter().filter(judged).map(tally).collect()
 }

@@ -237,8 +237,14 @@ fn without_a_whole_and_quiet_log_there_is_no_verdict() {
     );
     assert!(inconclusive(|r| r.partitions.clear()).is_some_and(|why| why.contains("was not read")));
     let (ledgers, readings) = (history.ledgers(), history.readings());
-    let exhibits =
-        Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals: &[], effects: None };
+    let exhibits = Exhibits {
+        ledgers: &ledgers,
+        readings: &readings,
+        transactions: &[],
+        journals: &[],
+        effects: None,
+        pipelines: &[],
+    };
     let undrained = judge(&settings(Acks::All, 1), &[], exhibits, Err("3 reports missing".into()));
     assert!(undrained.inconclusive.is_some_and(|why| why.contains("3 reports missing")));
 }

@@ -33,8 +33,14 @@ fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Ve
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.group = Some(group(commit));
     let (ledgers, readings) = (history.ledgers(), history.readings());
-    let exhibits =
-        Exhibits { ledgers: &ledgers, readings: &readings, transactions: &[], journals, effects: None };
+    let exhibits = Exhibits {
+        ledgers: &ledgers,
+        readings: &readings,
+        transactions: &[],
+        journals,
+        effects: None,
+        pipelines: &[],
+    };
     judge(&settings, &[], exhibits, Ok(()))
 }
 

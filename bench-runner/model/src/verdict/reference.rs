@@ -330,8 +330,14 @@ proptest! {
 fn nothing_sent_is_nothing_wrong() {
     let history = History { attempts: vec![], logs: vec![vec![]] };
     let readings = history.readings();
-    let exhibits =
-        Exhibits { ledgers: &[], readings: &readings, transactions: &[], journals: &[], effects: None };
+    let exhibits = Exhibits {
+        ledgers: &[],
+        readings: &readings,
+        transactions: &[],
+        journals: &[],
+        effects: None,
+        pipelines: &[],
+    };
     let verdict = judge(&settings(Acks::One, 1), &[], exhibits, Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");
 }

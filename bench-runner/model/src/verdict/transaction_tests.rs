@@ -212,7 +212,12 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
         abort_flush: true,
         timeout_ns: 1,
     });
-    judge(&settings, &[], Exhibits { ledgers, readings, transactions, journals: &[], effects: None }, Ok(()))
+    judge(
+        &settings,
+        &[],
+        Exhibits { ledgers, readings, transactions, journals: &[], effects: None, pipelines: &[] },
+        Ok(()),
+    )
 }
 
 /// Every tally that is not zero.

@@ -4,29 +4,30 @@ mod batch;
 mod commits;
 mod life;
 mod outlet;
+mod pipeline;
 mod serve;
 mod writer;
 
 use super::control::Control;
-use super::{WorkerError, emit, write_file};
+use super::{WorkerError, emit, map, write_file};
 use crate::clock;
 use crate::kafka::member::Member;
 use crate::kafka::{client_version, properties};
-use crate::sink;
+use crate::sink::{self, Sink};
 use bench_model::latency::Set;
 use bench_model::processing::{JournalMut, file_bytes};
+use bench_model::settings::CommitStrategy;
 use bench_model::wire::{ConsumeSpec, Event, WorkerSpec};
 use commits::Commits;
 use life::{Client, Life};
 use outlet::Outlet;
+use pipeline::{Membership, Pipeline};
 use std::collections::BTreeMap;
 use writer::Writer;
 
 /// Plays the role; ends at `Finish`, or where the specification says.
 pub(super) fn consume(spec: &WorkerSpec, role: &ConsumeSpec, control: &Control) -> Result<(), WorkerError> {
-    let path = std::path::Path::new(&spec.directory).join("journal.bin");
-    let file_error = |error| WorkerError::File(path.display().to_string(), error);
-    let mut mapping = map_journal(&path, role.journal_entries).map_err(file_error)?;
+    let mut mapping = map(spec, "journal.bin", file_bytes(role.journal_entries))?;
     let mut journal = JournalMut::create(&mut mapping, role.member, role.incarnation);
     if role.settings.sink.is_some() {
         journal = journal.in_batches(role.settings.batch_records);
@@ -51,7 +52,7 @@ pub(super) fn consume(spec: &WorkerSpec, role: &ConsumeSpec, control: &Control) 
     let done = life.end(client, ending);
     let (journal, latencies) = life.into_parts();
     journal.close();
-    mapping.flush().map_err(file_error)?;
+    mapping.flush().map_err(|error| WorkerError::File(spec.directory.clone(), error))?;
     let mut set = Set::default();
     for (name, series) in latencies {
         set.insert(name, series);
@@ -70,19 +71,16 @@ fn open_sink(
     let (Some(settings), Some(place)) = (&role.settings.sink, &role.sink) else {
         return Ok(Default::default());
     };
-    let sink = sink::open(settings, place)?;
+    let membership = (role.settings.commit == CommitStrategy::Transaction).then(Membership::default);
+    let sink: Box<dyn Sink> = match &role.pipe {
+        Some(pipe) => Box::new(Pipeline::open(spec, role, pipe, place, membership.clone())?),
+        None => sink::open(settings, place)?,
+    };
     let effective =
         sink.effective().iter().map(|(key, value)| (format!("sink.{key}"), value.clone())).collect();
     let waker = member.waker()?;
     let writer = Writer::start(sink, move || waker.wake());
     let who = (role.member, role.incarnation);
-    Ok((Some(Outlet::new(writer, who, spec.partitions, role.load.seconds())), effective))
-}
-
-/// The journal's file, as large as it will ever be and resident, so that no store waits for a page.
-fn map_journal(path: &std::path::Path, entries: u64) -> Result<memmap2::MmapMut, std::io::Error> {
-    let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    file.set_len(file_bytes(entries) as u64)?;
-    // SAFETY: the file lies in this worker's own directory; nobody else writes to it or truncates it.
-    unsafe { memmap2::MmapOptions::new().populate().map_mut(&file) }
+    let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), membership);
+    Ok((Some(outlet), effective))
 }

@@ -6,7 +6,8 @@
 
 use super::batch::{IDLE_NS, InHand};
 use super::commits::tell;
-use super::life::{Client, Ending, Life};
+use super::life::{ASK, Client, Ending, Life};
+use super::pipeline::Membership;
 use super::writer::{Writer, Written};
 use crate::clock;
 use bench_model::effects::{EffectRun, Held};
@@ -41,6 +42,8 @@ pub(super) struct Outlet {
     rows: Vec<EffectRun>,
     /// By partition, where the sink keeps the offsets.
     epochs: Vec<u64>,
+    /// Where the group's words for us go before each batch, if the sink commits for us.
+    membership: Option<Membership>,
     /// Call to durable, by the second of the call.
     pub(super) write: Series,
     pub(super) refused: u64,
@@ -52,7 +55,13 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(writer: Writer, who: (MemberId, Incarnation), partitions: u16, seconds: usize) -> Self {
+    pub(super) fn new(
+        writer: Writer,
+        who: (MemberId, Incarnation),
+        partitions: u16,
+        seconds: usize,
+        membership: Option<Membership>,
+    ) -> Self {
         Outlet {
             writer,
             member: who.0,
@@ -62,6 +71,7 @@ impl Outlet {
             parts: Vec::new(),
             rows: Vec::new(),
             epochs: vec![0; usize::from(partitions)],
+            membership,
             write: Series::new(seconds),
             refused: 0,
             full_by_ns: 0,
@@ -193,7 +203,8 @@ impl Life<'_> {
                 self.commits.take_answers(&mut client.member, 0);
             }
         }
-        let in_sink = client.settings.commit == CommitStrategy::InSink;
+        let with_offsets =
+            matches!(client.settings.commit, CommitStrategy::InSink | CommitStrategy::Transaction);
         let Some(outlet) = &mut self.outlet else { return None };
         std::mem::swap(&mut outlet.flying, &mut batch);
         batch.clear();
@@ -220,7 +231,13 @@ impl Life<'_> {
             }
         }
         outlet.parts.sort_by_key(|part| part.held.partition);
-        let marks = if in_sink { outlet.parts.iter().map(|part| part.held).collect() } else { Vec::new() };
+        let marks =
+            if with_offsets { outlet.parts.iter().map(|part| part.held).collect() } else { Vec::new() };
+        if let Some(membership) = &outlet.membership
+            && let Ok(mut words) = membership.lock()
+        {
+            *words = client.member.membership();
+        }
         self.commits.journal.call_write();
         outlet.writer.write(std::mem::take(&mut outlet.rows), marks);
         None
@@ -234,7 +251,11 @@ impl Life<'_> {
             self.commits.journal.end_batch(self.now_ns, |_| false);
             return Some(Ending::Early(error.to_string()));
         }
+        let refused = written.refused.as_ref().map_or(Vec::new(), Clone::clone);
         let last = self.completed_batch(written);
+        if client.settings.commit == CommitStrategy::Transaction && !refused.is_empty() {
+            self.go_back(client, &refused);
+        }
         let first = self.outlet.as_ref().map_or(last, |outlet| outlet.first);
         if let Some(death) = self.death.filter(|death| (first..=last).contains(&death.record)) {
             let ending = self.death_at(death.record, Point::BetweenWriteAndCommit);
@@ -244,6 +265,22 @@ impl Life<'_> {
         }
         self.commit_batch(client);
         None
+    }
+
+    /// What an aborted transaction held is processed again by whoever owns it: what is still ours, from its first record on.
+    fn go_back(&mut self, client: &mut Client<'_>, refused: &[u16]) {
+        self.drop_from_hand(refused);
+        let Some(outlet) = &self.outlet else { return };
+        let ours = self.commits.ours();
+        let mut firsts: Vec<(u16, i64)> = Vec::new();
+        for record in outlet.flying.iter().filter(|record| ours.contains(&record.partition)) {
+            if !firsts.iter().any(|(partition, _)| *partition == record.partition) {
+                firsts.push((record.partition, record.copy.offset));
+            }
+        }
+        if let Err(error) = client.member.seek(&firsts, ASK) {
+            tell(error.to_string(), false);
+        }
     }
 
     /// Gives the number of the batch's last record.
