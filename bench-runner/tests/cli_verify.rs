@@ -1,7 +1,7 @@
 //! `verify` through the real binary, on a run that this test makes up: what is stored agrees, and each mutation of the
 //! evidence is found as exactly the predicted difference.
 
-use bench_model::assess::{self, Statements};
+use bench_model::assess::{self, Evidence as Whole, Statements};
 use bench_model::ids::{BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::ledger::{self, Ledger, LedgerMut, State, file_bytes};
@@ -152,23 +152,14 @@ fn manifest(plan: &[&str]) -> Value {
     })
 }
 
-/// What `run` would store of this evidence.
 fn assessed(evidence: &Evidence) -> CellResult {
     let mut result = assess::blank("made-up", &cell(CELL));
     let Evidence { ledgers, readings } = evidence;
     let (series, statements) = (&made_up_series(ledgers), &made_up_statements());
-    let (transactions, pipelines, journals) = (&[][..], &[][..], &[][..]);
-    let (effects, statements) = (None, Some(statements));
-    let evidence = assess::Evidence {
-        ledgers,
-        readings,
-        transactions,
-        pipelines,
-        journals,
-        effects,
-        series,
-        statements,
-    };
+    let (transactions, pipelines, journals, effects, statements) =
+        (&[][..], &[][..], &[][..], None, Some(statements));
+    let evidence =
+        Whole { ledgers, readings, transactions, pipelines, journals, effects, series, statements };
     assess::assess(&mut result, evidence);
     result
 }
