@@ -3,7 +3,7 @@
 use bench_model::assess::{Evidence, Statements, Usage, assess, blank, differences};
 use bench_model::latency::{Series, Set};
 use bench_model::plan::Cell;
-use bench_model::result::CellResult;
+use bench_model::result::{CellResult, Outcome};
 use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
 use bench_model::wire::{Done, Progress};
 use proptest::prelude::*;
@@ -117,6 +117,27 @@ fn statements() -> impl Strategy<Value = Statements> {
             arrivals,
         },
     )
+}
+
+#[test]
+fn a_group_that_did_not_process_everything_in_time_gives_no_verdict() {
+    let mut result = blank("run", &cell(Acks::All, Arrival::Max, SECOND_NS));
+    let unprocessed = Some("partition 1 is processed up to 5 of 6".to_owned());
+    let reader = Done { drained: true, ..Done::default() };
+    let statements = Statements { unprocessed, reader, ..Statements::default() };
+    let series = series(&[]);
+    let evidence = Evidence {
+        ledgers: &[],
+        readings: &[],
+        transactions: &[],
+        journals: &[],
+        series: &series,
+        statements: Some(&statements),
+    };
+    assess(&mut result, evidence);
+    assert_eq!(result.outcome, Outcome::Inconclusive);
+    let why = result.reason.expect("a reason");
+    assert!(why.contains("the group did not process everything in time: partition 1"), "{why}");
 }
 
 proptest! {

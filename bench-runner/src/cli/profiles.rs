@@ -67,6 +67,7 @@ impl Files {
 }
 
 /// Arguments that name profiles and cells.
+// Verbs that have these have a group of the same name of their own.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Args {

@@ -8,6 +8,14 @@ use bench_model::result::GroupCourse;
 use bench_model::settings::{CellSettings, GroupSettings};
 use bench_model::verdict::{Delivery, TallyKind};
 
+/// Columns of [`semantics`] that a terminal has no room for: cells are named by their settings, and the log has a table of its own.
+const WIDE: [&str; 3] = ["settings", ">lost in the log", ">duplicates in the log"];
+
+/// As [`semantics`], without what a terminal has no room for.
+pub fn semantics_terminal(view: &View) -> Option<Table> {
+    semantics(view).map(|table| table.without_columns(&WIDE))
+}
+
 /// Settings, guarantee, what was seen of it, latency and throughput: one line for each cell with a group.
 pub fn semantics(view: &View) -> Option<Table> {
     let groups = with_group(view);

@@ -1,8 +1,8 @@
 //! A made-up run on disk with everything a report must tell apart: repeats, an A/A copy, censored values, zeros,
-//! losses, a generator-bound cell, a void one, a fault that was not injected.
+//! losses, a generator-bound cell, a void one, a fault that was not injected, consumer groups of which a member dies.
 
 use crate::store::{RunDir, StoredRun, load};
-use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
+use bench_model::fault::{Action, Death, End, FaultRecord, FaultStep, Point, Target, Victim, When};
 use bench_model::ids::{BrokerId, PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::plan::{Cell, Skipped};
@@ -29,6 +29,7 @@ pub struct Made {
     pub lost: u64,
     pub outcome: Outcome,
     pub caveat: Option<&'static str>,
+    pub commit: Option<CommitStrategy>,
 }
 
 const PLAIN: Made = Made {
@@ -43,9 +44,13 @@ const PLAIN: Made = Made {
     lost: 0,
     outcome: Outcome::Finished,
     caveat: None,
+    commit: None,
 };
 
-pub const CELLS: [Made; 12] = [
+/// A group whose member dies.
+const GROUP: Made = Made { profile: "c1", idempotence: true, ..PLAIN };
+
+pub const CELLS: [Made; 15] = [
     Made { label: "acks=1", acks: Acks::One, median_ns: 3_000_000, ..PLAIN },
     PLAIN,
     Made { label: "acks=0", acks: Acks::Zero, median_ns: 2_500_000, ..PLAIN },
@@ -76,7 +81,63 @@ pub const CELLS: [Made; 12] = [
         outcome: Outcome::CouldNotStart,
         ..PLAIN
     },
+    Made { label: "commit=sync-before", commit: Some(CommitStrategy::SyncBefore), ..GROUP },
+    Made { label: "commit=sync-after", commit: Some(CommitStrategy::SyncAfter), ..GROUP },
+    Made {
+        label: "commit=auto",
+        commit: Some(CommitStrategy::Auto),
+        outcome: Outcome::Inconclusive,
+        ..GROUP
+    },
 ];
+
+fn group(commit: CommitStrategy) -> GroupSettings {
+    GroupSettings {
+        members: 1,
+        commit,
+        commit_interval_ns: 5 * SECOND_NS,
+        commit_on_revoke: true,
+        batch_records: 100,
+        batch_wait_ns: 0,
+        service_ns: 0,
+        service_spread: ServiceSpread::Constant,
+        assignor: "range".into(),
+        protocol: "classic".into(),
+        isolation: "read_committed".into(),
+        session_timeout_ns: 2 * SECOND_NS,
+        extra: BTreeMap::new(),
+    }
+}
+
+/// Dead from 4.2 s to 6.7 s; behind by what is produced meanwhile.
+fn course(commit: CommitStrategy) -> GroupCourse {
+    let lag = |second: u32| match second {
+        4..=6 => (u64::from(second - 3) * 800, u64::from(second - 3) * 800_000_000),
+        _ => (0, 0),
+    };
+    let died = Rebalance {
+        cause: RebalanceCause::Death,
+        start_ns: 4_200_000_000,
+        end_ns: 6_700_000_000,
+        pause_ns: 2_500_000_000,
+        partitions: 3,
+    };
+    GroupCourse {
+        commits: 77,
+        unanswered_commits: u64::from(commit == CommitStrategy::SyncAfter),
+        failed_commits: [("NOT_COORDINATOR".to_owned(), 2)].into(),
+        commits_per_s: Some(9.25),
+        seconds: (0..10)
+            .map(|second| GroupSecond {
+                second,
+                commits: if (4..=6).contains(&second) { 0 } else { 10 },
+                lag_records: lag(second).0,
+                lag_ns: lag(second).1,
+            })
+            .collect(),
+        rebalances: vec![died],
+    }
+}
 
 fn timeline(made: &Made) -> Vec<FaultStep> {
     if made.profile != "l1" {
@@ -133,12 +194,24 @@ fn planned(made: &Made) -> Cell {
         repeat: made.repeat,
         again: made.again,
         seed: 1,
-        settings: CellSettings { producer, topic, load, group: None },
-        deaths: Vec::new(),
+        settings: CellSettings { producer, topic, load, group: made.commit.map(group) },
+        deaths: made.commit.map(|_| death()).into_iter().collect(),
         kills: Vec::new(),
         joins: Vec::new(),
         faults: timeline(made),
         expect,
+    }
+}
+
+fn death() -> Death {
+    Death {
+        worker: Victim::Member,
+        record: 237,
+        point: Point::AfterProcessing,
+        end: End::Kill,
+        restart: true,
+        continue_after_ns: None,
+        resend: false,
     }
 }
 
@@ -158,8 +231,22 @@ fn latencies(made: &Made) -> Set {
     }
     let mut set = Set::default();
     set.insert("publish", publish);
+    if made.commit.is_some() {
+        set.insert("in_hand", end_to_end.clone());
+        set.insert("effect", end_to_end.clone());
+        set.insert("commit", commits(made));
+    }
     set.insert("end_to_end", end_to_end);
     set
+}
+
+/// A commit for each hundred records.
+fn commits(made: &Made) -> Series {
+    let mut commit = Series::new(10);
+    for k in 0..1_000_u64 {
+        commit.record((k / 100) as usize, made.median_ns / 2 * (80 + k * 7_919 % 41) / 100);
+    }
+    commit
 }
 
 fn verdict(made: &Made) -> Verdict {
@@ -208,6 +295,15 @@ fn verdict(made: &Made) -> Verdict {
         undrained: None,
         promise: if made.lost > 0 { Promise::Allowed } else { Promise::Kept },
     };
+    if let Some(commit) = made.commit {
+        let (lost, again) = if commit == CommitStrategy::SyncBefore { (63, 0) } else { (0, 37) };
+        verdict.tallies.extend([
+            tally(TallyKind::ProcessingLoss, lost, records),
+            tally(TallyKind::BegunOnly, 0, records),
+            tally(TallyKind::Redelivery, again, records + again),
+        ]);
+        verdict.promise = Promise::Allowed;
+    }
     if let Some(tally) = verdict.tallies.get_mut(&TallyKind::LogLoss) {
         tally.offenders = offenders.collect();
     }
@@ -253,7 +349,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             .collect(),
         verdict: ran.then(|| verdict(made)),
         faults: faults.filter(|_| ran).collect(),
-        latencies: ["publish", "end_to_end"]
+        latencies: ["publish", "end_to_end", "in_hand", "effect", "commit"]
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), series(name)?.summary(2..11)?)))
             .collect(),
@@ -269,7 +365,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             network_bytes_per_record: None,
         },
         seconds: seconds.collect(),
-        group: None,
+        group: made.commit.filter(|_| ran).map(course),
         caveats: caveat.into_iter().collect(),
         client_settings: [(
             "producer".to_owned(),

@@ -74,7 +74,7 @@ pub fn terminal(run: &StoredRun) -> String {
     let mut parts = Vec::new();
     parts.extend(view.stamp().map(str::to_owned));
     parts.push(tables::books(&view).terminal());
-    parts.extend(delivery::semantics(&view).map(|table| table.terminal()));
+    parts.extend(delivery::semantics_terminal(&view).map(|table| table.terminal()));
     parts.extend(delivery::course(&view).map(|table| table.terminal()));
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());

@@ -81,6 +81,17 @@ impl Table {
         self
     }
 
+    /// Leaves out these columns, named as in [`Table::new`].
+    pub fn without_columns(mut self, names: &[&str]) -> Self {
+        let keep: Vec<bool> = self.columns.iter().map(|name| !names.contains(&name.as_str())).collect();
+        let pick = |row: Vec<String>| {
+            row.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(cell, _)| cell).collect()
+        };
+        self.rows = self.rows.into_iter().map(pick).collect();
+        self.columns = pick(self.columns);
+        self
+    }
+
     fn heads(&self) -> impl Iterator<Item = (&str, bool)> {
         self.columns
             .iter()

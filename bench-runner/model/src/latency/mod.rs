@@ -125,6 +125,16 @@ impl Series {
         ended.get_or_insert_with(|| Box::new(Tallied::new())).record(value_ns);
     }
 
+    /// The same value, ended so many times.
+    pub fn record_many(&mut self, second: usize, value_ns: u64, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let last = self.bins.len() - 1;
+        let ended = &mut self.bins[second.min(last)].ended;
+        ended.get_or_insert_with(|| Box::new(Tallied::new())).record_many(value_ns, count);
+    }
+
     /// A value that was cut off at this age: unfinished, expired, or of unknown fate.
     pub fn censor(&mut self, second: usize, cut_ns: u64) {
         self.censor_many(second, cut_ns, 1);

@@ -131,13 +131,12 @@ struct Open {
 }
 
 impl<'a> JournalMut<'a> {
-    /// Lays out an empty journal over zeroed bytes (this also populates a fresh mapping).
+    /// Lays out an empty journal over bytes that are all zero.
     ///
     /// # Panics
     /// When there is no room for a header.
     pub fn create(bytes: &'a mut [u8], member: MemberId, incarnation: Incarnation) -> Self {
         assert!(bytes.len() >= HEADER, "journal has {} bytes", bytes.len());
-        bytes.fill(0);
         let room = ((bytes.len() - HEADER) / ENTRY_BYTES) as u64;
         let mut journal = JournalMut {
             bytes,

@@ -16,6 +16,14 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// How long nothing may happen before the loop looks around.
 pub(super) const IDLE_NS: u64 = SECOND_NS / 100;
 
+/// Processings of one intended second that took equally long.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Alike {
+    second: usize,
+    value_ns: u64,
+    count: u64,
+}
+
 /// A record in hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InHand {
@@ -164,7 +172,7 @@ impl Life<'_> {
         self.done.total.records += 1;
         self.done.negative += u64::from(self.now_ns < record.intended_ns);
         let second = (record.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
-        self.processing.record(second, self.now_ns - record.handed_ns);
+        self.processed(second, self.now_ns - record.handed_ns);
         self.effect.record(second, self.now_ns.saturating_sub(record.intended_ns));
         let death = self.death_at(ordinal, Point::AfterProcessing);
         if death.is_some() {
@@ -181,6 +189,24 @@ impl Life<'_> {
             self.commits.take_answers(&mut client.member, 0);
         }
         None
+    }
+
+    /// Times a processing. Records that were handed over together and take no time have one value: it is entered once.
+    #[inline]
+    fn processed(&mut self, second: usize, value_ns: u64) {
+        let Alike { second: of, value_ns: value, count } = &mut self.alike;
+        if (*of, *value) == (second, value_ns) {
+            *count += 1;
+            return;
+        }
+        self.enter_processed();
+        self.alike = Alike { second, value_ns, count: 1 };
+    }
+
+    /// Enters what is counted and not entered yet.
+    pub(super) fn enter_processed(&mut self) {
+        let Alike { second, value_ns, count } = std::mem::take(&mut self.alike);
+        self.processing.record_many(second, value_ns, count);
     }
 
     /// Ends this life, if its specification says that it ends here: at once, or by what is returned. A stopped life stands

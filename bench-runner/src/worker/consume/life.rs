@@ -1,6 +1,6 @@
 //! One life of a group member, from its first assignment to its ending: the loop over batches and what is due by the clock.
 
-use super::batch::InHand;
+use super::batch::{Alike, InHand};
 use super::commits::Commits;
 use super::outlet::Outlet;
 use crate::clock;
@@ -67,6 +67,7 @@ pub(super) struct Life<'a> {
     pub(super) in_hand_again: Series,
     /// Record in hand to completed, by intended second.
     pub(super) processing: Series,
+    pub(super) alike: Alike,
     /// Intended send to completed, by intended second; each processing counts, a repeated one too.
     pub(super) effect: Series,
     pub(super) done: Done,
@@ -100,6 +101,7 @@ impl<'a> Life<'a> {
             in_hand: Series::new(role.load.seconds()),
             in_hand_again: Series::new(role.load.seconds()),
             processing: Series::new(role.load.seconds()),
+            alike: Alike::default(),
             effect: Series::new(role.load.seconds()),
             done: Done::default(),
         }
@@ -205,7 +207,8 @@ impl<'a> Life<'a> {
     }
 
     /// The journal, to be closed, and the latencies by name.
-    pub(super) fn into_parts(self) -> (JournalMut<'a>, Vec<(&'static str, Series)>) {
+    pub(super) fn into_parts(mut self) -> (JournalMut<'a>, Vec<(&'static str, Series)>) {
+        self.enter_processed();
         let Commits { journal, latency, .. } = self.commits;
         let mut series = vec![
             ("in_hand", self.in_hand),

@@ -9,7 +9,7 @@ mod serve;
 mod writer;
 
 use super::control::Control;
-use super::{WorkerError, emit, map, write_file};
+use super::{WorkerError, emit, write_file};
 use crate::clock;
 use crate::kafka::member::Member;
 use crate::kafka::{client_version, properties};
@@ -27,7 +27,9 @@ use writer::Writer;
 
 /// Plays the role; ends at `Finish`, or where the specification says.
 pub(super) fn consume(spec: &WorkerSpec, role: &ConsumeSpec, control: &Control) -> Result<(), WorkerError> {
-    let mut mapping = map(spec, "journal.bin", file_bytes(role.journal_entries))?;
+    let path = std::path::Path::new(&spec.directory).join("journal.bin");
+    let file_error = |error| WorkerError::File(path.display().to_string(), error);
+    let mut mapping = map_journal(&path, role.journal_entries).map_err(file_error)?;
     let mut journal = JournalMut::create(&mut mapping, role.member, role.incarnation);
     if role.settings.sink.is_some() {
         journal = journal.in_batches(role.settings.batch_records);
@@ -52,7 +54,7 @@ pub(super) fn consume(spec: &WorkerSpec, role: &ConsumeSpec, control: &Control) 
     let done = life.end(client, ending);
     let (journal, latencies) = life.into_parts();
     journal.close();
-    mapping.flush().map_err(|error| WorkerError::File(spec.directory.clone(), error))?;
+    mapping.flush().map_err(file_error)?;
     let mut set = Set::default();
     for (name, series) in latencies {
         set.insert(name, series);
@@ -83,4 +85,22 @@ fn open_sink(
     let who = (role.member, role.incarnation);
     let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), membership);
     Ok((Some(outlet), effective))
+}
+
+/// Of a journal's file so much is resident before the start, so that no store waits for a page: a million entries. Its
+/// room is for the worst case, which only strategies come near that commit each record; touching all of it would cost more than the records.
+const RESIDENT_BYTES: usize = 64 << 20;
+
+/// The journal's file, as large as it will ever be.
+fn map_journal(path: &std::path::Path, entries: u64) -> Result<memmap2::MmapMut, std::io::Error> {
+    let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.set_len(file_bytes(entries) as u64)?;
+    // SAFETY: the file lies in this worker's own directory; nobody else writes to it or truncates it.
+    let mut mapping = unsafe { memmap2::MmapOptions::new().map_mut(&file)? };
+    let resident = mapping.len().min(RESIDENT_BYTES);
+    if mapping.advise_range(memmap2::Advice::PopulateWrite, 0, resident).is_err() {
+        // Linux before 5.14 knows no such advice: touching does the same.
+        mapping[..resident].fill(0);
+    }
+    Ok(mapping)
 }
