@@ -1,10 +1,12 @@
 //! `verify` through the real binary, on a run that this test makes up: what is stored agrees, and each mutation of the
 //! evidence is found as exactly the predicted difference.
 
+mod held;
 mod made_up;
 
 use bench_model::ledger::State;
 use bench_model::reading::{CopyRun, PartitionReading};
+use held::unfolded;
 use made_up::{CELL, Evidence, RECORDS, assessed, differs, made_up_series, manifest, verify, write_run};
 use serde_json::{Value, json};
 use std::fs;
@@ -282,13 +284,27 @@ fn only_the_end_of_a_plan_may_be_missing_and_only_after_an_interrupt() {
 
 #[test]
 fn what_is_no_run_is_refused() {
-    let (code, text) = verify(Path::new("/nonexistent"));
-    assert_eq!(code, 2, "{text}");
+    let refused = |run: &Path| {
+        let (code, text) = verify(run);
+        assert_eq!(code, 2, "{text}");
+        unfolded(&text)
+    };
+    let text = refused(Path::new("/nonexistent"));
     assert!(text.contains("/nonexistent does not exist") && text.contains("help: give"), "{text}");
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let (code, text) = verify(&stored);
-    assert_eq!(code, 2, "{text}");
+    let text = refused(&stored);
     assert!(text.contains("is no run: it has no") && text.contains("its latest run is"), "{text}");
-    let (code, text) = verify(&stored.join("layering.rs"));
-    assert!(code == 2 && text.contains("it is a file"), "{text}");
+    let text = refused(&stored.join("layering.rs"));
+    assert!(text.contains("it is a file"), "{text}");
+}
+
+#[test]
+fn what_is_said_of_a_path_is_found_however_long_the_path_is() {
+    let place = tempfile::tempdir().expect("directory");
+    for length in 1..80 {
+        let path = place.path().join("x".repeat(length));
+        fs::write(&path, "").expect("a file");
+        let (code, text) = verify(&path);
+        assert!(code == 2 && unfolded(&text).contains("it is a file"), "{text}");
+    }
 }

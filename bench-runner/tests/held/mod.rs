@@ -99,8 +99,12 @@ pub fn outcome(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     drop(child.stdin.take());
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-    let said = said.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
-    (child.wait().expect("it ends").code(), said)
+    (child.wait().expect("it ends").code(), unfolded(&said))
+}
+
+/// Text on one line: errors are folded at 80 columns, so where a phrase breaks depends on the lengths of paths.
+pub fn unfolded(text: &str) -> String {
+    text.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a process exists and is no zombie.
