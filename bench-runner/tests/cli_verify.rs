@@ -72,6 +72,9 @@ fn everything_deleted_is_inconclusive_unless_the_end_offset_is_0() {
     });
     let text = differs(&unread, &["log_loss: stored 0, judged 1000", "offset_gap: stored 0, judged 1000"]);
     assert!(text.contains("read to offset 0 of 1000"), "{text}");
+    let stored = serde_json::to_string(&assessed(&unread)).expect("plain data");
+    assert!(stored.contains("\"promise\":\"unjudged\"") && !stored.contains("violation"), "{stored}");
+    assert!(stored.contains("acks0_drop: expected 0, not judged"), "{stored}");
 }
 
 #[test]

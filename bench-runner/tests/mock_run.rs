@@ -113,6 +113,28 @@ fn duplicates_of_an_idempotent_producer_on_the_mock_are_found() {
 }
 
 #[test]
+fn a_log_that_has_lost_its_beginning_is_inconclusive_and_nobody_speaks_of_loss() {
+    let results = tempfile::tempdir().expect("a directory");
+    // The mock keeps 5 MiB of a partition; this is more.
+    let load = "load={ rate = \"2k/s\", record-size = \"20 KiB\", duration = \"2 s\", drain = \"10 s\" }";
+    let output = run(results.path(), &["--set", load, "--only", "*acks-1*", "--summary", "-"]).output();
+    let output = output.expect("the binary runs");
+    assert_eq!(code(&output), Some(7));
+    let result = cell(results.path(), "smoke.acks-1.r0");
+    assert_eq!(
+        (&result["outcome"], &result["verdict"]["promise"]),
+        (&"inconclusive".into(), &"unjudged".into())
+    );
+    let report = std::fs::read_to_string(stored(results.path()).join("report.md")).expect("a report");
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    for text in [report, summary, result.to_string(), String::from_utf8_lossy(&output.stderr).into_owned()] {
+        for claim in ["iolat", "VIOLAT", "Offending", "observed"] {
+            assert!(!text.contains(claim), "{claim}: {text}");
+        }
+    }
+}
+
+#[test]
 fn an_unmet_expectation_ends_with_10() {
     let results = tempfile::tempdir().expect("a directory");
     let profile = results.path().join("unmet.toml");

@@ -3,7 +3,7 @@
 use crate::fault::FaultRecord;
 use crate::latency::LatencySummary;
 use crate::plan::{Cell, Skipped};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, Weight};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -289,4 +289,22 @@ pub struct CellResult {
     pub stages_ns: BTreeMap<String, u64>,
     /// CRC-32C of each evidence file, in hexadecimal.
     pub evidence: BTreeMap<String, String>,
+}
+
+impl CellResult {
+    /// The books, if they claim anything; what is void or inconclusive shows no tally anywhere.
+    pub fn judged(&self) -> Option<&Verdict> {
+        self.verdict.as_ref().filter(|verdict| verdict.is_given())
+    }
+
+    /// A promise is broken in a way that `expect` does not name: what the profile asks for is no defect.
+    pub fn has_unexpected_violation(&self) -> bool {
+        self.judged().is_some_and(|verdict| {
+            verdict.tallies.iter().any(|(kind, tally)| {
+                tally.count > 0
+                    && tally.weight == Weight::Violation
+                    && !self.cell.expect.contains_key(kind.as_str())
+            })
+        })
+    }
 }

@@ -7,7 +7,6 @@ use crate::run::{self, Orders, RunError};
 use crate::{report, store};
 use bench_model::plan::Plan;
 use bench_model::result::{CellResult, Expectation, Outcome};
-use bench_model::verdict::Weight;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -81,17 +80,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(exit_of(&outcomes.cells, outcomes.interrupted))
 }
 
-/// A violation that `expect` names (and that was met) is what the profile is for; any other is one.
-fn has_unexpected_violation(result: &CellResult) -> bool {
-    result.verdict.as_ref().is_some_and(|verdict| {
-        verdict.tallies.iter().any(|(kind, tally)| {
-            tally.count > 0
-                && tally.weight == Weight::Violation
-                && !result.cell.expect.contains_key(kind.as_str())
-        })
-    })
-}
-
 /// Faults are signals to processes of this machine; better refused now than "not injected" later.
 fn refuse_faults(plan: &Plan, provider: &Provider) -> Result<(), Failure> {
     match plan.cells.iter().find(|cell| !cell.faults.is_empty()) {
@@ -156,13 +144,14 @@ fn failure(error: RunError) -> Failure {
 pub fn exit_of(results: &[CellResult], interrupted: bool) -> Exit {
     let of_cell = |result: &CellResult| match result.outcome {
         Outcome::Void | Outcome::CouldNotStart => Exit::Failure,
+        Outcome::NotInjected if result.has_unexpected_violation() => Exit::Violation,
         Outcome::Inconclusive | Outcome::NotInjected => Exit::Inconclusive,
         Outcome::Interrupted => Exit::Interrupted,
         Outcome::Finished => {
             let generator_bound = result.caveats.iter().any(|caveat| caveat.kind == "generator-bound");
             match result.expectation {
                 Expectation::Unmet => Exit::Violation,
-                _ if has_unexpected_violation(result) => Exit::Violation,
+                _ if result.has_unexpected_violation() => Exit::Violation,
                 _ if generator_bound => Exit::GeneratorBound,
                 _ => Exit::Ok,
             }

@@ -5,12 +5,13 @@ use super::figures::zero_bound_per_million;
 use super::table::Table;
 use super::tables::LATENCY_FIGURES;
 use super::view::{Group, View, word};
-use bench_model::result::{CellResult, GroupCourse, Outcome};
-use bench_model::verdict::{Class, TallyKind};
+use bench_model::result::{CellResult, GroupCourse};
+use bench_model::verdict::{Class, ClassCount, TallyKind};
 
 /// Columns before those of latencies.
-const COLUMNS: [&str; 43] = [
+const COLUMNS: [&str; 44] = [
     "run",
+    "stamp",
     "profile",
     "cell",
     "label",
@@ -94,20 +95,24 @@ pub fn every_cell(view: &View) -> Table {
 
 fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
     let producer = &result.cell.settings.producer;
-    let verdict = result.verdict.as_ref();
-    let class = |class: Class| verdict.and_then(|verdict| verdict.classes.get(&class)).copied();
     let number = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
+    // What the ledgers count is known of any cell; what the log lacks only where it was judged.
+    let (books, verdict) = (result.verdict.as_ref(), result.judged());
+    let class = |class: Class| books.and_then(|books| books.classes.get(&class)).copied();
+    let absent = |count: Option<ClassCount>| number(count.filter(|_| verdict.is_some()).map(|it| it.absent));
     let real = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     let tally =
         |kind| number(verdict.and_then(|verdict| verdict.tallies.get(&kind)).map(|tally| tally.count));
     let (acked, sent) = (class(Class::Acked), class(Class::Sent));
     let claimed = acked.filter(|_| !group.is_acks0());
-    let bound =
-        claimed.filter(|count| count.absent == 0).and_then(|count| zero_bound_per_million(count.records));
+    let bound = claimed
+        .filter(|count| count.absent == 0 && verdict.is_some() && !group.is_mock)
+        .and_then(|count| zero_bound_per_million(count.records));
     let mut kinds: Vec<&str> = result.caveats.iter().map(|caveat| caveat.kind.as_str()).collect();
     kinds.extend(view.damage.iter().any(|damage| damage.cell == result.cell.id).then_some(DAMAGED));
     let mut row = vec![
         result.run.clone(),
+        view.stamp().unwrap_or_default().to_owned(),
         result.cell.profile.clone(),
         result.cell.id.clone(),
         result.cell.label.clone(),
@@ -118,17 +123,15 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         producer.idempotence.to_string(),
         word(&result.outcome),
         group.guarantee().delivery.as_str().into(),
-        verdict
-            .filter(|_| result.outcome == Outcome::Finished)
-            .map_or(String::new(), |verdict| group.promise_of(verdict).to_lowercase()),
+        verdict.map_or(String::new(), |verdict| group.promise_of(verdict).to_lowercase()),
         word(&result.expectation),
         kinds.join(" "),
-        number(verdict.map(|verdict| verdict.records)),
+        number(books.map(|books| books.records)),
         number(claimed.map(|count| count.records)),
-        number(claimed.map(|count| count.absent)),
+        absent(claimed),
         real(bound),
         number(sent.filter(|_| group.is_acks0()).map(|count| count.records)),
-        number(sent.filter(|_| group.is_acks0()).map(|count| count.absent)),
+        absent(sent.filter(|_| group.is_acks0())),
         tally(TallyKind::UnknownPresent),
         tally(TallyKind::UnknownAbsent),
         tally(TallyKind::DuplicateSameAttempt),

@@ -49,6 +49,10 @@ pub fn without_verdict(view: &View) -> Vec<String> {
                 broken.map(|it| format!("{}: {} does not hold: {}", result.cell.id, it.name, it.detail)),
             );
         }
+        if result.outcome == Outcome::NotInjected && result.has_unexpected_violation() {
+            let what = "the promise was broken all the same; see the offending records";
+            list.push(format!("{}: {what}", result.cell.id));
+        }
         if result.expectation == Expectation::Unmet {
             list.push(format!(
                 "{}: expectation unmet: {}",

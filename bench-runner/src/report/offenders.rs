@@ -40,7 +40,7 @@ pub fn describe(view: &View, blocks: &mut Vec<Block>) {
     for cell in &view.run.cells {
         let result = &cell.result;
         let spans = spans(result);
-        for (kind, tally) in result.verdict.iter().flat_map(|verdict| &verdict.tallies) {
+        for (kind, tally) in result.judged().iter().flat_map(|verdict| &verdict.tallies) {
             if tally.offenders.is_empty() {
                 continue;
             }

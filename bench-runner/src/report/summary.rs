@@ -28,7 +28,7 @@ pub fn summary(run: &StoredRun) -> Value {
                 "claimed": if trial.setting.acks == Acks::Zero { "sent" } else { "acked" },
                 "of": trial.claimed,
                 "lost": trial.lost,
-                "lost_bound_per_million_95": bound(trial.lost, trial.claimed),
+                "lost_bound_per_million_95": bound(&view, trial.lost, trial.claimed),
                 "faults": trial.faults,
                 "faults_with_loss": trial.faults_with_loss,
                 "end_to_end_p99_ns": trial.p99.map(|(ns, _)| ns),
@@ -54,27 +54,28 @@ pub fn summary(run: &StoredRun) -> Value {
     })
 }
 
-fn bound(count: u64, of: u64) -> Option<f64> {
-    if count == 0 { zero_bound_per_million(of) } else { None }
+/// What nothing seen is worth; on the mock cluster it is worth nothing.
+fn bound(view: &View, count: u64, of: u64) -> Option<f64> {
+    if count == 0 && view.stamp().is_none() { zero_bound_per_million(of) } else { None }
 }
 
-fn tally(tally: &Tally) -> Value {
+fn tally(view: &View, tally: &Tally) -> Value {
     json!({
         "count": tally.count,
         "of": tally.of,
         "weight": word(&tally.weight),
-        "bound_per_million_95": if tally.not_checked.is_none() { bound(tally.count, tally.of) } else { None },
+        "bound_per_million_95": if tally.not_checked.is_none() { bound(view, tally.count, tally.of) } else { None },
         "not_checked": tally.not_checked,
     })
 }
 
 /// As stored, unless nothing was promised.
 fn promise(view: &View, cell: &StoredCell) -> Option<String> {
-    let verdict = cell.result.verdict.as_ref()?;
+    let verdict = cell.result.judged()?;
     let group = view.groups.iter().find(|group| group.has(cell))?;
     Some(match verdict.promise {
         Promise::Violated => word(&verdict.promise),
-        Promise::Kept | Promise::Allowed => group.promise_of(verdict),
+        Promise::Kept | Promise::Allowed | Promise::Unjudged => group.promise_of(verdict),
     })
 }
 
@@ -108,12 +109,16 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
             (if handed_over { format!("handover_{series}") } else { series.clone() }, value)
         })
         .collect();
-    let verdict = result.verdict.as_ref().map(|verdict| {
-        let tallies: Map<String, Value> =
-            verdict.tallies.iter().map(|(kind, it)| (word(kind).replace(' ', "_"), tally(it))).collect();
+    let books = result.verdict.as_ref().map(|books| {
+        let judged = result.judged();
+        let tallies: Map<String, Value> = judged
+            .iter()
+            .flat_map(|verdict| &verdict.tallies)
+            .map(|(kind, it)| (word(kind).replace(' ', "_"), tally(view, it)))
+            .collect();
         json!({
-            "records": verdict.records, "attempts": verdict.attempts, "copies": verdict.copies,
-            "classes": verdict.classes, "tallies": tallies, "identities": verdict.identities,
+            "records": books.records, "attempts": books.attempts, "copies": books.copies,
+            "classes": judged.map(|verdict| &verdict.classes), "tallies": tallies, "identities": books.identities,
         })
     });
     json!({
@@ -133,7 +138,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "settings": planned.effective().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "fault": timeline(&planned.faults),
         "faults": result.faults,
-        "verdict": verdict,
+        "verdict": books,
         "throughput_per_s": result.throughput_per_s,
         "asked_per_s": result.asked_per_s,
         "window_ns": result.window_ns,

@@ -2,6 +2,8 @@
 
 use super::fixture::{RUN, stored};
 use super::*;
+use bench_model::result::{Caveat, CellResult, Outcome};
+use bench_model::verdict::{Promise, Weight};
 use std::fs;
 
 fn rendered(provider: &str) -> (tempfile::TempDir, StoredRun) {
@@ -92,6 +94,72 @@ fn a_zero_counts_only_where_a_control_fired() {
     without_control.cells.retain(|cell| cell.result.cell.id != "l1.acks-1.r0");
     let trials = durability::trials(&View::of(&without_control));
     assert!(trials.iter().all(durability::Trial::is_untested));
+}
+
+/// Every text that people and programs are given of a run.
+fn views(results: &tempfile::TempDir, run: &StoredRun) -> Vec<(&'static str, String)> {
+    render(run, &results.path().join(RUN)).expect("room for a report");
+    vec![
+        ("terminal", terminal(run)),
+        ("report.md", read(results, "report.md")),
+        ("report.html", read(results, "report.html")),
+        ("cells.csv", read(results, "cells.csv")),
+        ("summary", summary(run).to_string()),
+    ]
+}
+
+#[test]
+fn an_inconclusive_or_void_cell_claims_no_loss_in_any_view_whatever_is_stored() {
+    let (results, run) = rendered("local");
+    for outcome in [Outcome::Inconclusive, Outcome::Void] {
+        let mut unjudged = run.clone();
+        unjudged.cells.retain(|cell| cell.result.cell.id == "l1.acks-1.r0");
+        let result = &mut unjudged.cells[0].result;
+        result.outcome = outcome;
+        let verdict = result.verdict.as_mut().expect("books");
+        // As schema 1.1 stored it.
+        verdict.promise = Promise::Violated;
+        for tally in verdict.tallies.values_mut().filter(|tally| tally.count > 0) {
+            tally.weight = Weight::Violation;
+        }
+        match outcome {
+            Outcome::Void => verdict.identities[0].holds = false,
+            _ => verdict.inconclusive = Some("partition 0 begins at offset 5".into()),
+        }
+        for (name, text) in views(&results, &unjudged) {
+            for claim in
+                ["iolated", "VIOLATED", "violation", "1,000 of", "Offending records", "\"lost\":1000"]
+            {
+                assert!(!text.contains(claim), "{name} of a cell that is {outcome:?} says {claim}: {text}");
+            }
+        }
+        let tallies = &summary(&unjudged)["cells"][0]["verdict"]["tallies"];
+        assert_eq!(tallies.as_object().map(serde_json::Map::len), Some(0));
+        let csv = read(&results, "cells.csv");
+        assert_eq!((column(&csv, "lost"), column(&csv, "promise")), (String::new(), String::new()));
+        assert_eq!(column(&csv, "acked"), "10000", "the ledger alone knows that");
+    }
+}
+
+/// The value of this column in the first row.
+fn column(csv: &str, name: &str) -> String {
+    let mut lines = csv.lines().map(|line| line.split(','));
+    let at = lines.next().and_then(|mut heads| heads.position(|head| head == name)).expect(name);
+    lines.next().and_then(|mut row| row.nth(at)).expect("a row").to_owned()
+}
+
+#[test]
+fn a_mock_is_stamped_in_every_view_and_gives_no_bounds() {
+    let (results, run) = rendered("mock");
+    for (name, text) in views(&results, &run) {
+        assert!(text.contains("mock: not Kafka; no durability claim"), "{name}");
+    }
+    let csv = read(&results, "cells.csv");
+    assert_eq!(column(&csv, "lost_bound_per_million_95"), "");
+    let bounds = |value: &serde_json::Value| value.to_string().matches("_95\":").count();
+    let none = |value: &serde_json::Value| value.to_string().matches("_95\":null").count();
+    let told = summary(&run);
+    assert!(bounds(&told) > 10 && bounds(&told) == none(&told), "{told:#}");
 }
 
 #[test]

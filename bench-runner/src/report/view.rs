@@ -225,7 +225,7 @@ impl<'a> Group<'a> {
         match verdict.promise {
             Promise::Violated if broken && self.is_mock => "VIOLATED (mock)".into(),
             Promise::Violated if broken => "VIOLATED".into(),
-            Promise::Violated => word(&verdict.promise),
+            Promise::Violated | Promise::Unjudged => word(&verdict.promise),
             Promise::Kept | Promise::Allowed if self.is_mock => "no claim (mock)".into(),
             Promise::Kept if self.is_acks0() => "none made".into(),
             Promise::Kept | Promise::Allowed => word(&verdict.promise),

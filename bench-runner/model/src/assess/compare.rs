@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 
 /// At most this much of a value is shown.
 const SHOWN: usize = 120;
+/// Schemas that stored claims of void and inconclusive cells beside the outcome.
+const CLAIMED_ANYWAY: [&str; 2] = ["1.0", "1.1"];
 
 /// Where a stored result differs from what follows from its plan and evidence (`None`: it has none that could be
 /// judged), one line each.
@@ -23,7 +25,14 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
                 keep_unproven(&mut again, stored);
             }
             assess(&mut again, evidence);
+            let claimed_anyway = CLAIMED_ANYWAY.contains(&stored.schema.as_str());
+            if claimed_anyway && again.judged().is_none() {
+                again.expectation_detail.clone_from(&stored.expectation_detail);
+            }
             match (&stored.verdict, &again.verdict) {
+                (Some(stored), Some(judged)) if claimed_anyway => {
+                    found.extend(stored.clone().claiming_nothing_unless_given().differences(judged));
+                }
                 (Some(stored), Some(judged)) => found.extend(stored.differences(judged)),
                 _ => found.push("verdict: none is stored, and the evidence for one is".to_owned()),
             }

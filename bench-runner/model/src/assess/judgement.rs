@@ -11,6 +11,16 @@ pub(super) fn outcome(
     faults: &[FaultRecord],
     unproven_death: Option<String>,
 ) -> (Outcome, Option<String>) {
+    // Void first: books that do not balance are our defect whatever became of the fault.
+    if verdict.is_void() {
+        let broken: Vec<String> = verdict
+            .identities
+            .iter()
+            .filter(|identity| !identity.holds)
+            .map(|identity| format!("{}: {}", identity.name, identity.detail))
+            .collect();
+        return (Outcome::Void, Some(format!("the books do not balance: {}", broken.join("; "))));
+    }
     if unproven_death.is_some() {
         return (Outcome::NotInjected, unproven_death);
     }
@@ -22,19 +32,10 @@ pub(super) fn outcome(
     if let Some(reason) = &verdict.inconclusive {
         return (Outcome::Inconclusive, Some(reason.clone()));
     }
-    if verdict.is_void() {
-        let broken: Vec<String> = verdict
-            .identities
-            .iter()
-            .filter(|identity| !identity.holds)
-            .map(|identity| format!("{}: {}", identity.name, identity.detail))
-            .collect();
-        return (Outcome::Void, Some(format!("the books do not balance: {}", broken.join("; "))));
-    }
     (Outcome::Finished, None)
 }
 
-/// Whether exactly the expected counts were observed, and each of them in words.
+/// Whether exactly the expected counts were observed, and each of them in words (no count without a verdict).
 pub(super) fn expectation(cell: &Cell, verdict: &Verdict, outcome: Outcome) -> (Expectation, Vec<String>) {
     if cell.expect.is_empty() {
         return (Expectation::None, Vec::new());
@@ -50,9 +51,34 @@ pub(super) fn expectation(cell: &Cell, verdict: &Verdict, outcome: Outcome) -> (
                 .and_then(|kind| verdict.tallies.get(&kind))
                 .map(|tally| tally.count);
             met &= observed == Some(*expected);
+            if !verdict.is_given() {
+                return format!("{name}: expected {expected}, not judged");
+            }
             let observed = observed.map_or_else(|| "nothing".to_owned(), |count| count.to_string());
             format!("{name}: expected {expected}, observed {observed}")
         })
         .collect();
     (if met { Expectation::Met } else { Expectation::Unmet }, lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Action, FaultStep, Target, When};
+    use crate::ledger::State;
+    use crate::verdict::history::clean;
+
+    #[test]
+    fn broken_books_are_void_even_where_a_fault_was_not_injected() {
+        let step = FaultStep { when: When::At(0), action: Action::Stop, target: Target::Leader };
+        let unproven = [FaultRecord { step, brokers: vec![], done_ns: None, proof: vec![] }];
+        let good = clean(10, State::Acked).verdict();
+        let mut broken = good.clone();
+        broken.identities[0].holds = false;
+        let death = || Some("the death did not happen".to_owned());
+        assert_eq!(outcome(&good, &unproven, None).0, Outcome::NotInjected);
+        assert_eq!(outcome(&broken, &unproven, None).0, Outcome::Void);
+        assert_eq!(outcome(&good, &[], death()).0, Outcome::NotInjected);
+        assert_eq!(outcome(&broken, &[], death()).0, Outcome::Void);
+    }
 }

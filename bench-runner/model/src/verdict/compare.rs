@@ -73,8 +73,26 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use crate::ledger::State;
-    use crate::verdict::Promise;
-    use crate::verdict::history::clean;
+    use crate::verdict::history::{clean, verdict};
+    use crate::verdict::{Promise, Weight};
+
+    #[test]
+    fn nothing_is_claimed_of_an_incomplete_reading_or_broken_books() {
+        let history = clean(10, State::Acked);
+        let (mut unread, mut miscounted) = (history.readings(), history.ledgers());
+        unread.iter_mut().flat_map(|reading| &mut reading.partitions).for_each(|part| part.reached = 0);
+        miscounted[0].settled[State::Acked as usize] += 1;
+        let unread = verdict(&history, &history.ledgers(), &unread);
+        let miscounted = verdict(&history, &miscounted, &history.readings());
+        for verdict in [unread, miscounted] {
+            assert!(!verdict.is_given());
+            assert_eq!(verdict.promise, Promise::Unjudged);
+            for tally in verdict.tallies.values() {
+                assert!(tally.weight == Weight::Reported && tally.not_checked.is_some(), "{tally:?}");
+            }
+        }
+        assert!(clean(10, State::Acked).verdict().is_given());
+    }
 
     #[test]
     fn what_differs_is_named_and_nothing_else() {

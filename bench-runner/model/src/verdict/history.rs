@@ -69,13 +69,13 @@ pub(super) enum Slot {
 
 /// A cell: what was attempted, and the log of each partition.
 #[derive(Debug, Clone)]
-pub(super) struct History {
+pub(crate) struct History {
     pub(super) attempts: Vec<Attempted>,
     pub(super) logs: Vec<Vec<Slot>>,
 }
 
 /// `count` records of producer 0 in partition 0 that all ended alike, each in the log once.
-pub(super) fn clean(count: u64, state: State) -> History {
+pub(crate) fn clean(count: u64, state: State) -> History {
     let id = |sequence| Id { producer: 0, home: 0, sequence, attempt: 0, life: 0 };
     History {
         attempts: (0..count).map(|sequence| Attempted { id: id(sequence), state }).collect(),
@@ -155,7 +155,7 @@ impl History {
     }
 
     /// Judged with all evidence, without faults, as an idempotent cell.
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         verdict(self, &self.ledgers(), &self.readings())
     }
 }

@@ -110,6 +110,7 @@ pub fn judge(
         inconclusive: (!inconclusive.is_empty()).then(|| inconclusive.join("; ")),
         undrained,
     }
+    .claiming_nothing_unless_given()
 }
 
 /// What a group did to the log, and what it left in its sink; the log is as it is judged, and as the group has seen it.

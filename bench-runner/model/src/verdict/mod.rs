@@ -24,7 +24,7 @@ mod transactions;
 #[cfg(test)]
 mod effects_tests;
 #[cfg(test)]
-mod history;
+pub(crate) mod history;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
@@ -139,6 +139,8 @@ pub enum Promise {
     Allowed,
     /// Something that the settings forbid.
     Violated,
+    /// Void or inconclusive: neither loss nor no loss may be claimed.
+    Unjudged,
 }
 
 /// Records of one class that are alike in copies, processings and effects, with the exact sums that "2 and more" hides.
@@ -198,7 +200,7 @@ pub struct Verdict {
     /// What did not drain in time, as the judge was told; part of `inconclusive`.
     #[serde(default)]
     pub undrained: Option<String>,
-    /// What the settings promise; meaningless when void or inconclusive.
+    /// What the settings promise, and whether it was so.
     pub promise: Promise,
 }
 
@@ -227,5 +229,25 @@ impl Verdict {
     /// A broken identity: our defect, not Kafka's.
     pub fn is_void(&self) -> bool {
         self.inconclusive.is_none() && self.identities.iter().any(|identity| !identity.holds)
+    }
+
+    /// The log was read whole and the books balance: only then do the tallies claim anything.
+    pub fn is_given(&self) -> bool {
+        self.inconclusive.is_none() && !self.is_void()
+    }
+
+    /// Without claims, unless it is given: what was counted stays for whoever looks for the defect.
+    #[must_use]
+    pub(crate) fn claiming_nothing_unless_given(mut self) -> Self {
+        if self.is_given() {
+            return self;
+        }
+        let why = if self.is_void() { "the books do not balance" } else { "the cell is inconclusive" };
+        self.promise = Promise::Unjudged;
+        for tally in self.tallies.values_mut() {
+            tally.weight = Weight::Reported;
+            tally.not_checked = Some(why.to_owned());
+        }
+        self
     }
 }
