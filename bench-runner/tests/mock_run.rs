@@ -263,3 +263,28 @@ fn an_interrupt_keeps_what_is_finished_and_stops_everything() {
             .expect("JSON");
     assert_eq!(manifest["interrupted"], true);
 }
+
+#[test]
+fn an_interrupt_is_heard_after_the_load_although_no_broker_answers_any_more() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (child, workers) = background(results.path(), &["--set", "load.duration=1s", "--only", "*acks-1*"]);
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
+    let is_mock = |pid: &&str| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.contains("mock-cluster"))
+    };
+    let mock: i32 = list.split_whitespace().find(is_mock).and_then(|pid| pid.parse().ok()).expect("a mock");
+    // The producer, spawned first, ends by itself once its reports are in; then the cluster has to become quiet.
+    while held::lives(workers[0] as u32) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(mock, libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(2500));
+    let began = Instant::now();
+    signal(pid, libc::SIGINT);
+    let pids: Vec<u32> = workers.iter().chain([&mock]).map(|pid| *pid as u32).collect();
+    assert_eq!(code(&child.wait_with_output().expect("it ends")), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(held::survivors(&pids, Duration::from_secs(5)), Vec::<u32>::new());
+}

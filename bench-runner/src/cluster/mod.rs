@@ -159,6 +159,11 @@ impl Cluster {
         matches!(self.kind, Kind::Mock(_))
     }
 
+    /// Whether nothing of it outlives the run, topics included.
+    pub fn ends_with_the_run(&self) -> bool {
+        !matches!(self.kind, Kind::External(_))
+    }
+
     /// The brokers' node ids, ascending; a controller is not among them.
     pub fn broker_ids(&self) -> Vec<BrokerId> {
         match &self.kind {

@@ -4,13 +4,15 @@ use super::{KafkaError, client_config};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A connection for administration.
+/// A connection for administration; clones share it.
+#[derive(Clone)]
 pub struct Admin {
-    client: AdminClient<DefaultClientContext>,
+    client: Arc<AdminClient<DefaultClientContext>>,
 }
 
 /// One partition as the brokers describe it.
@@ -37,7 +39,7 @@ impl Admin {
         let client = client_config(&properties)
             .create()
             .map_err(|error| KafkaError::new("could not create the admin client", error))?;
-        Ok(Admin { client })
+        Ok(Admin { client: Arc::new(client) })
     }
 
     /// Creates a topic; replicas are placed in turn over `brokers`, so that leaders are known beforehand.

@@ -10,7 +10,7 @@ use super::measure;
 use super::members::{self, Group};
 use super::quiet::quiet;
 use super::sinks::CellSink;
-use super::topic::Topic;
+use super::topic::{self, Topic};
 use crate::clock;
 use crate::cluster::{Cluster, Usage};
 use crate::injector;
@@ -107,31 +107,16 @@ pub async fn carry_out(
     let mut result = assess::blank(stage.run, cell);
     let mut stages = Stages { since_ns: clock::now_ns(), spent_ns: BTreeMap::new() };
     let name = format!("bench-runner-{}-{}", stage.run, cell.id);
-    let trouble = match Topic::create(stage.cluster, stage.admin, &name, &cell.settings.topic).await {
-        Err(reason) => Some(Trouble::new(Outcome::CouldNotStart, reason)),
-        Ok(topic) => {
-            stages.end("topic");
-            result.topic_settings = topic.settings().clone();
-            let trouble =
-                with_topic(stage, cell, &topic, directory, &mut result, &mut stages, tell).await.err();
-            if let Some(sink) = CellSink::of(stage, cell, directory)
-                && let Err(error) = sink.remove(stage).await
-            {
-                result.errors.push(error);
-            }
-            if let Some(error) = undo(stage).await {
-                result.errors.push(error);
-            }
-            if !stage.keep_topics
-                && let Err(error) = topic.delete(stage.admin).await
-            {
-                result.errors.push(error);
-            }
-            stages.end("clean-up");
-            trouble
-        }
+    let interrupt = stage.interrupt;
+    // Around all stages, so that none of them, however long it waits, is deaf to the user.
+    let worked = tokio::select! {
+        worked = on_topic(stage, &name, cell, directory, &mut result, &mut stages, tell) => worked,
+        () = interrupt.raised() => Err(CrewError::Interrupted.into()),
     };
-    if let Some(Trouble { outcome, reason }) = trouble {
+    let sink = CellSink::of(stage, cell, directory);
+    clean_up(stage, &name, sink, &mut result).await;
+    stages.end("clean-up");
+    if let Err(Trouble { outcome, reason }) = worked {
         result.outcome = outcome;
         result.reason = Some(reason);
     }
@@ -152,9 +137,41 @@ fn keep_or_tidy(cluster: &Cluster, result: &mut CellResult, directory: &Path) {
     }
 }
 
-/// A cell that ended early must not leave a broken cluster to the next one.
-async fn undo(stage: &mut Stage<'_>) -> Option<String> {
-    stage.cluster.heal().await.err().map(|error| error.to_string())
+/// A cell that ended early must leave neither a broken cluster to the next one nor its topic or sink to anybody.
+async fn clean_up(stage: &mut Stage<'_>, topic: &str, sink: Option<CellSink>, result: &mut CellResult) {
+    // Who interrupts waits for nothing: the cluster's end heals it as well.
+    if !stage.interrupt.is_raised()
+        && let Err(error) = stage.cluster.heal().await
+    {
+        result.errors.push(error.to_string());
+    }
+    if let Some(sink) = sink
+        && let Err(error) = sink.remove(stage).await
+    {
+        result.errors.push(error);
+    }
+    if !stage.keep_topics
+        && let Err(error) = topic::discard(stage.cluster, stage.admin, topic, stage.interrupt).await
+    {
+        result.errors.push(error);
+    }
+}
+
+async fn on_topic(
+    stage: &mut Stage<'_>,
+    name: &str,
+    cell: &Cell,
+    directory: &Path,
+    result: &mut CellResult,
+    stages: &mut Stages,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<(), Trouble> {
+    let topic = Topic::create(stage.cluster, stage.admin, name, &cell.settings.topic)
+        .await
+        .map_err(|reason| Trouble::new(Outcome::CouldNotStart, reason))?;
+    stages.end("topic");
+    result.topic_settings = topic.settings().clone();
+    with_topic(stage, cell, &topic, directory, result, stages, tell).await
 }
 
 async fn with_topic(

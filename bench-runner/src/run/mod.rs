@@ -80,11 +80,14 @@ pub struct Outcomes {
 /// Carries out a plan on a runtime of its own: one thread, the main one, which spawns every child.
 pub fn run(orders: &Orders) -> Result<Outcomes, RunError> {
     crate::clock::prefer_this_thread();
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| RunError::System("could not start the runtime", error))?
-        .block_on(carry_out(orders))
+        .map_err(|error| RunError::System("could not start the runtime", error))?;
+    let outcome = runtime.block_on(carry_out(orders));
+    // After an interrupt a thread may still wait for a broker's answer, and dropping the runtime would wait for it.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {

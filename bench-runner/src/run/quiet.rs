@@ -83,12 +83,17 @@ pub async fn in_sync(
             .iter()
             .map(|partition| if partition.leader.is_some() { partition.isr.len() } else { 0 })
             .collect(),
-        None => admin
-            .partitions(topic, Duration::from_secs(5))
-            .map_err(|error| error.to_string())?
-            .iter()
-            .map(|partition| if partition.leader >= 0 { partition.isr.len() } else { 0 })
-            .collect(),
+        None => {
+            let (admin, topic) = (admin.clone(), topic.to_owned());
+            // It blocks for as long as no broker answers; on the main thread nobody would hear an interrupt then.
+            tokio::task::spawn_blocking(move || admin.partitions(&topic, Duration::from_secs(5)))
+                .await
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())?
+                .iter()
+                .map(|partition| if partition.leader >= 0 { partition.isr.len() } else { 0 })
+                .collect()
+        }
     };
     if isr_sizes.len() != usize::from(settings.partitions) {
         return Err(format!("{} of {} partitions are known", isr_sizes.len(), settings.partitions));

@@ -3,7 +3,7 @@
 
 use super::cell::Stage;
 use super::output;
-use super::topic::Topic;
+use super::topic::{self, Topic};
 use crate::sink::{self, SinkError};
 use bench_model::effects::{self, Effects};
 use bench_model::ids::BookKey;
@@ -64,7 +64,8 @@ impl CellSink {
             abort_flush: true,
             timeout_ns: settings.delivery_timeout_ns,
         });
-        let transaction_capacity = if transactional { cell.journal_entries() } else { 0 };
+        // A batch has a record at least, and each may come twice.
+        let transaction_capacity = if transactional { cell.records() * 2 + 1_000 } else { 0 };
         let record_bytes = cell.settings.load.record_bytes.max(effects::output::ROW_BYTES as u32);
         Some(PipeSpec { settings, book: self.book, record_bytes, transaction_capacity })
     }
@@ -98,8 +99,7 @@ impl CellSink {
         match self.settings.kind {
             SinkKind::Topic if stage.keep_topics => Ok(()),
             SinkKind::Topic => {
-                let deleted = stage.admin.delete_topic(&self.place.table).await;
-                deleted.map_err(|error| error.to_string())
+                topic::discard(stage.cluster, stage.admin, &self.place.table, stage.interrupt).await
             }
             _ => self.act(sink::remove).await,
         }

@@ -1,5 +1,6 @@
 //! A topic of this run: created with explicit settings, read back and compared, deleted at the end.
 
+use super::interrupt::Interrupt;
 use super::quiet::in_sync;
 use crate::cluster::Cluster;
 use crate::kafka::admin::Admin;
@@ -8,13 +9,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long the deletion of a topic may take once the user wants to stop.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(20);
 
 /// A topic that exists, with every replica in sync.
 pub struct Topic {
     name: String,
-    /// It vanishes with its cluster.
-    mock: bool,
     settings: BTreeMap<String, String>,
 }
 
@@ -63,7 +64,7 @@ impl Topic {
             tokio::time::sleep(STEP).await;
         }
         if mock {
-            return Ok(Topic { name: name.to_owned(), mock, settings: BTreeMap::new() });
+            return Ok(Topic { name: name.to_owned(), settings: BTreeMap::new() });
         }
         // Any broker answers, also one that has not heard of a new topic's settings yet.
         let settings = loop {
@@ -72,7 +73,7 @@ impl Topic {
                 settings => break settings?,
             }
         };
-        Ok(Topic { name: name.to_owned(), mock, settings })
+        Ok(Topic { name: name.to_owned(), settings })
     }
 
     /// Its name.
@@ -84,13 +85,24 @@ impl Topic {
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings
     }
+}
 
-    /// Deletes it.
-    pub async fn delete(self, admin: &Admin) -> Result<(), String> {
-        if self.mock {
-            return Ok(());
-        }
-        admin.delete_topic(&self.name).await.map_err(|error| error.to_string())
+/// Deletes a topic of this run, also one that was half created; after an interrupt only what would outlive the run.
+pub async fn discard(
+    cluster: &Cluster,
+    admin: &Admin,
+    name: &str,
+    interrupt: &Interrupt,
+) -> Result<(), String> {
+    let hurried = interrupt.is_raised();
+    // The mock speaks no request for it.
+    if cluster.is_mock() || (hurried && cluster.ends_with_the_run()) {
+        return Ok(());
+    }
+    let limit = if hurried { LAST_WORDS } else { LIMIT };
+    match tokio::time::timeout(limit, admin.delete_topic(name)).await {
+        Ok(deleted) => deleted.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("topic {name} was not deleted within {} s", limit.as_secs())),
     }
 }
 

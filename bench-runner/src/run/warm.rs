@@ -6,7 +6,7 @@ use super::crew::{Gang, Task};
 use super::host;
 use super::interrupt::Interrupt;
 use super::lives::Ordeals;
-use super::topic::Topic;
+use super::topic::{self, Topic};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::kafka::admin::Admin;
@@ -76,11 +76,19 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
     };
     let started_ns = clock::now_ns();
     let name = format!("bench-runner-{}-warm", job.run);
-    let topic = Topic::create(job.cluster, job.admin, &name, &kind.settings.topic).await?;
+    let created = tokio::select! {
+        created = Topic::create(job.cluster, job.admin, &name, &kind.settings.topic) => created,
+        () = interrupt.raised() => Err("interrupted".to_owned()),
+    };
+    if let Err(reason) = created {
+        // What went wrong first is what is told.
+        let _ = topic::discard(job.cluster, job.admin, &name, interrupt).await;
+        return Err(reason);
+    }
     let (load, producer) = traffic(kind, job.limit_ns);
     let task = Task {
         bootstrap: &job.cluster.bootstrap(),
-        topic: topic.name(),
+        topic: &name,
         partitions: kind.settings.topic.partitions,
         book: BookKey::of(job.run, "warm"),
         seed: kind.seed,
@@ -98,7 +106,7 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         Err(error) => Err(error.to_string()),
     };
     job.cluster.favour_compilers(false);
-    topic.delete(job.admin).await?;
+    topic::discard(job.cluster, job.admin, &name, interrupt).await?;
     let (cpu_ns_per_record, idle) = windows?;
     let took_s = (clock::now_ns() - started_ns) as f64 / 1e9;
     Ok(Warm { stable: is_stable(&cpu_ns_per_record, &idle), cpu_ns_per_record, idle, took_s })
