@@ -178,8 +178,20 @@ fn kafkas_own_tools_count_what_the_verdict_counts_on_every_replica() {
     std::fs::create_dir(&state).expect("made");
     let held = Held::start(&state, &[]);
     let bootstrap = held.bootstrap().to_owned();
+    for (asked, reason) in [
+        ("cluster.brokers=5", "3 brokers are registered, the profile asks for 5"),
+        ("cluster.settings={\"num.io.threads\"=3}", "num.io.threads is 8, the profile asks for 3"),
+    ] {
+        let arguments = ["--bootstrap-server", &bootstrap, "--set", asked];
+        let refused = run(place.path(), &["../profiles/smoke.toml"], &arguments).output();
+        let refused = refused.expect("the binary runs");
+        assert_eq!(code(&refused), Some(4));
+        let said = held::unfolded(&String::from_utf8_lossy(&refused.stderr));
+        assert!(said.contains(reason), "{said}");
+    }
     let output =
         run(place.path(), &["../profiles/smoke.toml"], &["--bootstrap-server", &bootstrap, "--keep-topics"])
+            .args(["--set", "cluster.settings={\"num.io.threads\"=8}", "--set", "cluster.brokers=3"])
             .args(["--only", "*acks-all*", "--set", "cluster.warm=0s", "--set", "producer.compression=lz4"])
             .output();
     code(&output.expect("the binary runs"));

@@ -135,6 +135,28 @@ fn a_log_that_has_lost_its_beginning_is_inconclusive_and_nobody_speaks_of_loss()
 }
 
 #[test]
+fn settings_of_brokers_that_the_mock_does_not_have_are_refused_with_4() {
+    for asked in ["cluster.settings={\"num.io.threads\"=3}", "cluster.heap=1 GiB"] {
+        let results = tempfile::tempdir().expect("a directory");
+        let output = run(results.path(), &["--set", asked]).output().expect("the binary runs");
+        assert_eq!(code(&output), Some(4), "{asked}");
+        let said = unfolded(&String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("help: leave it out of [cluster]"), "{said}");
+    }
+}
+
+#[test]
+fn a_heap_of_somebody_elses_brokers_is_refused_with_4() {
+    let results = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.args(["run", "--bootstrap-server", "127.0.0.1:1", "--set", "cluster.heap=1 GiB", "--results"]);
+    command.arg(results.path()).arg(smoke()).env("BENCH_RUNNER_STATE", results.path().join("state"));
+    let output = command.output().expect("the binary runs");
+    assert_eq!(code(&output), Some(4));
+    assert!(unfolded(&String::from_utf8_lossy(&output.stderr)).contains("leave heap out of [cluster]"));
+}
+
+#[test]
 fn an_unmet_expectation_ends_with_10() {
     let results = tempfile::tempdir().expect("a directory");
     let profile = results.path().join("unmet.toml");

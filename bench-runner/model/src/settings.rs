@@ -314,6 +314,18 @@ pub struct ClusterAsk {
     pub settings: BTreeMap<String, String>,
     /// The brokers' warm-up ends after this time at the latest, in nanoseconds.
     pub warm_limit_ns: u64,
+    /// What a profile says in so many words: a default may give way to the cluster that is there, this may not.
+    #[serde(skip)]
+    pub stated: Stated,
+}
+
+/// Which of the brokers' properties are asked for, and not only taken for granted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Their number.
+    pub brokers: bool,
+    /// Their heap.
+    pub heap: bool,
 }
 
 impl Default for ClusterAsk {
@@ -324,6 +336,7 @@ impl Default for ClusterAsk {
             heap_bytes: 512 << 20,
             settings: BTreeMap::new(),
             warm_limit_ns: 30_000_000_000,
+            stated: Stated::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
 use crate::cluster::{self, Ask, ClusterError, Provider};
-use bench_model::settings::ClusterAsk;
+use bench_model::settings::{ClusterAsk, Stated};
 use std::path::PathBuf;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,6 +65,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
             settings: args.settings.into_iter().collect(),
             warm_limit_ns: 0,
         },
+            stated: Stated::default(),
         keep: false,
     };
     let provider = match (args.bootstrap_server, args.mock) {

@@ -4,6 +4,7 @@ use super::broker_process::guard;
 use super::{Ask, ClusterError};
 use bench_model::ids::BrokerId;
 use bench_model::result::ClusterFacts;
+use bench_model::settings::ClusterAsk;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -24,6 +25,7 @@ pub struct Mock {
 
 /// Starts this binary's verb `mock-cluster`.
 pub async fn start(ask: &Ask, trouble: &[String]) -> Result<(Mock, ClusterFacts), ClusterError> {
+    refuse(&ask.cluster)?;
     let failed = |cause: std::io::Error| ClusterError::failed("start the mock cluster", cause);
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.args(["mock-cluster", "--brokers", &ask.cluster.brokers.to_string()]).args(trouble);
@@ -46,6 +48,18 @@ pub async fn start(ask: &Ask, trouble: &[String]) -> Result<(Mock, ClusterFacts)
     };
     let brokers = (1..=i32::from(ask.cluster.brokers)).map(BrokerId).collect();
     Ok((Mock { child, output, bootstrap, brokers }, facts))
+}
+
+/// It has neither a heap nor settings; a profile that asks for them asks for another cluster.
+fn refuse(asked: &ClusterAsk) -> Result<(), ClusterError> {
+    let first = asked.settings.first_key_value().map(|(name, value)| format!("{name} = {value}"));
+    match first.or(asked.stated.heap.then(|| "a heap".to_owned())) {
+        None => Ok(()),
+        Some(what) => Err(ClusterError::unfit(
+            format!("the profile asks for brokers with {what}, and the mock cluster's have no such thing"),
+            "leave it out of [cluster], or run on the local cluster (without --mock)",
+        )),
+    }
 }
 
 impl Mock {

@@ -117,8 +117,7 @@ mod tests {
 
     #[test]
     fn internal_topics_ask_for_no_more_replicas_than_there_are_brokers() {
-        let ask =
-            |brokers| ClusterAsk { brokers, heap_bytes: 0, settings: Properties::new(), warm_limit_ns: 0 };
+        let ask = |brokers| ClusterAsk { brokers, ..ClusterAsk::default() };
         assert_eq!(shared(&ask(1))["offsets.topic.replication.factor"], "1");
         assert_eq!(shared(&ask(1))["transaction.state.log.min.isr"], "1");
         assert_eq!(shared(&ask(5))["offsets.topic.replication.factor"], "3");
@@ -128,7 +127,7 @@ mod tests {
     #[test]
     fn a_profiles_setting_replaces_ours() {
         let settings = [("log.retention.ms".to_owned(), "1000".to_owned())].into();
-        let ask = ClusterAsk { brokers: 3, heap_bytes: 0, settings, warm_limit_ns: 0 };
+        let ask = ClusterAsk { settings, ..ClusterAsk::default() };
         assert_eq!(controller(&ask, 1, Path::new("/d"))["log.retention.ms"], "1000");
     }
 }

@@ -175,6 +175,8 @@ fn cluster(profiles: &[Profile]) -> Result<ClusterAsk, PlanError> {
             });
         }
         ask.warm_limit_ns = ask.warm_limit_ns.max(theirs.warm_limit_ns);
+        ask.stated.brokers |= theirs.stated.brokers;
+        ask.stated.heap |= theirs.stated.heap;
     }
     Ok(ask)
 }

@@ -60,9 +60,11 @@ pub(super) fn cluster(section: Option<Section<'_>>) -> ClusterAsk {
     let Some(mut section) = section else { return ask };
     if let Some(brokers) = section.read("brokers", |node| values::narrow(node, 1..=9)) {
         ask.brokers = brokers;
+        ask.stated.brokers = true;
     }
     if let Some(bytes) = section.read("heap", |node| values::size(node, 128 * MIB..=64 << 30)) {
         ask.heap_bytes = bytes;
+        ask.stated.heap = true;
     }
     if let Some(limit) = section.read("warm", |node| values::duration(node, 0..=600 * SECOND)) {
         ask.warm_limit_ns = limit;
