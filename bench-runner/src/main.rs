@@ -3,6 +3,9 @@
 //! A table of contents: parse the command line, call one verb, turn its outcome into an exit code.
 //! Rooms from the ground floor up; a lower one never imports a higher one (`tests/layering.rs`).
 
+// They panic when nobody reads any more.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod clock;
 mod store;
 mod kafka;

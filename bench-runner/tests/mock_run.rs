@@ -156,6 +156,34 @@ fn a_heap_of_somebody_elses_brokers_is_refused_with_4() {
     assert!(unfolded(&String::from_utf8_lossy(&output.stderr)).contains("leave heap out of [cluster]"));
 }
 
+/// The writing end of a pipe that nobody reads.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_reader_who_is_gone_changes_no_exit_code() {
+    let results = tempfile::tempdir().expect("a directory");
+    let run_of = |verb: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+        command.arg(verb).stdout(unread()).stderr(unread());
+        command
+    };
+    for verb in ["check", "plan"] {
+        assert_eq!(run_of(verb).arg(smoke()).status().expect("it runs").code(), Some(0), "{verb}");
+    }
+    assert_eq!(run_of("plan").args(["--json"]).arg(smoke()).status().expect("it runs").code(), Some(0));
+    assert_eq!(run_of("check").arg("no-such-file").status().expect("it runs").code(), Some(3));
+    let mut command = run(results.path(), &["--only", "*acks-1*", "--set", "load.duration=1s"]);
+    assert_eq!(command.stdout(unread()).stderr(unread()).status().expect("it runs").code(), Some(0));
+    let stored = stored(results.path());
+    for verb in ["report", "verify"] {
+        assert_eq!(run_of(verb).arg(&stored).status().expect("it runs").code(), Some(0), "{verb}");
+    }
+}
+
 #[test]
 fn an_unmet_expectation_ends_with_10() {
     let results = tempfile::tempdir().expect("a directory");

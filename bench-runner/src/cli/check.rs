@@ -1,6 +1,7 @@
 //! `check`: validates profiles, by the same steps that `plan` and `run` begin with.
 
 use super::exit::{Exit, Failure};
+use super::output;
 use super::profiles::{Files, order, read};
 use bench_model::profile::counted;
 
@@ -20,7 +21,7 @@ pub fn check(args: &Args) -> Result<Exit, Failure> {
             count => format!(", {} skipped", counted(count, "impossible combination")),
         };
         let (cells, time) = (counted(plan.cells.len() as u64, "cell"), minutes(plan.estimate.cells_ns));
-        println!("{}: valid, {cells} in about {time}{skipped}", file.display());
+        output::line(&format!("{}: valid, {cells} in about {time}{skipped}", file.display()))?;
     }
     Ok(Exit::Ok)
 }

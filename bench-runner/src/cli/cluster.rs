@@ -2,6 +2,7 @@
 
 use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::cluster::{self, Ask, ClusterError, Provider};
 use bench_model::settings::{ClusterAsk, Stated};
 use std::path::PathBuf;
@@ -64,8 +65,8 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
             heap_bytes: args.heap_mib << 20,
             settings: args.settings.into_iter().collect(),
             warm_limit_ns: 0,
-        },
             stated: Stated::default(),
+        },
         keep: false,
     };
     let provider = match (args.bootstrap_server, args.mock) {
@@ -73,7 +74,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
         (None, true) => Provider::Mock { trouble: Vec::new() },
         (None, false) => Provider::Local { kafka_home: args.kafka_home },
     };
-    let mut tell = |line: &str| eprintln!("{line}");
+    let mut tell = output::tell;
     let opened = tokio::select! {
         opened = cluster::open(provider, &ask, &mut tell) => opened,
         _ = interrupt.recv() => return Ok(Exit::Interrupted),
@@ -91,7 +92,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
         "log_directories": cluster.log_directories(),
         "sharers": cluster.sharers(),
     });
-    println!("{line}");
+    output::line(&line.to_string())?;
     if args.hold {
         let mut ended = [0; 64];
         let mut input = tokio::io::stdin();

@@ -1,6 +1,7 @@
 //! `mock-cluster`: the hidden verb behind the mock provider; a process of its own, as a cluster is.
 
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::kafka::KafkaError;
 use crate::kafka::mock::{Mock, ProduceError};
 use std::io::BufRead;
@@ -29,22 +30,20 @@ pub struct Args {
 /// Prints the bootstrap servers, creates a topic for each line `NAME PARTITIONS REPLICATION-FACTOR` on standard input
 /// (answering `ok` or the reason), and lives until standard input ends.
 pub fn mock_cluster(args: Args) -> Result<Exit, Failure> {
-    hold(&args).map_err(|error| Failure::new(Exit::Failure, miette::miette!("{error}")))
+    hold(&args)
 }
 
-fn hold(args: &Args) -> Result<Exit, KafkaError> {
-    let mock = Mock::start(args.brokers)?;
-    println!("{}", mock.bootstrap());
+fn hold(args: &Args) -> Result<Exit, Failure> {
+    let failed = |error: KafkaError| Failure::new(Exit::Failure, miette::miette!("{error}"));
+    let mock = Mock::start(args.brokers).map_err(failed)?;
+    output::line(&mock.bootstrap())?;
     std::thread::scope(|scope| {
         let trouble = scope.spawn(|| make_trouble(args, &mock));
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match create_topic(&mock, &line) {
-                Ok(()) => println!("ok"),
-                Err(reason) => println!("{reason}"),
-            }
+            output::line(&create_topic(&mock, &line).err().unwrap_or("ok".to_owned()))?;
         }
         // However standard input ends, this process has nothing left to do.
-        trouble.join().unwrap_or(Ok(()))
+        trouble.join().unwrap_or(Ok(())).map_err(failed)
     })?;
     Ok(Exit::Ok)
 }

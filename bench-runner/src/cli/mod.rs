@@ -5,6 +5,7 @@ mod cluster;
 mod endpoints;
 mod exit;
 mod mock_cluster;
+mod output;
 mod plan;
 mod profiles;
 mod report;
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
         Verb::MockCluster(args) => mock_cluster::mock_cluster(args),
     };
     let exit = outcome.unwrap_or_else(|Failure { exit, report }| {
-        eprintln!("{report:?}");
+        output::tell(&format!("{report:?}"));
         exit
     });
     ExitCode::from(exit)

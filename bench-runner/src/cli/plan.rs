@@ -2,7 +2,7 @@
 
 use super::check::minutes;
 use super::exit::{Exit, Failure};
-use super::profiles;
+use super::{output, profiles};
 use bench_model::plan::{Cell, Estimate, Limits, Plan};
 use bench_model::profile::{Profile, counted, duration_text, rough_size, size_text};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -25,18 +25,18 @@ pub fn plan(args: &Args) -> Result<Exit, Failure> {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| {
             Failure::new(Exit::Failure, miette::miette!("could not write the plan: {error}"))
         })?;
-        println!("{text}");
+        output::line(&text)?;
         return Ok(Exit::Ok);
     }
     let mut first = 1;
     for profile in &profiles {
         let cells: Vec<&Cell> = plan.cells.iter().filter(|cell| cell.profile == profile.name).collect();
         if !cells.is_empty() {
-            println!("{}", block(profile, &cells, first));
+            output::line(&block(profile, &cells, first))?;
             first += cells.len();
         }
     }
-    println!("{}", closing(&plan));
+    output::line(&closing(&plan))?;
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,7 @@
 //! `report RUN`: renders the report again from what is stored.
 
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::{report as room, store};
 use std::path::PathBuf;
 
@@ -15,10 +16,10 @@ pub struct Args {
 pub fn report(args: &Args) -> Result<Exit, Failure> {
     let run = store::load(&args.run)?;
     room::render(&run, &args.run).map_err(|error| Failure::new(Exit::Failure, error))?;
-    println!("{}", room::terminal(&run));
+    output::line(&room::terminal(&run))?;
     for line in room::damaged(&run) {
-        eprintln!("{line}");
+        output::tell(&line);
     }
-    eprintln!("report: {}", args.run.join("report.html").display());
+    output::tell(&format!("report: {}", args.run.join("report.html").display()));
     Ok(Exit::Ok)
 }

@@ -2,6 +2,7 @@
 
 use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::cluster::{ClusterError, Provider};
 use crate::run::{self, Orders, RunError};
 use crate::{report, store};
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let outcomes = run::run(&orders).map_err(failure)?;
     if outcomes.cells.is_empty() {
-        eprintln!("interrupted before the first cell was finished; nothing to report");
+        output::tell("interrupted before the first cell was finished; nothing to report");
         return Ok(exit_of(&outcomes.cells, outcomes.interrupted));
     }
     let stored = store::load(&outcomes.directory)?;
@@ -69,14 +70,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let to_stdout = args.summary.as_deref() == Some(Path::new("-"));
     let view = report::terminal(&stored);
     if to_stdout {
-        eprintln!("{view}");
+        output::tell(&view);
     } else {
-        println!("{view}");
+        output::line(&view)?;
     }
     if let Some(path) = &args.summary {
         write_summary(path, &stored)?;
     }
-    eprintln!("report: {}", outcomes.directory.join("report.html").display());
+    output::tell(&format!("report: {}", outcomes.directory.join("report.html").display()));
     Ok(exit_of(&outcomes.cells, outcomes.interrupted))
 }
 
@@ -124,8 +125,7 @@ fn refuse_places(args: &Args) -> Result<(), Failure> {
 fn write_summary(path: &Path, stored: &store::StoredRun) -> Result<(), Failure> {
     let text = format!("{:#}\n", report::summary(stored));
     if path == Path::new("-") {
-        print!("{text}");
-        return Ok(());
+        return output::print(&text);
     }
     std::fs::write(path, text)
         .map_err(|error| Failure::new(Exit::Failure, miette::miette!("{}: {error}", path.display())))

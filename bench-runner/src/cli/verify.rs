@@ -2,6 +2,7 @@
 //! the plan. Needs no topic, changes no file.
 
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
@@ -35,8 +36,9 @@ pub fn verify(args: &Args) -> Result<Exit, Failure> {
     let good = rows.iter().all(|[_, word, _]| ["agrees", "not run"].contains(&word.as_str()));
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["cell", "verify", "what"]).add_rows(rows);
-    println!("{}", table.trim_fmt());
-    println!("{agreeing} of {stored} cells agree, {} were planned", run.manifest.plan.len());
+    let planned = run.manifest.plan.len();
+    output::line(&table.trim_fmt())?;
+    output::line(&format!("{agreeing} of {stored} cells agree, {planned} were planned"))?;
     Ok(if good { Exit::Ok } else { Exit::Failure })
 }
 

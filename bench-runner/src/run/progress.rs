@@ -4,7 +4,7 @@ use bench_model::plan::{Cell, Plan};
 use bench_model::result::{CellResult, Outcome};
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 /// The progress of a run.
@@ -38,7 +38,7 @@ impl Bar {
     pub fn say(&self, line: &str) {
         match &self.bars {
             Some((all, ..)) => drop(all.println(line)),
-            None => eprintln!("{line}"),
+            None => tell(line),
         }
     }
 
@@ -51,7 +51,7 @@ impl Bar {
                 run.set_position(self.seconds[..index].iter().sum());
                 inner.set_message(self.label.clone());
             }
-            None => eprintln!("{} ({} s)", self.label, self.seconds[index]),
+            None => tell(&format!("{} ({} s)", self.label, self.seconds[index])),
         }
     }
 
@@ -77,6 +77,11 @@ impl Bar {
         };
         self.say(&format!("{}: {state}", self.label));
     }
+}
+
+/// If nobody reads standard error any more, the run goes on all the same.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Bar {

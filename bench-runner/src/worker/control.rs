@@ -2,7 +2,7 @@
 
 use super::WorkerError;
 use bench_model::wire::Command;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -36,7 +36,7 @@ impl Control {
                         }
                         heard.finish_by_ns.store(deadline_ns.max(1), Ordering::Release);
                     }
-                    Err(error) => eprintln!("unknown command {line}: {error}"),
+                    Err(error) => drop(writeln!(std::io::stderr(), "unknown command {line}: {error}")),
                 }
             }
         });
