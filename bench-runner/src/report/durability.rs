@@ -191,7 +191,10 @@ fn untested(setting: Setting, view: &View) -> Trial {
         control_fired: false,
         p99,
         p99_under_fault: p99.is_some() && calm.is_none(),
-        p99_from: source.map(|group| format!("{} · {}", group.profile, group.label)),
+        p99_from: source.map(|group| {
+            let again = if group.again { " (again)" } else { "" };
+            format!("{} · {}{again}", group.profile, group.label)
+        }),
         caveats: kinds(&cells).collect(),
         left_out: Vec::new(),
     }

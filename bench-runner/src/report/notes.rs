@@ -67,13 +67,36 @@ pub fn without_verdict(view: &View) -> Vec<String> {
     list
 }
 
+/// Why a measurement is compared with nothing, if so.
+fn incomparable(group: Option<&Group>) -> Option<String> {
+    match group {
+        None => Some("is missing".to_owned()),
+        Some(group) if group.finished().next().is_none() => {
+            Some(format!("has no verdict ({})", group.outcome()))
+        }
+        Some(group) if !group.is_comparable() => Some("is generator-bound".to_owned()),
+        Some(_) => None,
+    }
+}
+
 /// How far a profile's first cell and its A/A copy differ: smaller differences are not claims.
 pub fn noise(view: &View) -> Vec<String> {
     let mut list = Vec::new();
-    for again in view.groups.iter().filter(|group| group.again && group.is_comparable()) {
+    for again in view.groups.iter().filter(|group| group.again) {
         let is_first =
             |group: &&Group| !group.again && group.profile == again.profile && group.label == again.label;
-        let Some(first) = view.groups.iter().find(is_first).filter(|group| group.is_comparable()) else {
+        let first = view.groups.iter().find(is_first);
+        let whys = [("the first measurement", first), ("the one at the end", Some(again))]
+            .into_iter()
+            .filter_map(|(which, group)| Some(format!("{which} {}", incomparable(group)?)));
+        let whys: Vec<String> = whys.collect();
+        let (Some(first), true) = (first, whys.is_empty()) else {
+            list.push(format!(
+                "{} · {}, measured again at the end: not compared, because {}. How small a difference between cells is a claim, this run does not say.",
+                again.profile,
+                again.label,
+                whys.join(", and "),
+            ));
             continue;
         };
         let differ = |one: Option<f64>, other: Option<f64>| match (one, other) {

@@ -163,6 +163,36 @@ fn a_mock_is_stamped_in_every_view_and_gives_no_bounds() {
 }
 
 #[test]
+fn what_differs_between_a_cell_and_its_copy_is_said_or_why_not() {
+    let (_results, run) = rendered("local");
+    let noise = |run: &StoredRun| notes::noise(&View::of(run)).join("\n");
+    assert!(noise(&run).contains("measured again at the end: throughput"), "{}", noise(&run));
+    let copy = run.cells.iter().find(|cell| cell.result.cell.again).expect("a copy").result.cell.clone();
+    let is_first = |result: &CellResult| {
+        let cell = &result.cell;
+        !cell.again && (&cell.profile, &cell.label) == (&copy.profile, &copy.label)
+    };
+    let mut bound = run.clone();
+    for result in bound.cells.iter_mut().map(|cell| &mut cell.result).filter(|result| is_first(result)) {
+        result.caveats.push(Caveat {
+            kind: "generator-bound".into(),
+            what: "late".into(),
+            advice: "-".into(),
+        });
+    }
+    assert!(noise(&bound).contains("the first measurement is generator-bound"), "{}", noise(&bound));
+    let trial = durability::trials(&View::of(&bound))
+        .into_iter()
+        .find_map(|trial| trial.p99_from.filter(|from| from.contains(&copy.label)));
+    assert!(trial.as_ref().is_some_and(|from| from.ends_with(" (again)")), "{trial:?}");
+    let mut void = run.clone();
+    for result in void.cells.iter_mut().map(|cell| &mut cell.result).filter(|result| result.cell.again) {
+        result.outcome = Outcome::Inconclusive;
+    }
+    assert!(noise(&void).contains("the one at the end has no verdict (inconclusive)"), "{}", noise(&void));
+}
+
+#[test]
 fn changed_evidence_is_named() {
     let (results, _) = rendered("local");
     let file = results.path().join(RUN).join("cells/l1.acks-1.r0/latency.hlog");
