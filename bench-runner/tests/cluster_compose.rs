@@ -72,22 +72,20 @@ fn read(path: &Path) -> Pairs {
 fn compose_and_local_give_brokers_and_controller_the_same_settings() {
     let state = tempfile::tempdir().expect("a directory");
     let held = Held::start(state.path(), &[]);
-    let command_line =
-        std::fs::read_to_string(format!("/proc/{}/cmdline", held.children()[0])).expect("a JVM");
-    let java = command_line.split('\0').next().expect("the Java that the cluster runs on");
-    let class_path = command_line.split('\0').skip_while(|word| *word != "-cp").nth(1).expect("a class path");
+    let (java, class_path) = held.java();
     let compose = include_str!("../../docker-compose.yml");
     let blocks = blocks(compose);
     for (service, inherited) in [
         ("controller", &["x-settings"][..]),
         ("broker-1", &["x-settings", "x-broker-settings"]),
+        ("broker-2", &["x-settings", "x-broker-settings"]),
         ("broker-3", &["x-settings", "x-broker-settings"]),
     ] {
         let mut environment = Pairs::new();
         for block in inherited.iter().chain([&service]) {
             environment.extend(blocks[*block].clone());
         }
-        let theirs = properties_by_image((java, class_path), &environment, &state.path().join(service));
+        let theirs = properties_by_image((&java, &class_path), &environment, &state.path().join(service));
         let ours = read(&held.directory().join(service).join("server.properties"));
         assert!(ours.len() > 20, "{ours:?}");
         assert_eq!(theirs, ours, "{service}");

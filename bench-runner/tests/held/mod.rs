@@ -66,6 +66,14 @@ impl Held {
         self.ready["facts"]["facts"]["directory"].as_str().expect("directory").into()
     }
 
+    /// The Java and the class path that its brokers run with (local).
+    pub fn java(&self) -> (String, String) {
+        let line = std::fs::read_to_string(format!("/proc/{}/cmdline", self.children()[0])).expect("a JVM");
+        let java = line.split('\0').next().expect("a program");
+        let class_path = line.split('\0').skip_while(|word| *word != "-cp").nth(1).expect("a class path");
+        (java.to_owned(), class_path.to_owned())
+    }
+
     /// Sends a signal to the harness only.
     pub fn signal(&self, signal: i32) {
         // SAFETY: takes no pointers; the child is not reaped before `self` is waited for.
