@@ -130,6 +130,8 @@ fn a_group_that_did_not_process_everything_in_time_gives_no_verdict() {
         ledgers: &[],
         readings: &[],
         transactions: &[],
+        pipelines: &[],
+        effects: None,
         journals: &[],
         series: &series,
         statements: Some(&statements),

@@ -106,6 +106,7 @@ fn group(commit: CommitStrategy) -> GroupSettings {
         isolation: "read_committed".into(),
         session_timeout_ns: 2 * SECOND_NS,
         extra: BTreeMap::new(),
+        sink: None,
     }
 }
 
@@ -291,7 +292,7 @@ fn verdict(made: &Made) -> Verdict {
         ]
         .into(),
         identities: vec![Identity { name: "I2".into(), holds, detail: "9,999 = 10,000".into() }],
-        inconclusive: None,
+        inconclusive: (made.outcome == Outcome::Inconclusive).then(|| "made up".into()),
         undrained: None,
         promise: if made.lost > 0 { Promise::Allowed } else { Promise::Kept },
     };
