@@ -88,7 +88,7 @@ fn open_sink(
 }
 
 /// Of a journal's file so much is resident before the start, so that no store waits for a page: a million entries. Its
-/// room is for the worst case, which only strategies come near that commit each record; touching all of it would cost more than the records.
+/// room is for the worst case, which only strategies come near that commit each record: for five million records that is 1.2 GiB to touch.
 const RESIDENT_BYTES: usize = 64 << 20;
 
 /// The journal's file, as large as it will ever be.
