@@ -6,7 +6,7 @@
 
 use super::transactor::{self, End, Ended, Refusal, Transactor};
 use super::wake::Wake;
-use super::{KafkaError, client_config, effective};
+use super::{KafkaError, client_config, effective, properties};
 use crate::clock;
 use rdkafka::bindings as rd;
 use rdkafka::producer::{BaseProducer, Producer};
@@ -102,6 +102,9 @@ impl Lane {
         let client = producer.client().native_ptr();
         // SAFETY: the client lives in `producer`.
         let settings = unsafe { effective(client) };
+        if let Some(difference) = properties::difference(properties, &settings) {
+            return Err(KafkaError::new("the client does not use what it was asked for", difference));
+        }
         // SAFETY: `client` is live, `name` outlives the call, a null configuration means the client's defaults.
         let (topic, queue) = unsafe {
             (

@@ -153,6 +153,40 @@ pub fn independent_reader(bootstrap: &str, client_id: &str, committed: bool) -> 
     properties
 }
 
+/// Names under which a live client shows what it was given under another.
+const SHOWN_AS: [(&str, &str); 3] = [
+    ("linger.ms", "queue.buffering.max.ms"),
+    ("compression.type", "compression.codec"),
+    ("bootstrap.servers", "metadata.broker.list"),
+];
+/// The binding sets it by itself, from the level of its own log.
+const NOT_OURS: &str = "log_level";
+
+/// The first property of a producer that a live client shows with another value than it was given. What it does not
+/// show cannot be compared.
+pub fn difference(asked: &BTreeMap<String, String>, effective: &BTreeMap<String, String>) -> Option<String> {
+    asked.iter().filter(|(name, _)| *name != NOT_OURS).find_map(|(name, value)| {
+        let shown =
+            SHOWN_AS.iter().find(|(given, _)| given == name).map_or(name.as_str(), |(_, shown)| shown);
+        let found = effective.get(shown)?;
+        (!is_same(value, found)).then(|| format!("{name} was asked to be {value} and is {found}"))
+    })
+}
+
+/// Equal, whatever the spelling.
+fn is_same(asked: &str, found: &str) -> bool {
+    let plain = |text: &str| match text.to_ascii_lowercase().as_str() {
+        // acks=all, and what librdkafka takes for a yes or no.
+        "all" => "-1".to_owned(),
+        "true" | "t" => "1".to_owned(),
+        "false" | "f" => "0".to_owned(),
+        other => other.to_owned(),
+    };
+    let (asked, found) = (plain(asked), plain(found));
+    let numbers = asked.parse::<f64>().ok().zip(found.parse::<f64>().ok());
+    asked == found || numbers.is_some_and(|(asked, found)| asked == found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,5 +232,28 @@ mod tests {
         for refused in ["partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"] {
             assert!(!properties.contains_key(refused), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_a_client_does_not_use_as_asked_is_named() {
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let asked =
+            pairs(&[("acks", "all"), ("linger.ms", "5"), ("enable.idempotence", "true"), ("log_level", "0")]);
+        let shown = |acks, linger, idempotence| {
+            pairs(&[
+                ("acks", acks),
+                ("queue.buffering.max.ms", linger),
+                ("enable.idempotence", idempotence),
+                ("log_level", "3"),
+            ])
+        };
+        assert_eq!(difference(&asked, &shown("-1", "5.0", "true")), None);
+        let told =
+            |acks, linger, idempotence| difference(&asked, &shown(acks, linger, idempotence)).expect("told");
+        assert_eq!(told("1", "5", "true"), "acks was asked to be all and is 1");
+        assert_eq!(told("-1", "0.5", "true"), "linger.ms was asked to be 5 and is 0.5");
+        assert_eq!(told("-1", "5", "false"), "enable.idempotence was asked to be true and is false");
     }
 }
