@@ -112,11 +112,36 @@ async fn read_back(
     asked: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
     let found = admin.topic_settings(name).await.map_err(|error| error.to_string())?;
-    for (key, value) in asked {
-        if found.get(key) != Some(value) {
-            let found = found.get(key).map_or("nothing", String::as_str);
-            return Err(format!("topic setting {key} was asked to be {value} and reads back as {found}"));
-        }
+    match difference(asked, &found) {
+        Some(difference) => Err(difference),
+        None => Ok(found),
     }
-    Ok(found)
+}
+
+/// The first setting that reads back as another value than was asked for.
+fn difference(asked: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Option<String> {
+    let (key, value) = asked.iter().find(|(key, value)| found.get(*key) != Some(*value))?;
+    let found = found.get(key).map_or("nothing", String::as_str);
+    Some(format!("topic setting {key} was asked to be {value} and reads back as {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_setting_that_reads_back_otherwise_is_named() {
+        let extra = [("segment.bytes".to_owned(), "1048576".to_owned())].into();
+        let settings = TopicSettings { partitions: 1, replication_factor: 3, min_insync_replicas: 2, extra };
+        let asked = asked(&settings);
+        let mut found = asked.clone();
+        found.insert("flush.ms".to_owned(), "1".to_owned());
+        assert_eq!(difference(&asked, &found), None, "what nobody asked for may be anything");
+        found.insert("min.insync.replicas".to_owned(), "1".to_owned());
+        let told = difference(&asked, &found).expect("a difference");
+        assert_eq!(told, "topic setting min.insync.replicas was asked to be 2 and reads back as 1");
+        found = asked.clone();
+        found.remove("segment.bytes");
+        assert!(difference(&asked, &found).is_some_and(|told| told.ends_with("reads back as nothing")));
+    }
 }
