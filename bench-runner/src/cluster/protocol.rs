@@ -161,6 +161,9 @@ pub async fn registered_brokers(endpoint: &str) -> io::Result<Vec<Registered>> {
     Ok(brokers)
 }
 
+/// What Kafka's tools call a level, where that was seen: the pinned version's.
+const NAMED_LEVELS: [(&str, i16, &str); 1] = [("metadata.version", 30, "4.3-IV0")];
+
 /// ApiVersions v3: the finalized feature levels.
 pub async fn features(endpoint: &str) -> io::Result<BTreeMap<String, String>> {
     let mut body = Vec::new();
@@ -191,7 +194,9 @@ pub async fn features(endpoint: &str) -> io::Result<BTreeMap<String, String>> {
             let level = answer.int16()?;
             answer.skip(2)?; // lowest level
             answer.skip_tags()?;
-            levels.insert(name, level.to_string());
+            let known = NAMED_LEVELS.iter().find(|(feature, named, _)| *feature == name && *named == level);
+            let text = known.map_or(level.to_string(), |(.., words)| format!("{level} ({words})"));
+            levels.insert(name, text);
         }
     }
     Ok(levels)

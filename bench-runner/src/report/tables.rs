@@ -162,7 +162,10 @@ pub fn cost(view: &View) -> Table {
         };
         let microseconds: fn(f64) -> String = |ns| format!("{} µs", three_digits(ns / 1e3));
         let row = vec![
-            text(group.figure(|result| result.cost.client_cpu_ns_per_record), microseconds),
+            text(
+                group.figure(|result| result.cost.client_cpu_ns_per_record.filter(|_| !group.is_bursts())),
+                microseconds,
+            ),
             text(group.figure(|result| result.cost.broker_cpu_ns_per_record), microseconds),
             text(group.figure(|result| result.cost.disk_bytes_per_record), bytes),
             text(group.figure(|result| result.cost.network_bytes_per_record), bytes),
@@ -188,6 +191,9 @@ fn costs_not_measured(view: &View) -> Vec<&'static str> {
             why.push("Broker CPU, disk and network are n/a: brokers' processes can be seen on a local cluster only.");
         }
         _ => {}
+    }
+    if view.groups.iter().any(Group::is_bursts) {
+        why.push("Client CPU is n/a with bursts: most of it is spent in the pauses between them.");
     }
     if view.groups.iter().any(|group| group.finished().next().is_none()) {
         why.push("A cell without a verdict shows no figures.");

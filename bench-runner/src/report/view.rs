@@ -159,10 +159,14 @@ impl<'a> Group<'a> {
         Spread::of(self.finished().filter_map(|cell| Some((figure(&cell.result)?, false))))
     }
 
+    /// Its records come in bursts, with pauses that are not the client's doing.
+    pub fn is_bursts(&self) -> bool {
+        matches!(self.first().cell.settings.load.arrival, Arrival::Bursts(_))
+    }
+
     /// Records per second; bursts have no rate.
     pub fn throughput(&self) -> Option<Spread> {
-        let bursts = matches!(self.first().cell.settings.load.arrival, Arrival::Bursts(_));
-        self.figure(|result| (!bursts).then_some(result.throughput_per_s))
+        self.figure(|result| (!self.is_bursts()).then_some(result.throughput_per_s))
     }
 
     /// Sum of a tally and of its denominator over the finished repeats; `None` where it was not checked.

@@ -2,6 +2,7 @@
 
 use bench_model::plan::{Cell, Plan};
 use bench_model::result::{CellResult, Outcome};
+use bench_model::settings::Arrival;
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -70,6 +71,10 @@ impl Bar {
     /// A cell has ended.
     pub fn end(&mut self, result: &CellResult) {
         let state = match (result.outcome, &result.reason) {
+            (Outcome::Finished, _) if matches!(result.cell.settings.load.arrival, Arrival::Bursts(_)) => {
+                // Most of the window is the pause between bursts: there is no rate.
+                format!("finished, {} records in bursts", result.window_records)
+            }
             (Outcome::Finished, _) => {
                 format!("finished, {:.0} records/s", result.throughput_per_s)
             }

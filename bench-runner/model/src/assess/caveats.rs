@@ -135,7 +135,8 @@ fn transaction_bound(result: &CellResult) -> Option<Caveat> {
 }
 
 fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
-    if !cell.settings.producer.idempotence {
+    // Bursts are mostly pauses, in which every client wakes for nothing; their CPU is compared with nothing.
+    if !cell.settings.producer.idempotence || matches!(cell.settings.load.arrival, Arrival::Bursts(_)) {
         return None;
     }
     let wakeups: Option<Vec<f64>> = observed.producers.iter().map(|done| done.wakeups_per_request).collect();
@@ -144,8 +145,6 @@ fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
         Some(wakeups) => {
             format!("the client woke {wakeups:.0} times for each request (librdkafka's idempotent busy wait)")
         }
-        // A burst may be over before the first statistics, and its CPU is compared with nothing.
-        None if matches!(cell.settings.load.arrival, Arrival::Bursts(_)) => return None,
         None => "the client showed no statistics, so whether it spun is unknown".to_owned(),
     };
     let advice = "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md";
