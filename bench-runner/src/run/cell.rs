@@ -20,7 +20,7 @@ use bench_model::assess::{self, Statements};
 use bench_model::fault::{FaultRecord, Victim};
 use bench_model::ids::BookKey;
 use bench_model::plan::Cell;
-use bench_model::result::{CellResult, Outcome};
+use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::wire::{Done, Progress};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,10 +64,19 @@ impl From<CrewError> for Trouble {
     fn from(error: CrewError) -> Self {
         match error {
             CrewError::Interrupted => Trouble::new(Outcome::Interrupted, error),
+            // It did start; what a dead worker leaves behind are no books.
             CrewError::NotReady(..) | CrewError::Directory(..) | CrewError::Worker(_) => {
-                Trouble::new(Outcome::CouldNotStart, error)
+                Trouble::new(Outcome::Void, error)
             }
         }
+    }
+}
+
+/// Nothing was measured yet.
+fn not_started(error: CrewError) -> Trouble {
+    match error {
+        CrewError::Interrupted => error.into(),
+        _ => Trouble::new(Outcome::CouldNotStart, error),
     }
 }
 
@@ -125,16 +134,23 @@ pub async fn carry_out(
     result
 }
 
-/// The workers' own files have been merged into the cell's; a cell that failed keeps them, and the brokers' logs.
+/// The workers' own files have been merged into the cell's; a cell without a verdict keeps them.
 fn keep_or_tidy(cluster: &Cluster, result: &mut CellResult, directory: &Path) {
-    let done = if result.outcome == Outcome::Finished {
-        std::fs::remove_dir_all(directory.join("workers"))
-    } else {
-        cluster.collect_logs(&directory.join("logs"))
+    let tidied = match result.outcome {
+        Outcome::Finished => std::fs::remove_dir_all(directory.join("workers")),
+        _ => Ok(()),
     };
-    if let Err(error) = done {
+    let logs = if needs_logs(result) { cluster.collect_logs(&directory.join("logs")) } else { Ok(()) };
+    for error in [tidied, logs].into_iter().filter_map(Result::err) {
         result.errors.push(format!("tidying the cell's directory: {error}"));
     }
+}
+
+/// Somebody will ask what the brokers did: the cell failed, or showed what it must not.
+fn needs_logs(result: &CellResult) -> bool {
+    result.outcome != Outcome::Finished
+        || result.expectation == Expectation::Unmet
+        || result.has_unexpected_violation()
 }
 
 /// A cell that ended early must leave neither a broken cluster to the next one nor its topic or sink to anybody.
@@ -211,7 +227,7 @@ async fn with_topic(
         let made = sink.create(stage, &cell.settings.topic).await;
         made.map_err(|reason| Trouble::new(Outcome::CouldNotStart, reason))?;
     }
-    let mut gang = Gang::start(&task, stage.interrupt).await?;
+    let mut gang = Gang::start(&task, stage.interrupt).await.map_err(not_started)?;
     stages.end("workers");
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
