@@ -185,6 +185,72 @@ fn a_reader_who_is_gone_changes_no_exit_code() {
 }
 
 #[test]
+fn several_producers_and_acks_0_balance_their_books() {
+    let results = tempfile::tempdir().expect("a directory");
+    let arguments = ["--set", "load.producers=3", "--set", "matrix.acks=[0, \"all\"]"];
+    let output = run(results.path(), &arguments).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(0));
+    for (id, class) in [("smoke.acks-0.r0", "sent"), ("smoke.acks-all.r0", "acked")] {
+        let result = cell(results.path(), id);
+        // Whatever offsets the mock's reports of acks=0 give: the log alone says what is there.
+        let count = &result["verdict"]["classes"][class];
+        assert_eq!((count["records"].as_u64(), count["absent"].as_u64()), (Some(4000), Some(0)), "{count}");
+        let ledger = stored(results.path()).join("cells").join(id).join("ledger.jsonl");
+        let ledger = std::fs::read_to_string(ledger).expect("ledgers");
+        assert_eq!(ledger.matches("{\"ledger\":").count(), 3, "one ledger for each producer");
+    }
+    let verify =
+        Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("verify").arg(stored(results.path())).output();
+    assert_eq!(code(&verify.expect("the binary runs")), Some(0));
+}
+
+#[test]
+fn a_worker_that_dies_under_load_voids_its_cell_and_ends_with_1() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (child, workers) = background(results.path(), &["--only", "*acks-1*"]);
+    std::thread::sleep(Duration::from_millis(2500));
+    signal(workers[0], libc::SIGKILL);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(code(&output), Some(1));
+    assert!(unfolded(&String::from_utf8_lossy(&output.stderr)).contains("exit code 1 (smoke.acks-1.r0)"));
+    let result = cell(results.path(), "smoke.acks-1.r0");
+    assert_eq!(result["outcome"], "void");
+    let reason = result["reason"].as_str().expect("a reason");
+    assert!(reason.contains("producer-0") && reason.contains("ended early"), "{reason}");
+    assert!(result["verdict"].is_null());
+}
+
+#[test]
+fn evidence_that_is_damaged_before_it_is_judged_voids_the_cell_and_ends_with_1() {
+    let results = tempfile::tempdir().expect("a directory");
+    let (child, workers) = background(results.path(), &["--only", "*acks-1*", "--set", "load.duration=1s"]);
+    let run = stored(results.path());
+    // The producer has closed its ledger; it is read once the cluster has been quiet for a second.
+    while held::lives(workers[0] as u32) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ledger = find(&run, "ledger.bin").expect("a ledger");
+    let mut bytes = std::fs::read(&ledger).expect("a ledger");
+    // Behind the header and the table of two partitions: a record that was acknowledged becomes one of unknown fate.
+    let acked = (128 + 2 * 16..bytes.len()).find(|at| bytes[*at] == 3).expect("an acknowledged record");
+    bytes[acked] = 6;
+    std::fs::write(&ledger, bytes).expect("written");
+    assert_eq!(code(&child.wait_with_output().expect("it ends")), Some(1));
+    let result = cell(results.path(), "smoke.acks-1.r0");
+    assert_eq!(result["outcome"], "void", "{}", result["reason"]);
+    assert!(result["reason"].as_str().is_some_and(|why| why.contains("checksum")), "{}", result["reason"]);
+    assert!(result["verdict"].is_null(), "nothing is judged by it");
+}
+
+/// The first file of this name below a directory.
+fn find(place: &Path, name: &str) -> Option<PathBuf> {
+    let entries: Vec<PathBuf> =
+        std::fs::read_dir(place).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let here = entries.iter().find(|path| path.ends_with(name)).cloned();
+    here.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find(path, name)))
+}
+
+#[test]
 fn an_unmet_expectation_ends_with_10() {
     let results = tempfile::tempdir().expect("a directory");
     let profile = results.path().join("unmet.toml");
@@ -282,7 +348,10 @@ fn a_generator_that_stood_still_is_called_generator_bound_and_ends_with_6() {
     workers.iter().for_each(|pid| signal(*pid, libc::SIGSTOP));
     std::thread::sleep(Duration::from_millis(700));
     workers.iter().for_each(|pid| signal(*pid, libc::SIGCONT));
-    assert_eq!(code(&child.wait_with_output().expect("it ends")), Some(6));
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(code(&output), Some(6));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("exit code 6 (smoke.acks-1.r0)") && said.contains("lower load.rate"), "{said}");
     let caveats = cell(results.path(), "smoke.acks-1.r0")["caveats"].to_string();
     assert!(caveats.contains("generator-bound"), "{caveats}");
 }

@@ -78,7 +78,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         write_summary(path, &stored)?;
     }
     output::tell(&format!("report: {}", outcomes.directory.join("report.html").display()));
-    Ok(exit_of(&outcomes.cells, outcomes.interrupted))
+    let exit = exit_of(&outcomes.cells, outcomes.interrupted);
+    if let Some(why) = why(exit, &outcomes.cells) {
+        output::tell(&why);
+    }
+    Ok(exit)
 }
 
 /// Faults are signals to processes of this machine; better refused now than "not injected" later.
@@ -140,9 +144,35 @@ fn failure(error: RunError) -> Failure {
     }
 }
 
-/// What stored results say about the exit code, by the table in `docs/method.md`.
-pub fn exit_of(results: &[CellResult], interrupted: bool) -> Exit {
-    let of_cell = |result: &CellResult| match result.outcome {
+/// Why the code is not 0, for who sees a failed command at the end of a good report.
+fn why(exit: Exit, results: &[CellResult]) -> Option<String> {
+    let what = match exit {
+        Exit::Ok => return None,
+        Exit::GeneratorBound => {
+            "the load generator was late there, so the latencies of these cells are compared with nothing; all \
+             others hold, and so do all books. On a small or busy machine: close other programs, lower load.rate, \
+             raise `warm` in [cluster], or run again"
+        }
+        Exit::Inconclusive => "no verdict was possible there, or a fault was not proven; the report says why",
+        Exit::Violation => {
+            "a promise was broken or an expectation not met there; see \"What became of the records\""
+        }
+        Exit::Failure => "the harness itself failed there; the report says how, and the cell keeps all files",
+        Exit::Interrupted => "interrupted; what was finished is kept",
+        Exit::Usage | Exit::Profile | Exit::Cluster => return None,
+    };
+    let cells: Vec<&str> = results
+        .iter()
+        .filter(|result| of_cell(result) == exit)
+        .map(|result| result.cell.id.as_str())
+        .collect();
+    let cells = if cells.is_empty() { String::new() } else { format!(" ({})", cells.join(", ")) };
+    Some(format!("exit code {}{cells}: {what}", exit as u8))
+}
+
+/// What one stored result says about the exit code.
+fn of_cell(result: &CellResult) -> Exit {
+    match result.outcome {
         Outcome::Void | Outcome::CouldNotStart => Exit::Failure,
         Outcome::NotInjected if result.has_unexpected_violation() => Exit::Violation,
         Outcome::Inconclusive | Outcome::NotInjected => Exit::Inconclusive,
@@ -156,7 +186,11 @@ pub fn exit_of(results: &[CellResult], interrupted: bool) -> Exit {
                 _ => Exit::Ok,
             }
         }
-    };
+    }
+}
+
+/// What stored results say about the exit code, by the table in `docs/method.md`.
+pub fn exit_of(results: &[CellResult], interrupted: bool) -> Exit {
     let start = if interrupted { Exit::Interrupted } else { Exit::Ok };
     results.iter().map(of_cell).fold(start, Exit::and)
 }
