@@ -1,0 +1,50 @@
+//! Recipes through the real binary: every cell is finished and as expected, and `verify` agrees. Needs Java 17 (and Maven once).
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn bench_runner(arguments: &[&str], place: &Path) -> Output {
+    let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
+    command.args(arguments).current_dir(profiles).env("BENCH_RUNNER_STATE", place.join("state"));
+    let output = command.output().expect("the binary runs");
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Runs it, expects every cell to be finished and as expected and `verify` to agree; the summary's cells, and the results of
+/// the cells with what was stated beside them.
+pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
+    let place = tempfile::tempdir().expect("a directory");
+    let results = place.path().join("results");
+    let results = results.to_str().expect("a path");
+    let summary = place.path().join("summary.json");
+    let last = ["--results", results, "--summary", summary.to_str().expect("a path")];
+    let output = bench_runner(&[&["run"], arguments, &last].concat(), place.path());
+    let told: Value =
+        serde_json::from_slice(&std::fs::read(&summary).expect("a summary")).expect("a document");
+    let cells = told["cells"].as_array().expect("cells").clone();
+    assert!(!cells.is_empty());
+    for cell in &cells {
+        let why = format!("{}: {} {}", cell["id"], cell["reason"], cell["expectation_detail"]);
+        assert_eq!(cell["outcome"], "finished", "{why}");
+        assert_eq!(cell["expectation"], "met", "{why}");
+        assert_ne!(cell["promise"], "violated", "{why}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+    let run = format!("{results}/{}", told["run"].as_str().expect("a run"));
+    let verify = bench_runner(&["verify", &run], place.path());
+    assert_eq!(verify.status.code(), Some(0), "stored evidence gives the stored verdicts");
+    let stated = cells.iter().map(|cell| {
+        let path = format!("{run}/cells/{}/statements.json", cell["id"].as_str().expect("an id"));
+        serde_json::from_slice(&std::fs::read(path).expect("statements")).expect("a document")
+    });
+    let stated = stated.collect();
+    (cells, stated)
+}
+
+/// A tally of a cell.
+pub fn count(cell: &Value, tally: &str) -> u64 {
+    cell["verdict"]["tallies"][tally]["count"].as_u64().expect("a count")
+}
