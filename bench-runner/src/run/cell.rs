@@ -65,9 +65,10 @@ impl From<CrewError> for Trouble {
         match error {
             CrewError::Interrupted => Trouble::new(Outcome::Interrupted, error),
             // It did start; what a dead worker leaves behind are no books.
-            CrewError::NotReady(..) | CrewError::Directory(..) | CrewError::Worker(_) => {
-                Trouble::new(Outcome::Void, error)
-            }
+            CrewError::NotReady(..)
+            | CrewError::NotEnded
+            | CrewError::Directory(..)
+            | CrewError::Worker(_) => Trouble::new(Outcome::Void, error),
         }
     }
 }

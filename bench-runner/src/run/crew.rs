@@ -19,6 +19,8 @@ use thiserror::Error;
 const READY: Duration = Duration::from_secs(45);
 /// Between the last worker's `ready` and T0: time for the start command to reach everybody.
 const BARRIER_NS: u64 = 150_000_000;
+/// As in [`CrewError::NotEnded`].
+const END: Duration = Duration::from_secs(60);
 const ERRORS: usize = 32;
 /// Between two looks at the journals of a group.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
@@ -35,6 +37,9 @@ pub enum CrewError {
     /// Not all workers were ready in time.
     #[error("{0} of {1} workers were ready within 45 s")]
     NotReady(usize, usize),
+    /// Members live although they were told to end.
+    #[error("members of the group were still running 60 s after they had been told to end")]
+    NotEnded,
     /// The user wants to stop.
     #[error("interrupted")]
     Interrupted,
@@ -275,9 +280,12 @@ impl Gang {
         };
         self.lives.finish(&mut self.crew, deadline_ns, ends).await?;
         continue_all(&self.crew, &self.lives);
+        let deadline = tokio::time::Instant::now() + END;
         while !self.lives.all_ended(Victim::Member) {
+            self.lives.start_who_is_ready(&mut self.crew, self.t0_ns).await?;
             tokio::select! {
                 heard = self.hear(task) => heard?,
+                () = tokio::time::sleep_until(deadline) => return Err(CrewError::NotEnded),
                 () = interrupt.raised() => return Err(CrewError::Interrupted),
             }
         }

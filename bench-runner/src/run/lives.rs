@@ -235,16 +235,22 @@ impl Lives {
 
     /// Starts who is ready, spawns the next lives and kills who is due. Not to be cancelled.
     pub async fn attend(&mut self, crew: &mut Crew, task: &Task<'_>, t0_ns: u64) -> Result<(), CrewError> {
+        self.start_who_is_ready(crew, t0_ns).await?;
+        for birth in std::mem::take(&mut self.births) {
+            self.spawn(crew, task, birth).await?;
+        }
+        self.kill_who_is_due(crew, task.ordeals.kills, t0_ns);
+        Ok(())
+    }
+
+    /// Also at the end: who joined last may be ready only when all is processed already. Not to be cancelled.
+    pub async fn start_who_is_ready(&mut self, crew: &mut Crew, t0_ns: u64) -> Result<(), CrewError> {
         for worker in std::mem::take(&mut self.ready) {
             // It may have been killed since it was ready.
             if self.all.iter().any(|life| life.worker == worker && life.is_alive()) {
                 crew.command(worker, &Command::Start { t0_ns }).await?;
             }
         }
-        for birth in std::mem::take(&mut self.births) {
-            self.spawn(crew, task, birth).await?;
-        }
-        self.kill_who_is_due(crew, task.ordeals.kills, t0_ns);
         Ok(())
     }
 
