@@ -6,7 +6,7 @@
 
 use super::transactor::{self, End, Ended, Refusal, Transactor};
 use super::wake::Wake;
-use super::{KafkaError, client_config, effective, properties};
+use super::{KafkaError, as_asked, client_config, effective};
 use crate::clock;
 use rdkafka::bindings as rd;
 use rdkafka::producer::{BaseProducer, Producer};
@@ -102,9 +102,7 @@ impl Lane {
         let client = producer.client().native_ptr();
         // SAFETY: the client lives in `producer`.
         let settings = unsafe { effective(client) };
-        if let Some(difference) = properties::difference(properties, &settings) {
-            return Err(KafkaError::new("the client does not use what it was asked for", difference));
-        }
+        as_asked(properties, &settings)?;
         // SAFETY: `client` is live, `name` outlives the call, a null configuration means the client's defaults.
         let (topic, queue) = unsafe {
             (

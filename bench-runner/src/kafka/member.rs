@@ -13,7 +13,7 @@ use super::group::{
 use super::reader::Item;
 use super::wake::Wake;
 pub use super::wake::Waker;
-use super::{KafkaError, client_config, effective};
+use super::{KafkaError, as_asked, client_config, effective};
 use rdkafka::bindings as rd;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use std::cell::RefCell;
@@ -83,6 +83,7 @@ impl Member {
         };
         let messages = vec![ptr::null_mut(); batch];
         let member = Member { client, queue, answers, inbox, wake, messages, topic, settings };
+        as_asked(properties, &member.settings)?;
         let list = member.list(&[(0, NO_OFFSET)]);
         // SAFETY: client and list are live. A subscription ignores partitions.
         let error = unsafe { rd::rd_kafka_subscribe(member.client, list.0) };

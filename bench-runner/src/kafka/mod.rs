@@ -85,3 +85,16 @@ unsafe fn effective(client: *mut rd::rd_kafka_t) -> BTreeMap<String, String> {
     }
     settings
 }
+
+/// An error that names the first property which the client does not use as it was asked to.
+fn as_asked(
+    properties: &BTreeMap<String, String>,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), KafkaError> {
+    match properties::difference(properties, settings) {
+        Some(difference) => {
+            Err(KafkaError::new("the client does not use what it was asked for", difference))
+        }
+        None => Ok(()),
+    }
+}

@@ -162,7 +162,7 @@ const SHOWN_AS: [(&str, &str); 3] = [
 /// The binding sets it by itself, from the level of its own log.
 const NOT_OURS: &str = "log_level";
 
-/// The first property of a producer that a live client shows with another value than it was given. What it does not
+/// The first property that a live client shows with another value than it was given. What it does not
 /// show cannot be compared.
 pub fn difference(asked: &BTreeMap<String, String>, effective: &BTreeMap<String, String>) -> Option<String> {
     asked.iter().filter(|(name, _)| *name != NOT_OURS).find_map(|(name, value)| {

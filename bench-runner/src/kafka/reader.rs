@@ -4,7 +4,7 @@
 //! before it (`Drop`); every message is destroyed right after the callback, and no payload outlives it.
 
 use super::wake::Wake;
-use super::{KafkaError, client_config, effective};
+use super::{KafkaError, as_asked, client_config, effective};
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -79,7 +79,10 @@ impl Reader {
             .map_err(|error| KafkaError::new(format!("could not assign the partitions of {topic}"), error))?;
         let client = consumer.client().native_ptr();
         // SAFETY: the client lives in `consumer`.
-        let (queue, settings) = unsafe { (rd::rd_kafka_queue_get_consumer(client), effective(client)) };
+        let settings = unsafe { effective(client) };
+        as_asked(properties, &settings)?;
+        // SAFETY: as above.
+        let queue = unsafe { rd::rd_kafka_queue_get_consumer(client) };
         // SAFETY: the queue is live, and `Drop` releases it before the field `wake` is dropped.
         let wake = unsafe { Wake::attach(queue) }
             .map_err(|error| KafkaError::new("could not open an event descriptor", error))?;
