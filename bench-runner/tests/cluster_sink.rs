@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+mod ending;
 #[path = "held/postgres.rs"]
 mod server;
 
@@ -63,7 +64,7 @@ fn a_death_between_write_and_commit_leaves_what_arithmetic_says_in_both_database
     all_as_expected(&cells);
     assert!(cells.iter().any(|cell| count(cell, "sink_duplicate") > 0), "a control that doubles");
     assert!(cells.iter().any(|cell| count(cell, "sink_loss") > 0), "a control that loses");
-    assert_eq!(output.status.code(), Some(0));
+    ending::holds(&output);
     // Nothing stays behind on the server, and stored rows give the stored verdicts.
     let tables = server.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'bench_runner%'");
     assert_eq!(tables, "0");
@@ -114,7 +115,8 @@ fn a_sink_that_stands_still_is_waited_for_while_the_client_is_polled() {
     let (cells, run) = told(&summary, &results);
     assert!(locked, "no rows came within two minutes");
     all_as_expected(&cells);
-    assert_eq!(status.code(), Some(0));
+    // 6: a busy machine, see `ending`.
+    assert!(matches!(status.code(), Some(0 | 6)), "{status}");
     let cell = cells[0]["id"].as_str().expect("an id");
     let statements = std::fs::read(format!("{run}/cells/{cell}/statements.json")).expect("statements");
     let statements: Value = serde_json::from_slice(&statements).expect("a document");

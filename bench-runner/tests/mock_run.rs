@@ -1,6 +1,7 @@
 //! `run` through the real binary on librdkafka's mock cluster: results on disk, exit codes, and a broker that is
 //! known to be bad. Proves nothing about Kafka.
 
+mod ending;
 mod held;
 
 use held::unfolded;
@@ -61,7 +62,7 @@ fn trouble(results: &Path, trouble: &[&str]) -> Value {
 fn a_smoke_run_leaves_whole_results_and_says_that_it_is_a_mock() {
     let results = tempfile::tempdir().expect("a directory");
     let output = run(results.path(), &["--summary", "-"]).output().expect("the binary runs");
-    assert_eq!(code(&output), Some(0));
+    ending::holds(&output);
     let summary: Value =
         serde_json::from_slice(&output.stdout).expect("standard output is the summary alone");
     assert_eq!(summary["cells"].as_array().map(Vec::len), Some(2));
@@ -87,7 +88,7 @@ fn a_cell_without_latencies_says_so() {
     let load = "load={ rate = \"1k/s\", warmup = \"200 ms\", records = 100, drain = \"10 s\" }";
     let output =
         run(results.path(), &["--set", load, "--only", "*acks-1*"]).output().expect("the binary runs");
-    assert_eq!(code(&output), Some(0));
+    ending::holds(&output);
     let result = cell(results.path(), "smoke.acks-1.r0");
     assert_eq!(result["latencies"].as_object().map(|series| series.len()), Some(0));
     let caveats = result["caveats"].to_string();
@@ -177,7 +178,9 @@ fn a_reader_who_is_gone_changes_no_exit_code() {
     assert_eq!(run_of("plan").args(["--json"]).arg(smoke()).status().expect("it runs").code(), Some(0));
     assert_eq!(run_of("check").arg("no-such-file").status().expect("it runs").code(), Some(3));
     let mut command = run(results.path(), &["--only", "*acks-1*", "--set", "load.duration=1s"]);
-    assert_eq!(command.stdout(unread()).stderr(unread()).status().expect("it runs").code(), Some(0));
+    // 6: a busy machine, see `ending`.
+    let status = command.stdout(unread()).stderr(unread()).status().expect("it runs");
+    assert!(matches!(status.code(), Some(0 | 6)), "{status}");
     let stored = stored(results.path());
     for verb in ["report", "verify"] {
         assert_eq!(run_of(verb).arg(&stored).status().expect("it runs").code(), Some(0), "{verb}");
@@ -189,7 +192,7 @@ fn several_producers_and_acks_0_balance_their_books() {
     let results = tempfile::tempdir().expect("a directory");
     let arguments = ["--set", "load.producers=3", "--set", "matrix.acks=[0, \"all\"]"];
     let output = run(results.path(), &arguments).output().expect("the binary runs");
-    assert_eq!(code(&output), Some(0));
+    ending::holds(&output);
     for (id, class) in [("smoke.acks-0.r0", "sent"), ("smoke.acks-all.r0", "acked")] {
         let result = cell(results.path(), id);
         // Whatever offsets the mock's reports of acks=0 give: the log alone says what is there.

@@ -4,6 +4,9 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[path = "../ending/mod.rs"]
+mod ending;
+
 fn bench_runner(arguments: &[&str], place: &Path) -> Output {
     let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles");
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-runner"));
@@ -32,7 +35,7 @@ pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
         assert_eq!(cell["expectation"], "met", "{why}");
         assert_ne!(cell["promise"], "violated", "{why}");
     }
-    assert_eq!(output.status.code(), Some(0));
+    ending::holds(&output);
     let run = format!("{results}/{}", told["run"].as_str().expect("a run"));
     let verify = bench_runner(&["verify", &run], place.path());
     assert_eq!(verify.status.code(), Some(0), "stored evidence gives the stored verdicts");
