@@ -122,3 +122,34 @@ impl BrokerProcess {
         self.child.wait().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_panic_that_is_caught_leaves_no_child_behind() {
+        let place = tempfile::tempdir().expect("a directory");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut started = None;
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                let mut command = Command::new("sleep");
+                command.arg("60");
+                let child = BrokerProcess::spawn(command, &place.path().join("console")).expect("it starts");
+                assert!(child.identity.lives());
+                started = Some(child.identity);
+                panic!("made up");
+            });
+        }));
+        assert!(caught.is_err());
+        let identity = started.expect("it had started");
+        let began = Instant::now();
+        while identity.lives() && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!identity.lives(), "pid {} outlives the panic", identity.pid);
+    }
+}
