@@ -1,6 +1,7 @@
-/* The least that a transactional producer does: begin, produce, commit, over and over. For scripts/transaction-cost, which
+/* The least that a transactional producer does: begin, produce, commit, at a steady pace. For scripts/transaction-cost, which
  * holds our producer beside it. Prints one line for each transaction: nanoseconds from begin to commit answered, and of the
- * commit call alone. Arguments: bootstrap servers, topic, partitions, record bytes, records of a transaction, transactions. */
+ * commit call alone. Arguments: bootstrap servers, topic, partitions, record bytes, records of a transaction, transactions,
+ * milliseconds from one begin to the next. */
 #include <rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +38,12 @@ static void set(rd_kafka_conf_t *settings, const char *key, const char *value) {
 }
 
 int main(int count, char **argument) {
-    if (count != 7) {
-        fprintf(stderr, "six arguments: bootstrap topic partitions record-bytes records transactions\n");
+    if (count != 8) {
+        fprintf(stderr, "seven arguments: bootstrap topic partitions record-bytes records transactions pace-ms\n");
         return 2;
     }
     int partitions = atoi(argument[3]), bytes = atoi(argument[4]), records = atoi(argument[5]);
+    long long pace_ns = atoll(argument[7]) * 1000000LL;
     int transactions = atoi(argument[6]), in_a_row = (records + partitions - 1) / partitions;
     rd_kafka_conf_t *settings = rd_kafka_conf_new();
     set(settings, "bootstrap.servers", argument[1]);
@@ -61,7 +63,11 @@ int main(int count, char **argument) {
     long long *whole = malloc(sizeof *whole * transactions), *call = malloc(sizeof *call * transactions);
     check(rd_kafka_init_transactions(client, 30000), "init");
     int partition = 0, row = 0;
+    long long start_ns = now_ns();
     for (int index = 0; index < transactions; index++) {
+        long long due_ns = start_ns + index * pace_ns;
+        struct timespec due = {due_ns / 1000000000LL, due_ns % 1000000000LL};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
         long long begun_ns = now_ns();
         check(rd_kafka_begin_transaction(client), "begin");
         for (int record = 0; record < records; record++) {

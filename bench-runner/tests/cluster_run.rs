@@ -105,8 +105,11 @@ fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queu
     const TRIES: usize = 5;
     let tries: Vec<String> = (0..TRIES).map_while(|_| stall().err()).collect();
     // Written past the test program, which keeps what a good test prints: how often the first try fits is a figure too.
-    let fits =
-        if tries.len() < TRIES { format!("at try {} of {TRIES}", tries.len() + 1) } else { "at no try".into() };
+    let fits = if tries.len() < TRIES {
+        format!("at try {} of {TRIES}", tries.len() + 1)
+    } else {
+        "at no try".into()
+    };
     let told = format!("known answer of a stall: fits {fits}\n{}\n", tries.join("\n"));
     std::io::stderr().write_all(told.as_bytes()).expect("standard error");
     assert!(tries.len() < TRIES, "{tries:#?}");

@@ -92,9 +92,7 @@ fn as_asked(
     settings: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
     match properties::difference(properties, settings) {
-        Some(difference) => {
-            Err(KafkaError::new("the client does not use what it was asked for", difference))
-        }
+        Some(difference) => Err(KafkaError::new("the client does not use what it was asked for", difference)),
         None => Ok(()),
     }
 }
