@@ -177,7 +177,7 @@ fn courses<'g>(group: &'g Group<'_>) -> impl Iterator<Item = &'g GroupCourse> {
 
 /// The settings that decide about delivery, in the order of a record's way.
 fn pipeline(settings: &CellSettings) -> String {
-    let producer = super::durability::Setting::of(&settings.producer).name();
+    let producer = super::durability::Setting::of(settings).name();
     let group = settings.group.as_ref().map(|group| {
         let interval = bench_model::profile::duration_text(group.commit_interval_ns);
         match group.commit.as_str() {

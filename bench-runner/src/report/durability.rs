@@ -5,11 +5,11 @@
 use super::view::{Figure, Group, View, word};
 use bench_model::fault::{FaultStep, When};
 use bench_model::result::{CellResult, Expectation, Outcome};
-use bench_model::settings::{Acks, ProducerSettings};
+use bench_model::settings::{Acks, CellSettings};
 use bench_model::verdict::{Class, TallyKind};
 use std::collections::BTreeSet;
 
-/// The producer settings that decide about durability.
+/// The settings that decide about durability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// `acks`.
@@ -18,16 +18,40 @@ pub struct Setting {
     pub retries: u32,
     /// Idempotence.
     pub idempotence: bool,
+    /// `min.insync.replicas` of a topic that allows an unclean election.
+    pub unclean: Option<u16>,
+    /// `flush.messages`, where the topic has it.
+    pub flush: Option<u64>,
 }
 
 impl Setting {
-    /// Those of a producer.
-    pub fn of(producer: &ProducerSettings) -> Self {
-        Setting { acks: producer.acks, retries: producer.retries, idempotence: producer.idempotence }
+    /// Those of a cell's producer and topic.
+    pub fn of(settings: &CellSettings) -> Self {
+        let CellSettings { producer, topic, .. } = settings;
+        let stated = |key: &str| topic.extra.get(key).map(String::as_str);
+        let unclean = stated("unclean.leader.election.enable") == Some("true");
+        Setting {
+            acks: producer.acks,
+            retries: producer.retries,
+            idempotence: producer.idempotence,
+            unclean: unclean.then_some(topic.min_insync_replicas),
+            flush: stated("flush.messages").and_then(|count| count.parse().ok()),
+        }
     }
 
     /// E.g. `acks=all, idempotent`.
     pub fn name(&self) -> String {
+        let mut name = self.producer();
+        if let Some(replicas) = self.unclean {
+            name.push_str(&format!(", unclean election, min.insync.replicas={replicas}"));
+        }
+        if let Some(count) = self.flush {
+            name.push_str(&format!(", flush.messages={count}"));
+        }
+        name
+    }
+
+    fn producer(&self) -> String {
         let acks = self.acks.as_str();
         match (self.idempotence, self.retries, self.acks) {
             (true, ..) => format!("acks={acks}, idempotent"),
@@ -82,6 +106,8 @@ pub fn timeline(steps: &[FaultStep]) -> String {
         match step.when {
             When::At(ns) => format!("{} {what}", super::figures::duration(ns as f64)),
             When::NewLeader => format!("new leader: {what}"),
+            When::After(ns) => format!("{} later {what}", super::figures::duration(ns as f64)),
+            When::Acked(records) => format!("{records} acknowledged: {what}"),
         }
     });
     words.collect::<Vec<_>>().join("; ")
@@ -113,7 +139,7 @@ fn fired(result: &CellResult) -> bool {
 pub fn trials(view: &View) -> Vec<Trial> {
     let results: Vec<&CellResult> = view.run.cells.iter().map(|cell| &cell.result).collect();
     let mut settings: Vec<Setting> =
-        results.iter().map(|result| Setting::of(&result.cell.settings.producer)).collect();
+        results.iter().map(|result| Setting::of(&result.cell.settings)).collect();
     settings.sort();
     settings.dedup();
     let mut timelines: Vec<&[FaultStep]> = Vec::new();
@@ -125,7 +151,7 @@ pub fn trials(view: &View) -> Vec<Trial> {
     }
     let mut trials = Vec::new();
     for setting in settings {
-        let of_setting = |result: &&&CellResult| Setting::of(&result.cell.settings.producer) == setting;
+        let of_setting = |result: &&&CellResult| Setting::of(&result.cell.settings) == setting;
         let before = trials.len();
         for steps in &timelines {
             let with_fault: Vec<&CellResult> = results
@@ -169,9 +195,7 @@ fn untested(setting: Setting, view: &View) -> Trial {
     let groups: Vec<_> = view
         .groups
         .iter()
-        .filter(|group| {
-            Setting::of(&group.first().cell.settings.producer) == setting && group.is_comparable()
-        })
+        .filter(|group| Setting::of(&group.first().cell.settings) == setting && group.is_comparable())
         .collect();
     let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
     let calm = groups.iter().filter(|group| !group.has_fault()).find(has_p99);
