@@ -142,7 +142,11 @@ impl Member {
                     };
                     item(Item::Record { partition: partition as u16, offset: record.offset, payload });
                 } else {
-                    item(Item::Error { partition, text: RDKafkaErrorCode::from(record.err).to_string() });
+                    item(Item::Error {
+                        partition,
+                        text: RDKafkaErrorCode::from(record.err).to_string(),
+                        stranded: false,
+                    });
                 }
                 rd::rd_kafka_message_destroy(*message);
             }

@@ -39,6 +39,8 @@ pub enum Item<'a> {
         partition: i32,
         /// The client's words.
         text: String,
+        /// The partition is read no further: its log ends before the place that was read, part of it is gone.
+        stranded: bool,
     },
 }
 
@@ -121,7 +123,8 @@ impl Reader {
                     item(Item::End { partition: message_ref.partition as u16, offset: message_ref.offset });
                 } else {
                     let error = rdkafka::types::RDKafkaErrorCode::from(message_ref.err);
-                    item(Item::Error { partition: message_ref.partition, text: error.to_string() });
+                    let stranded = message_ref.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+                    item(Item::Error { partition: message_ref.partition, text: error.to_string(), stranded });
                 }
                 rd::rd_kafka_message_destroy(*message);
             }

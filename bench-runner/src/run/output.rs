@@ -60,7 +60,7 @@ fn rows(bootstrap: &str, topic: &str, book: BookKey, ends: &[Ends]) -> Result<Ve
                 let reached = &mut reached[usize::from(partition)];
                 *reached = (*reached).max(offset);
             }
-            Item::Error { partition, text } => {
+            Item::Error { partition, text, .. } => {
                 tracing::warn!("reading partition {partition} of {topic}: {text}")
             }
         });

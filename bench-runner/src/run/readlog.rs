@@ -53,7 +53,7 @@ pub fn read(
                 let partition = usize::from(partition);
                 reached[partition] = reached[partition].max(offset.min(ends[partition].high));
             }
-            Item::Error { partition, text } => {
+            Item::Error { partition, text, .. } => {
                 tracing::warn!("reading partition {partition} of {topic}: {text}")
             }
         });

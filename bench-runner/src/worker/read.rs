@@ -3,8 +3,8 @@
 use super::control::Control;
 use super::{WorkerError, emit, write_file};
 use crate::clock;
-use crate::kafka::client_version;
 use crate::kafka::reader::{Item, Reader};
+use crate::kafka::{KafkaError, client_version};
 use bench_model::latency::{Series, Set};
 use bench_model::message;
 use bench_model::visibility::{VISIBLE, Visible, to_json};
@@ -18,13 +18,16 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Plays the role; ends at the offsets that `Finish` names, or at its deadline.
 pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Result<(), WorkerError> {
     let starts = (0..spec.partitions).map(|partition| (partition, 0)).collect();
-    let reader = Reader::open(&role.properties, &spec.topic, &starts, CONNECT)?;
+    let open = |starts: &BTreeMap<u16, i64>| Reader::open(&role.properties, &spec.topic, starts, CONNECT);
+    let reader = open(&starts)?;
     let settings = reader.settings().clone();
     let mut state = Deliveries {
         book: spec.book,
         t0_ns: 0,
         end_to_end: Series::new(role.load.seconds()),
         seen: BTreeMap::new(),
+        stranded: Vec::new(),
+        again: vec![false; usize::from(spec.partitions)],
         next_offset: vec![-1; usize::from(spec.partitions)],
         end_of_records: vec![0; usize::from(spec.partitions)],
         visible: Visible::new(),
@@ -35,7 +38,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         clock::prefer_this_thread();
         emit(&Event::Ready { client: client_version(), settings });
         state.t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
-        state.done.drained = state.follow(&mut reader, control);
+        state.done.drained = state.follow(&mut reader, control, &open);
         state.done.ended_ns = clock::now_ns();
         state.done.total = state.progress(state.done.ended_ns);
         let mut set = Set::default();
@@ -69,12 +72,19 @@ fn prove_position(
     Ok(reader)
 }
 
+/// Opens a reader at these offsets.
+type Open<'a> = &'a dyn Fn(&BTreeMap<u16, i64>) -> Result<Reader, KafkaError>;
+
 struct Deliveries {
     book: bench_model::ids::BookKey,
     t0_ns: u64,
     end_to_end: Series,
     /// By (producer, partition): which sequences were delivered.
     seen: BTreeMap<(u16, u16), Seen>,
+    /// Partitions whose log ends before what was read of them.
+    stranded: Vec<u16>,
+    /// Partitions that are read from their beginning for another time: what was delivered before does not count again.
+    again: Vec<bool>,
     /// -1 until something is known.
     next_offset: Vec<i64>,
     end_of_records: Vec<i64>,
@@ -83,7 +93,7 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn follow(&mut self, reader: &mut Reader, control: &Control) -> bool {
+    fn follow(&mut self, reader: &mut Reader, control: &Control, open: Open<'_>) -> bool {
         let mut next_progress_ns = self.t0_ns + SECOND_NS;
         let mut ends: Option<Vec<i64>> = None;
         loop {
@@ -109,6 +119,27 @@ impl Deliveries {
                 }
                 self.take(&item, now_ns);
             });
+            if !self.stranded.is_empty() {
+                self.begin_again(reader, open);
+            }
+        }
+    }
+
+    /// What was lost and what came in its place, nobody can tell here: the whole partition is read again.
+    fn begin_again(&mut self, reader: &mut Reader, open: Open<'_>) {
+        for partition in self.stranded.drain(..).map(usize::from) {
+            self.next_offset[partition] = 0;
+            self.end_of_records[partition] = 0;
+            self.again[partition] = true;
+        }
+        let starts = (0_u16..).zip(self.next_offset.iter().copied()).collect();
+        // By a client of its own: librdkafka aborts when partitions are assigned while they are still being given up.
+        match open(&starts) {
+            Ok(fresh) => *reader = fresh,
+            // It will not reach the end then, which is told.
+            Err(error) => {
+                emit(&Event::ClientError { at_ns: clock::now_ns(), text: error.to_string(), fatal: false });
+            }
         }
     }
 
@@ -118,7 +149,8 @@ impl Deliveries {
             Item::Record { partition, offset, payload } => {
                 self.next_offset[usize::from(*partition)] = offset + 1;
                 self.end_of_records[usize::from(*partition)] = offset + 1;
-                self.done.total.records += 1;
+                let again = self.again[usize::from(*partition)];
+                self.done.total.records += u64::from(!again);
                 let Some(header) = message::peek(payload, self.book) else { return };
                 if header.transaction > 0 {
                     let seen = self.visible.entry((header.producer, header.incarnation)).or_default();
@@ -130,19 +162,23 @@ impl Deliveries {
                 }
                 let seen = self.seen.entry((header.producer.0, header.partition.0)).or_default();
                 if !seen.is_first(header.sequence) {
-                    self.done.duplicates += 1;
+                    self.done.duplicates += u64::from(!again);
                     return;
                 }
+                self.done.total.records += u64::from(again);
                 self.done.negative += u64::from(now_ns < header.intended_ns);
                 let second = header.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS;
                 self.end_to_end.record(second as usize, now_ns.saturating_sub(header.intended_ns));
             }
             Item::End { partition, offset } => self.next_offset[usize::from(*partition)] = *offset,
-            Item::Error { partition, text } => emit(&Event::ClientError {
-                at_ns: now_ns,
-                text: format!("reading partition {partition}: {text}"),
-                fatal: false,
-            }),
+            Item::Error { partition, text, stranded } => {
+                self.stranded.extend(u16::try_from(*partition).ok().filter(|_| *stranded));
+                emit(&Event::ClientError {
+                    at_ns: now_ns,
+                    text: format!("reading partition {partition}: {text}"),
+                    fatal: false,
+                });
+            }
         }
     }
 

@@ -77,7 +77,9 @@ impl Life<'_> {
                 batch.push(InHand { partition, copy, intended_ns: header.intended_ns, handed_ns });
             }
             Item::End { .. } => {}
-            Item::Error { partition, text } => tell(format!("reading partition {partition}: {text}"), false),
+            Item::Error { partition, text, .. } => {
+                tell(format!("reading partition {partition}: {text}"), false)
+            }
         });
         self.now_ns = clock::now_ns();
     }
