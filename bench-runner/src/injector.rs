@@ -1,151 +1,214 @@
 //! Carries out a cell's fault timeline on the run clock, and gathers the proof of each step.
 //!
-//! May signal broker processes through the cluster room only. Undo is `Cluster::heal`, called by whoever runs cells,
-//! also when an injection was cancelled.
+//! May signal broker processes and cut their logs through the cluster room only. Undo is `Cluster::heal`, called by whoever
+//! runs cells, also when an injection was cancelled.
+
+mod proof;
 
 use crate::clock;
 use crate::cluster::{Cluster, PartitionView};
 use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
 use bench_model::ids::BrokerId;
+use bench_model::plan::Cell;
+use proof::{bury, election, new_leader, prove, prove_late, prove_succession};
+use std::ops::Range;
 use std::time::Duration;
 
-const ELECTION_LIMIT: Duration = Duration::from_secs(30);
 const VIEW_POLL: Duration = Duration::from_millis(25);
 const PROOF_NS: u64 = 2_000_000_000;
 /// The runtime's timers tick in milliseconds.
 const TIMER_NS: u64 = 2_000_000;
+/// How long the state of partitions may be asked for.
+const LOOK_NS: u64 = 250_000_000;
 
-/// Carries out `steps` in their order, the first of an instant's group at `t0_ns` plus that instant, the others in the
-/// statement after it. Brokers are resolved at once, so call it before T0.
+/// What is to be done, and with what.
+pub struct Order<'a> {
+    /// Its faults, in their order.
+    pub cell: &'a Cell,
+    /// T0 of the run clock, in nanoseconds.
+    pub t0_ns: u64,
+    /// The cell's topic.
+    pub topic: &'a str,
+    /// How many records producers have told to be acknowledged.
+    pub acked: &'a dyn Fn() -> u64,
+}
+
+/// A step after which there must be another leader, and how things stood before it.
+struct Fall {
+    step: usize,
+    before: Vec<PartitionView>,
+}
+
+/// Carries out a cell's steps in their order, the first of an instant's group when it is due, the others in the statement
+/// after it. Brokers are resolved at once, so call it before T0.
 ///
-/// A step that could not be carried out, or left no proof, is in the record as such; killing the leader counts as
-/// proven only when a new leader epoch was seen.
-pub async fn run(steps: &[FaultStep], t0_ns: u64, topic: &str, cluster: &mut Cluster) -> Vec<FaultRecord> {
-    let mut records: Vec<FaultRecord> = steps
-        .iter()
-        .map(|step| FaultRecord { step: *step, brokers: Vec::new(), done_ns: None, proof: Vec::new() })
-        .collect();
-    let Some(before) = first_partition(cluster, topic).await else { return records };
+/// A step that could not be carried out, or left no proof, is in the record as such; an end of the leader counts as
+/// proven only when a new leader epoch was seen, and a power cut only when Kafka goes on from where it left the log.
+pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
+    let steps = order.cell.faults.as_slice();
+    let mut records: Vec<FaultRecord> = steps.iter().copied().map(FaultRecord::planned).collect();
+    let Some(start) = cluster.partition_view(order.topic).await else { return records };
+    let Some(first) = first(&start) else { return records };
     for record in &mut records {
-        record.brokers = resolve(record.step.target, &before);
+        record.brokers = resolve(record.step.target, first, cluster, order.cell.seed);
     }
     let groups = groups(steps);
-    let mut kills: Vec<(usize, PartitionView)> = Vec::new();
+    let mut falls: Vec<Fall> = Vec::new();
+    let mut last_ns = order.t0_ns;
     for (number, group) in groups.iter().enumerate() {
-        match steps[group.start].when {
-            When::At(offset_ns) => {
-                let at_ns = t0_ns + offset_ns;
-                if let Some(kill) = group.clone().find(|index| kills_leader(&steps[*index])) {
-                    let now = view_until(cluster, topic, at_ns).await;
-                    kills.push((kill, now.unwrap_or_else(|| before.clone())));
-                }
-                sleep_until(at_ns).await;
-            }
-            When::NewLeader => match new_leader(cluster, topic, &before).await {
-                Some(after) => {
-                    records[group.start].proof.push(election(&before, &after));
-                    let kill = group.clone().find(|index| kills_leader(&steps[*index]));
-                    kills.extend(kill.map(|kill| (kill, after)));
-                }
-                None => {
-                    tracing::warn!(topic, "no new leader; the rest of the fault timeline is left out");
-                    break;
-                }
-            },
+        let falling = group.clone().find(|step| may_fall(steps, *step));
+        let Some(cue) =
+            wait(&order, steps[group.start].when, last_ns, first, cluster, falling.is_some()).await
+        else {
+            tracing::warn!(step = group.start, "what it waits for did not come; the rest is left out");
+            break;
+        };
+        records[group.start].proof.extend(cue.proof);
+        let before = cue.view.unwrap_or_else(|| start.clone());
+        falls.extend(falling.map(|step| Fall { step, before }));
+        if !bury(&mut records, group.clone(), &order, cluster).await {
+            tracing::warn!("a broker that is to start has not ended; the rest is left out");
+            break;
         }
-        exclude_living(&records[group.clone()], cluster).await;
         for record in &mut records[group.clone()] {
-            carry_out(record, t0_ns, cluster);
+            carry_out(record, order.t0_ns, cluster);
         }
-        let next_ns = groups.get(number + 1).map_or(u64::MAX, |next| match steps[next.start].when {
-            When::At(offset_ns) => t0_ns + offset_ns,
-            When::NewLeader => u64::MAX,
-        });
+        last_ns = records[group.end - 1].done_ns.map_or_else(clock::now_ns, |done_ns| order.t0_ns + done_ns);
+        let next = groups.get(number + 1).map(|next| steps[next.start].when);
+        let next_ns = next.map_or(u64::MAX, |when| due_ns(when, order.t0_ns, last_ns));
         let until_ns = next_ns.min(clock::now_ns() + PROOF_NS);
         for record in &mut records[group.clone()] {
-            prove(record, until_ns, cluster).await;
+            prove(record, until_ns, &order, cluster).await;
         }
     }
-    for (kill, throne) in kills {
-        prove_succession(&mut records[kill], &throne, topic, cluster).await;
+    prove_late(&mut records, &order, cluster).await;
+    for fall in falls {
+        prove_succession(&mut records[fall.step], &fall.before, &order, cluster).await;
     }
     records
 }
 
-fn kills_leader(step: &FaultStep) -> bool {
-    step.action == Action::Kill && step.target == Target::Leader
+/// The instant of a step has come.
+struct Cue {
+    /// What was seen, if that was waited for.
+    proof: Option<String>,
+    /// How partitions stood just before, as far as it could be learnt.
+    view: Option<Vec<PartitionView>>,
+}
+
+/// Waits until a step is due, and looks at the partitions first if that is asked for; `None`: it never will be.
+async fn wait(
+    order: &Order<'_>,
+    when: When,
+    last_ns: u64,
+    first: &PartitionView,
+    cluster: &Cluster,
+    look: bool,
+) -> Option<Cue> {
+    match when {
+        When::At(_) | When::After(_) => {
+            let due_ns = due_ns(when, order.t0_ns, last_ns);
+            let mut view = None;
+            if look {
+                // As late as it can be: what earlier steps did to the replicas in sync belongs to the proof.
+                let left_ns = due_ns.saturating_sub(clock::now_ns() + LOOK_NS);
+                tokio::time::sleep(Duration::from_nanos(left_ns)).await;
+                view = view_until(cluster, order.topic, due_ns).await;
+            }
+            sleep_until(due_ns).await;
+            Some(Cue { proof: None, view })
+        }
+        When::NewLeader => {
+            let after = new_leader(cluster, order.topic, first).await?;
+            Some(Cue { proof: Some(election(first, &after)), view: Some(vec![after]) })
+        }
+        When::Acked(least) => {
+            let told = acknowledged(order, least).await?;
+            let until_ns = clock::now_ns() + LOOK_NS;
+            let view = if look { view_until(cluster, order.topic, until_ns).await } else { None };
+            Some(Cue { proof: Some(format!("{told} records were acknowledged")), view })
+        }
+    }
+}
+
+/// When a step is due on the run clock; never: when something is seen.
+fn due_ns(when: When, t0_ns: u64, last_ns: u64) -> u64 {
+    match when {
+        When::At(offset_ns) => t0_ns + offset_ns,
+        When::After(delay_ns) => last_ns + delay_ns,
+        When::NewLeader | When::Acked(_) => u64::MAX,
+    }
+}
+
+/// The leader may be among those that end here, and there will be somebody to follow it.
+fn may_fall(steps: &[FaultStep], step: usize) -> bool {
+    let FaultStep { action, target, .. } = steps[step];
+    let lives_again = || steps[step + 1..].iter().any(|later| later.action == Action::Start);
+    action.ends() && target != Target::Controller && (target != Target::All || lives_again())
 }
 
 /// What the brokers say now, unless it would take longer than until the instant.
-async fn view_until(cluster: &Cluster, topic: &str, instant_ns: u64) -> Option<PartitionView> {
+async fn view_until(cluster: &Cluster, topic: &str, instant_ns: u64) -> Option<Vec<PartitionView>> {
     let left = Duration::from_nanos(instant_ns.saturating_sub(clock::now_ns() + TIMER_NS));
-    tokio::time::timeout(left, first_partition(cluster, topic)).await.ok().flatten()
+    tokio::time::timeout(left, cluster.partition_view(topic)).await.ok().flatten()
+}
+
+/// Waits until producers have told of so many acknowledged records, at the longest until nothing more will come.
+async fn acknowledged(order: &Order<'_>, least: u64) -> Option<u64> {
+    let load = &order.cell.settings.load;
+    let until_ns = order.t0_ns.saturating_add(load.span_ns()).saturating_add(load.drain_ns);
+    while clock::now_ns() < until_ns {
+        let told = (order.acked)();
+        if told >= least {
+            return Some(told);
+        }
+        tokio::time::sleep(VIEW_POLL).await;
+    }
+    None
 }
 
 /// Steps of one instant stand together: they are carried out without a pause between them.
-fn groups(steps: &[FaultStep]) -> Vec<std::ops::Range<usize>> {
-    let mut groups: Vec<std::ops::Range<usize>> = Vec::new();
+fn groups(steps: &[FaultStep]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         match groups.last_mut() {
-            Some(group) if steps[group.start].when == step.when => group.end = index + 1,
+            Some(group) if steps[group.start].when == step.when && !matches!(step.when, When::After(_)) => {
+                group.end = index + 1;
+            }
             _ => groups.push(index..index + 1),
         }
     }
     groups
 }
 
-fn resolve(target: Target, view: &PartitionView) -> Vec<BrokerId> {
+fn resolve(target: Target, view: &PartitionView, cluster: &Cluster, seed: u64) -> Vec<BrokerId> {
+    let brokers = cluster.broker_ids();
+    match target {
+        Target::Controller => cluster.controller().into_iter().collect(),
+        Target::All => brokers,
+        Target::Random => drawn(&brokers, seed).into_iter().collect(),
+        Target::Leader | Target::Followers | Target::Follower => of_partition(target, view),
+    }
+}
+
+/// One of them, the same for the same seed.
+fn drawn(brokers: &[BrokerId], seed: u64) -> Option<BrokerId> {
+    let index = seed.checked_rem(brokers.len() as u64)?;
+    brokers.get(usize::try_from(index).ok()?).copied()
+}
+
+/// The leader, the other replicas, or the first of these.
+fn of_partition(target: Target, view: &PartitionView) -> Vec<BrokerId> {
     let others = view.replicas.iter().copied().filter(|broker| Some(*broker) != view.leader);
     match target {
         Target::Leader => view.leader.into_iter().collect(),
-        Target::Followers => others.collect(),
+        Target::Follower => others.take(1).collect(),
+        _ => others.collect(),
     }
 }
 
-async fn first_partition(cluster: &Cluster, topic: &str) -> Option<PartitionView> {
-    cluster.partition_view(topic).await?.into_iter().find(|view| view.partition == 0)
-}
-
-/// Waits for a leader of a higher epoch.
-async fn new_leader(cluster: &Cluster, topic: &str, before: &PartitionView) -> Option<PartitionView> {
-    let search = async {
-        loop {
-            if let Some(view) = first_partition(cluster, topic).await
-                && view.leader.is_some()
-                && view.leader_epoch > before.leader_epoch
-            {
-                return view;
-            }
-            tokio::time::sleep(VIEW_POLL).await;
-        }
-    };
-    tokio::time::timeout(ELECTION_LIMIT, search).await.ok()
-}
-
-fn election(before: &PartitionView, after: &PartitionView) -> String {
-    let ids = |brokers: &[BrokerId]| brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let leader = |view: &PartitionView| view.leader.map_or("none".to_owned(), |broker| broker.to_string());
-    format!(
-        "partition 0: leader {} -> {}, leader epoch {} -> {}, ISR [{}] -> [{}], eligible [{}] -> [{}]",
-        leader(before),
-        leader(after),
-        before.leader_epoch,
-        after.leader_epoch,
-        ids(&before.isr),
-        ids(&after.isr),
-        ids(&before.eligible),
-        ids(&after.eligible),
-    )
-}
-
-/// A broker that is to be started must have ended: the kernel needs up to 100 ms to take a killed JVM apart.
-async fn exclude_living(records: &[FaultRecord], cluster: &mut Cluster) {
-    for record in records.iter().filter(|record| record.step.action == Action::Start) {
-        for broker in &record.brokers {
-            // Whether it ended is asked again by the start itself, which fails if it did not.
-            let _ = cluster.prove(*broker, Action::Kill).await;
-        }
-    }
+fn first(views: &[PartitionView]) -> Option<&PartitionView> {
+    views.iter().find(|view| view.partition == 0)
 }
 
 fn carry_out(record: &mut FaultRecord, t0_ns: u64, cluster: &mut Cluster) {
@@ -157,43 +220,6 @@ fn carry_out(record: &mut FaultRecord, t0_ns: u64, cluster: &mut Cluster) {
     }
     if !record.brokers.is_empty() {
         record.done_ns = Some(clock::now_ns().saturating_sub(t0_ns));
-    }
-}
-
-/// All brokers of the step, or no proof at all.
-async fn prove(record: &mut FaultRecord, until_ns: u64, cluster: &mut Cluster) {
-    if record.done_ns.is_none() {
-        record.proof.clear();
-        return;
-    }
-    for broker in record.brokers.clone() {
-        let left = Duration::from_nanos(until_ns.saturating_sub(clock::now_ns()));
-        match tokio::time::timeout(left, cluster.prove(broker, record.step.action)).await {
-            Ok(Some(proof)) => record.proof.push(proof),
-            _ => {
-                tracing::warn!(%broker, action = ?record.step.action, "a fault step left no proof");
-                record.proof.clear();
-                return;
-            }
-        }
-    }
-}
-
-/// A leader that was killed has a successor of a higher epoch: waits for it, or takes the proof back.
-///
-/// `throne` is how things stood before the kill: whoever did not lead any more needs no successor.
-async fn prove_succession(
-    kill: &mut FaultRecord,
-    throne: &PartitionView,
-    topic: &str,
-    cluster: &mut Cluster,
-) {
-    if !kill.is_proven() || throne.leader != kill.brokers.first().copied() {
-        return;
-    }
-    match new_leader(cluster, topic, throne).await {
-        Some(after) => kill.proof.push(election(throne, &after)),
-        None => kill.proof.clear(),
     }
 }
 
@@ -209,7 +235,7 @@ mod tests {
     use super::*;
 
     fn step(when: When, action: Action) -> FaultStep {
-        FaultStep { when, action, target: Target::Leader }
+        FaultStep::new(when, action, Target::Leader)
     }
 
     #[test]
@@ -220,9 +246,11 @@ mod tests {
             step(When::At(5), Action::Continue),
             step(When::NewLeader, Action::Start),
             step(When::At(5), Action::Stop),
+            step(When::After(1), Action::Kill),
+            step(When::After(1), Action::Start),
         ];
-        assert_eq!(groups(&steps), [0..1, 1..3, 3..4, 4..5]);
-        assert_eq!(groups(&[]), Vec::<std::ops::Range<usize>>::new());
+        assert_eq!(groups(&steps), [0..1, 1..3, 3..4, 4..5, 5..6, 6..7]);
+        assert_eq!(groups(&[]), Vec::<Range<usize>>::new());
     }
 
     #[test]
@@ -235,8 +263,26 @@ mod tests {
             isr: Vec::new(),
             eligible: Vec::new(),
         };
-        assert_eq!(resolve(Target::Leader, &view), [BrokerId(2)]);
-        assert_eq!(resolve(Target::Followers, &view), [BrokerId(1), BrokerId(3)]);
-        assert_eq!(resolve(Target::Leader, &PartitionView { leader: None, ..view }), []);
+        assert_eq!(of_partition(Target::Leader, &view), [BrokerId(2)]);
+        assert_eq!(of_partition(Target::Followers, &view), [BrokerId(1), BrokerId(3)]);
+        assert_eq!(of_partition(Target::Follower, &view), [BrokerId(1)]);
+        assert_eq!(of_partition(Target::Leader, &PartitionView { leader: None, ..view }), []);
+    }
+
+    #[test]
+    fn the_seed_draws_each_broker_sometimes() {
+        let brokers = [1, 2, 3].map(BrokerId);
+        let all: Vec<Option<BrokerId>> = (0..3).map(|seed| drawn(&brokers, seed)).collect();
+        assert_eq!(all, brokers.map(Some));
+        assert_eq!(drawn(&[], 7), None);
+    }
+
+    #[test]
+    fn a_successor_is_waited_for_only_where_there_can_be_one() {
+        let all = |action| FaultStep::new(When::At(0), action, Target::All);
+        assert!(may_fall(&[step(When::At(0), Action::PowerCut)], 0));
+        assert!(!may_fall(&[all(Action::PowerCut)], 0));
+        assert!(may_fall(&[all(Action::PowerCut), all(Action::Start)], 0));
+        assert!(!may_fall(&[step(When::At(0), Action::Stop)], 0));
     }
 }

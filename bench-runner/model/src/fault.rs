@@ -1,9 +1,15 @@
 //! Faults: what a profile asks for, and the record of what was really done, with its proof.
 
+mod cut;
+mod standing;
+
+pub use cut::{Cut, Lose, PartitionCut};
+pub use standing::{Role, Standing, left, standing};
+
 use crate::ids::{BrokerId, Incarnation, MemberId};
 use serde::{Deserialize, Serialize};
 
-/// What is done to a broker process.
+/// What is done to a process of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -13,11 +19,27 @@ pub enum Action {
     Continue,
     /// SIGKILL; undone by `start`.
     Kill,
-    /// Start a killed broker again.
+    /// SIGTERM, which a broker obeys in good order; undone by `start`.
+    Terminate,
+    /// SIGKILL, then what was not flushed is cut from its logs; undone by `start`.
+    PowerCut,
+    /// Start a broker again that is dead.
     Start,
 }
 
-/// Which brokers; resolved once, when the cell's topic is ready.
+impl Action {
+    /// The process ends.
+    pub fn ends(self) -> bool {
+        matches!(self, Action::Kill | Action::Terminate | Action::PowerCut)
+    }
+
+    /// It undoes another one.
+    pub fn is_undo(self) -> bool {
+        matches!(self, Action::Continue | Action::Start)
+    }
+}
+
+/// Which processes; resolved once, when the cell's topic is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -25,6 +47,14 @@ pub enum Target {
     Leader,
     /// The other replicas of partition 0.
     Followers,
+    /// The first of them.
+    Follower,
+    /// Every broker.
+    All,
+    /// The controller.
+    Controller,
+    /// A broker drawn by the cell's seed.
+    Random,
 }
 
 /// When a step is carried out.
@@ -35,6 +65,10 @@ pub enum When {
     At(u64),
     /// As soon as partition 0 has a leader with a higher epoch than at the start of the cell.
     NewLeader,
+    /// So many nanoseconds after the step above was carried out.
+    After(u64),
+    /// As soon as producers have told of so many acknowledged records (they tell once a second).
+    Acked(u64),
 }
 
 impl When {
@@ -42,7 +76,7 @@ impl When {
     pub fn at_ns(self) -> Option<u64> {
         match self {
             When::At(at_ns) => Some(at_ns),
-            When::NewLeader => None,
+            When::NewLeader | When::After(_) | When::Acked(_) => None,
         }
     }
 }
@@ -56,6 +90,16 @@ pub struct FaultStep {
     pub action: Action,
     /// To whom.
     pub target: Target,
+    /// Of a power cut: how much of what was not flushed is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lose: Option<Lose>,
+}
+
+impl FaultStep {
+    /// A step that is no power cut, or one that loses all.
+    pub fn new(when: When, action: Action, target: Target) -> Self {
+        FaultStep { when, action, target, lose: (action == Action::PowerCut).then_some(Lose::All) }
+    }
 }
 
 /// Where in its loop a worker dies.
@@ -240,9 +284,17 @@ pub struct FaultRecord {
     pub done_ns: Option<u64>,
     /// What proves that it happened (process state, epoch, ISR); empty: not proven, hence "not injected".
     pub proof: Vec<String>,
+    /// Of a power cut: what each broker lost, known before it was started again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<Cut>,
 }
 
 impl FaultRecord {
+    /// A step that was not carried out yet.
+    pub fn planned(step: FaultStep) -> Self {
+        FaultRecord { step, brokers: Vec::new(), done_ns: None, proof: Vec::new(), cuts: Vec::new() }
+    }
+
     /// Carried out and proven.
     pub fn is_proven(&self) -> bool {
         self.done_ns.is_some() && !self.proof.is_empty()

@@ -1,10 +1,7 @@
 //! Holds `docs/formats.md` against the code: every field and every word that is stored or sent is documented there.
 
 use bench_model::assess::{Statements, Usage};
-use bench_model::fault::{
-    Action, Death, DeathRecord, End, FaultRecord, FaultStep, Join, JoinRecord, Kill, KillRecord, Marks,
-    Point, Target, Victim, When,
-};
+use bench_model::fault::{Death, DeathRecord, End, Join, JoinRecord, Kill, KillRecord, Marks, Point, Victim};
 use bench_model::ids::{BookKey, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
 use bench_model::latency::{LatencySummary, Percentile};
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
@@ -24,6 +21,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+#[path = "formats/faults.rs"]
+mod faults;
 #[path = "formats/sinks.rs"]
 mod sinks;
 
@@ -108,10 +107,6 @@ fn settings() -> CellSettings {
     CellSettings { producer, topic, load: load(), group: None }
 }
 
-fn step() -> FaultStep {
-    FaultStep { when: When::At(1), action: Action::Kill, target: Target::Leader }
-}
-
 fn death() -> Death {
     Death {
         worker: Victim::Producer,
@@ -170,7 +165,7 @@ fn cell() -> Cell {
         deaths: vec![death()],
         kills: vec![kill()],
         joins: vec![Join { after: 1 }],
-        faults: vec![step()],
+        faults: vec![faults::step()],
         expect: BTreeMap::new(),
     }
 }
@@ -287,7 +282,7 @@ fn result() -> CellResult {
     let series = ["publish", "service", "lateness", "end_to_end"];
     CellResult {
         verdict: Some(verdict()),
-        faults: vec![FaultRecord { step: step(), brokers: vec![BrokerId(0)], done_ns: None, proof: vec![] }],
+        faults: vec![faults::record()],
         latencies: series.map(|name| (name.to_owned(), summary.clone())).into(),
         seconds: vec![Second::default()],
         group: Some(course()),
@@ -434,12 +429,10 @@ fn every_word_is_documented() {
         words(&State::ALL),
         words(&TallyKind::ALL),
         words(&[Percentile::Exactly(0), Percentile::AtLeast(0), Percentile::TooFew]),
-        words(&[Action::Stop, Action::Continue, Action::Kill, Action::Start]),
-        words(&[Target::Leader, Target::Followers]),
+        faults::all_words(),
         words(&CommitStrategy::ALL),
         words(&SinkKind::ALL),
         words(&[Point::BetweenWriteAndCommit, Point::BetweenOffsetsAndCommit]),
-        words(&[When::At(0), When::NewLeader]),
         words(&[Point::AfterPoll, Point::AfterProcessing, Point::AfterCommit, Point::AfterSend]),
         words(&[End::Kill, End::Close, End::Stop]),
         words(&[Victim::Member, Victim::Producer]),

@@ -60,7 +60,8 @@ fn quickstart_is_six_steps_of_15_s_the_first_one_twice_and_fits_with_l1_into_one
 #[test]
 fn l1_stops_the_followers_long_enough_before_the_burst() {
     let profile = shipped("recipes/l1");
-    let steps: Vec<_> = profile.faults.iter().map(|step| (step.when, step.action, step.target)).collect();
+    let steps: Vec<_> =
+        profile.combinations[0].faults.iter().map(|step| (step.when, step.action, step.target)).collect();
     let ms = 1_000_000;
     let expected = [
         (When::At(1_200 * ms), Action::Stop, Target::Followers),

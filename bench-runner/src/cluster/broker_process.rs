@@ -117,6 +117,15 @@ impl BrokerProcess {
         self.child.try_wait().ok().flatten()
     }
 
+    /// Waits for its end, and brings it about if it takes longer.
+    pub async fn end(&mut self, limit: std::time::Duration) -> io::Result<()> {
+        if tokio::time::timeout(limit, self.wait()).await.is_err() {
+            self.signal(libc::SIGKILL)?;
+            self.wait().await?;
+        }
+        Ok(())
+    }
+
     /// Waits for its end.
     pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         self.child.wait().await

@@ -22,6 +22,8 @@ use tokio::process::Command;
 const LOG_SETTINGS: &str = include_str!("../../cluster/log4j2.properties");
 const START_LIMIT: Duration = Duration::from_secs(120);
 const PROOF_LIMIT: Duration = Duration::from_secs(2);
+/// How long a broker may take to end in good order.
+const END_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 const CONTROLLER_HEAP_BYTES: u64 = 256 << 20;
 
@@ -43,8 +45,8 @@ struct Node {
     home: PathBuf,
     heap_bytes: u64,
     process: Option<BrokerProcess>,
-    /// Was sent SIGKILL; the kernel takes up to 100 ms to end a JVM.
-    killed: bool,
+    /// Was sent SIGKILL, and the kernel takes up to 100 ms to end a JVM; or SIGTERM, and it takes its time.
+    ending: bool,
     /// What its former lives used.
     spent: Usage,
 }
@@ -125,7 +127,7 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
     let cluster_id = random_id().map_err(failed)?;
     let node = |id: i32, name: String, heap_bytes: u64| {
         let home = residence.directory.join(&name);
-        Node { id, name, home, heap_bytes, process: None, killed: false, spent: Usage::default() }
+        Node { id, name, home, heap_bytes, process: None, ending: false, spent: Usage::default() }
     };
     let controller = node(CONTROLLER_ID, "controller".to_owned(), CONTROLLER_HEAP_BYTES);
     format(
@@ -260,7 +262,7 @@ impl Local {
         let process = BrokerProcess::spawn(command, &node.home.join("console.log"))
             .map_err(|error| ClusterError::failed(format!("start {}", node.name), error))?;
         node.process = Some(process);
-        node.killed = false;
+        node.ending = false;
         let record = self.residence.record(self.living());
         record.map_err(|error| ClusterError::failed("write down the cluster's processes", error))
     }
@@ -325,7 +327,8 @@ impl Local {
         let signal = match action {
             Action::Stop => libc::SIGSTOP,
             Action::Continue => libc::SIGCONT,
-            Action::Kill => libc::SIGKILL,
+            Action::Kill | Action::PowerCut => libc::SIGKILL,
+            Action::Terminate => libc::SIGTERM,
             Action::Start => {
                 self.bury(broker.0)?;
                 return self.spawn(broker.0, Vec::new());
@@ -337,8 +340,8 @@ impl Local {
         let process = node.process.as_ref().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let before = usage::of_process(process.identity.pid);
         process.signal(signal).map_err(failed)?;
-        if action == Action::Kill {
-            node.killed = true;
+        if action.ends() {
+            node.ending = true;
             node.spent.cpu_ns += before.cpu_ns;
             node.spent.disk_write_bytes += before.disk_write_bytes;
         }
@@ -360,7 +363,8 @@ impl Local {
     /// What the operating system shows after an action.
     pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
         let began = Instant::now();
-        while began.elapsed() < PROOF_LIMIT {
+        let limit = if action == Action::Terminate { END_LIMIT } else { PROOF_LIMIT };
+        while began.elapsed() < limit {
             let node = self.node(broker.0).ok()?;
             let process = node.process.as_mut()?;
             let pid = process.identity.pid;
@@ -371,7 +375,13 @@ impl Local {
                 (Action::Continue, Some(state), None) if !matches!(state, 'T' | 'Z') => {
                     Some(format!("pid {pid} is in state {state}"))
                 }
-                (Action::Kill, _, Some(status)) => Some(format!("pid {pid} is gone ({status})")),
+                (Action::Kill | Action::PowerCut, _, Some(status)) => {
+                    Some(format!("pid {pid} is gone ({status})"))
+                }
+                // Whoever obeys ends by itself, and not by a signal.
+                (Action::Terminate, _, Some(status)) if status.code().is_some() => {
+                    Some(format!("pid {pid} has ended ({status})"))
+                }
                 (Action::Start, Some(_), None) => Some(format!("pid {pid} runs")),
                 _ => None,
             };
@@ -389,10 +399,13 @@ impl Local {
         for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
             let node = self.node(id)?;
             let name = node.name.clone();
-            if node.killed
+            if node.ending
                 && let Some(process) = &mut node.process
             {
-                process.wait().await.map_err(|error| ClusterError::failed(format!("end {name}"), error))?;
+                process
+                    .end(END_LIMIT)
+                    .await
+                    .map_err(|error| ClusterError::failed(format!("end {name}"), error))?;
             }
             let alive = node.process.as_mut().filter(|process| process.state() != Some('Z'));
             match alive {

@@ -12,6 +12,7 @@ mod mock;
 mod partitions;
 mod places;
 mod ports;
+mod power_cut;
 mod properties;
 mod protocol;
 mod residence;
@@ -21,8 +22,8 @@ pub use partitions::PartitionView;
 pub use usage::Usage;
 
 use crate::kafka::admin::Admin;
-use bench_model::fault::Action;
-use bench_model::ids::BrokerId;
+use bench_model::fault::{Action, Cut, Lose};
+use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::result::ClusterFacts;
 use bench_model::settings::ClusterAsk;
 use std::collections::BTreeMap;
@@ -220,12 +221,40 @@ impl Cluster {
         }
     }
 
-    /// What the operating system says after `action`: process state, or gone. Waits up to 2 s; `None`: not proven.
+    /// What the operating system says after `action`: process state, or gone. Waits up to 2 s, for an end in good order up
+    /// to a minute; `None`: not proven.
     pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
         match &mut self.kind {
             Kind::Local(local) => local.prove(broker, action).await,
             _ => None,
         }
+    }
+
+    /// Takes from a dead broker's logs what was not flushed, `lose` of it; `flushes`: its topic is flushed by count or time.
+    pub fn cut(&self, broker: BrokerId, topic: &str, flushes: bool, lose: Lose) -> Result<Cut, ClusterError> {
+        let failed = |cause| ClusterError::failed(format!("cut the logs of broker {broker}"), cause);
+        let data = self.data_of(broker).ok_or_else(|| failed("it is not ours".to_owned()))?;
+        power_cut::cut(&power_cut::Blackout { broker, data: &data, topic, flushes, lose }).map_err(failed)
+    }
+
+    /// From which offset the first leader of a higher epoch has led a partition, by this broker's own files.
+    pub fn led_from(
+        &self,
+        broker: BrokerId,
+        topic: &str,
+        partition: PartitionId,
+        above_epoch: i32,
+    ) -> Option<i64> {
+        power_cut::led_from(&self.data_of(broker)?, topic, partition, above_epoch)
+    }
+
+    fn data_of(&self, broker: BrokerId) -> Option<PathBuf> {
+        self.log_directories()?.into_iter().find(|(id, _)| *id == broker).map(|(_, data)| data)
+    }
+
+    /// The controller's node id; `None` unless local.
+    pub fn controller(&self) -> Option<BrokerId> {
+        matches!(self.kind, Kind::Local(_)).then_some(BrokerId(properties::CONTROLLER_ID))
     }
 
     /// Continues the stopped, starts the dead, and waits until all brokers are registered; returns what it did.

@@ -5,6 +5,7 @@ use super::page::Block;
 use super::table::Table;
 use super::view::{View, word};
 use bench_model::fault::{Action, FaultRecord};
+use bench_model::ids::BrokerId;
 use bench_model::result::CellResult;
 
 /// From an act to its undoing.
@@ -32,12 +33,18 @@ pub fn spans(result: &CellResult) -> Vec<Span> {
         let (undo, act) = match fault.step.action {
             Action::Stop => (Action::Continue, "stopped"),
             Action::Kill => (Action::Start, "killed"),
+            Action::Terminate => (Action::Start, "terminated"),
+            Action::PowerCut => (Action::Start, "without power"),
             Action::Continue | Action::Start => continue,
         };
         let Some(from_ns) = fault.done_ns else { continue };
-        let undone =
-            |later: &&FaultRecord| later.step.action == undo && later.step.target == fault.step.target;
-        let to_ns = result.faults[at + 1..].iter().find(undone).and_then(|later| later.done_ns);
+        let undone_ns = |broker: &BrokerId| {
+            let undoes = |later: &&FaultRecord| later.step.action == undo && later.brokers.contains(broker);
+            result.faults[at + 1..].iter().find(undoes).and_then(|later| later.done_ns)
+        };
+        // Brokers may be started one after the other: the stretch ends with the last of them.
+        let all: Option<Vec<u64>> = fault.brokers.iter().map(undone_ns).collect();
+        let to_ns = all.and_then(|instants| instants.into_iter().max());
         spans.push(Span { from_ns, to_ns, what: format!("{} {act}", word(&fault.step.target)) });
     }
     spans
@@ -46,7 +53,7 @@ pub fn spans(result: &CellResult) -> Vec<Span> {
 pub fn describe(view: &View, blocks: &mut Vec<Block>) {
     let mut table = Table::new(["cell", "step", "brokers", ">done after T0", "proof"]);
     for cell in &view.run.cells {
-        for FaultRecord { step, brokers, done_ns, proof } in &cell.result.faults {
+        for FaultRecord { step, brokers, done_ns, proof, .. } in &cell.result.faults {
             let brokers: Vec<String> = brokers.iter().map(ToString::to_string).collect();
             table.row([
                 cell.result.cell.id.clone(),

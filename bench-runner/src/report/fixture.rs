@@ -144,7 +144,7 @@ fn timeline(made: &Made) -> Vec<FaultStep> {
     if made.profile != "l1" {
         return Vec::new();
     }
-    let step = |when, action, target| FaultStep { when, action, target };
+    let step = FaultStep::new;
     vec![
         step(When::At(4_200_000_000), Action::Stop, Target::Followers),
         step(When::At(6_000_000_000), Action::Kill, Target::Leader),
@@ -322,6 +322,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
         brokers: vec![BrokerId(1 + i32::from(step.target == Target::Followers))],
         done_ns: done(at),
         proof: if proven { vec!["process state as wanted".into()] } else { Vec::new() },
+        cuts: Vec::new(),
     });
     let series = |name: &str| set.get(name).filter(|_| ran);
     let seconds = (0..10).filter(|_| ran).map(|second| Second {

@@ -342,7 +342,10 @@ async fn under_load(
 ) -> Result<(Vec<FaultRecord>, [Option<Usage>; 2]), Trouble> {
     let mut faults = Vec::new();
     if !cell.faults.is_empty() {
-        let injection = injector::run(&cell.faults, gang.t0_ns, task.topic, stage.cluster);
+        let acked = std::cell::Cell::new(0);
+        let told = || acked.get();
+        let order = injector::Order { cell, t0_ns: gang.t0_ns, topic: task.topic, acked: &told };
+        let injection = injector::run(order, stage.cluster);
         tokio::pin!(injection);
         faults = loop {
             tokio::select! {
@@ -351,7 +354,9 @@ async fn under_load(
                 () = stage.interrupt.raised() => return Err(CrewError::Interrupted.into()),
             }
             gang.attend(task).await?;
-            tell(&gang.produced());
+            let produced = gang.produced();
+            acked.set(produced.acked);
+            tell(&produced);
         };
     }
     let mut usage = [None, None];

@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn broken_books_are_void_even_where_a_fault_was_not_injected() {
-        let step = FaultStep { when: When::At(0), action: Action::Stop, target: Target::Leader };
-        let unproven = [FaultRecord { step, brokers: vec![], done_ns: None, proof: vec![] }];
+        let step = FaultStep::new(When::At(0), Action::Stop, Target::Leader);
+        let unproven = [FaultRecord::planned(step)];
         let good = clean(10, State::Acked).verdict();
         let mut broken = good.clone();
         broken.identities[0].holds = false;

@@ -1,8 +1,8 @@
 //! A cell's effective settings as texts, named and written as a profile would.
 
 use super::Cell;
-use crate::fault::{Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
-use crate::profile::{duration_text, rate_text, retries_text, service_text, size_text, span_text};
+use crate::fault::{self, Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
+use crate::profile::{duration_text, lose_text, rate_text, retries_text, service_text, size_text, span_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length, SinkSettings};
 
 /// A group's settings, without their section.
@@ -130,22 +130,12 @@ impl Cell {
 
     /// What the steps leave stopped or dead: undone when the load is over, before anything is read.
     fn healed(&self) -> impl Iterator<Item = Target> {
-        [Target::Leader, Target::Followers].into_iter().filter(|target| {
-            let last = self.faults.iter().rev().find(|step| step.target == *target);
-            last.is_some_and(|step| matches!(step.action, Action::Stop | Action::Kill))
-        })
-    }
-}
-
-fn target_text(target: Target) -> &'static str {
-    match target {
-        Target::Leader => "leader",
-        Target::Followers => "followers",
+        fault::left(&self.faults).into_iter()
     }
 }
 
 fn heal_text(target: Target) -> String {
-    format!("heal {} after the load", target_text(target))
+    format!("heal {} after the load", target.as_str())
 }
 
 fn victim_text(worker: Victim) -> &'static str {
@@ -193,11 +183,16 @@ fn step_text(step: &FaultStep) -> String {
         Action::Stop => "stop",
         Action::Continue => "continue",
         Action::Kill => "kill",
+        Action::Terminate => "terminate",
+        Action::PowerCut => "power-cut",
         Action::Start => "start",
     };
-    let target = target_text(step.target);
+    let target = step.target.as_str();
+    let lose = step.lose.map(|lose| format!(" (lose {})", lose_text(lose))).unwrap_or_default();
     match step.when {
-        When::At(at_ns) => format!("{action} {target} at {}", duration_text(at_ns)),
-        When::NewLeader => format!("{action} {target} when new-leader"),
+        When::At(at_ns) => format!("{action} {target} at {}{lose}", duration_text(at_ns)),
+        When::NewLeader => format!("{action} {target} when new-leader{lose}"),
+        When::After(after_ns) => format!("{action} {target} after {}{lose}", duration_text(after_ns)),
+        When::Acked(records) => format!("{action} {target} when {records} are acknowledged{lose}"),
     }
 }

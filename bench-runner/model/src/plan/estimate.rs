@@ -1,7 +1,7 @@
 //! What a plan will take: time, records, disk, memory; and how much room a cell's ledgers need.
 
 use super::Cell;
-use crate::fault::{Action, Death, End, Victim};
+use crate::fault::{Death, End, Victim};
 use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load, TransactionSpan};
 use serde::Serialize;
 
@@ -137,7 +137,7 @@ impl Cell {
     /// How long the cell will take, everything included, in nanoseconds.
     pub fn duration_ns(&self) -> u64 {
         let last_ns = self.faults.iter().filter_map(|step| step.when.at_ns()).max().unwrap_or(0);
-        let killed = self.faults.iter().any(|step| step.action == Action::Kill);
+        let killed = self.faults.iter().any(|step| step.action.ends());
         let more = self.records().saturating_sub(Assumptions::CELL_RECORDS) / 1_000 * (SECOND / 1_000);
         (self.settings.load.span_ns().max(last_ns).max(self.service_ns()))
             .saturating_add(Assumptions::CELL_NS + if killed { Assumptions::KILL_NS } else { 0 })

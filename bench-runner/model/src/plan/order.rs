@@ -37,7 +37,7 @@ fn cell(profile: &Profile, combination: &Combination, repeat: u16) -> Cell {
         deaths: combination.deaths.clone(),
         kills: draw::kills(&combination.kills, &combination.settings, seed),
         joins: combination.joins.clone(),
-        faults: profile.faults.clone(),
+        faults: combination.faults.clone(),
         expect: combination.expect.clone(),
     }
 }

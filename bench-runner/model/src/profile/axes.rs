@@ -9,6 +9,10 @@ use super::units;
 use super::values;
 use crate::settings::{Acks, Arrival, TransactionSpan};
 
+/// Topic settings that are axes of their own; both are kept among the verbatim ones.
+pub(super) const UNCLEAN_ELECTION: &str = "unclean.leader.election.enable";
+pub(super) const FLUSH_MESSAGES: &str = "flush.messages";
+
 /// A setting that cells may differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Axis {
@@ -26,6 +30,10 @@ pub(super) enum Axis {
     Transaction,
     AbortEvery,
     AbortFlush,
+    DeliveryTimeout,
+    UncleanElection,
+    FlushMessages,
+    Fault,
     Group(GroupAxis),
 }
 
@@ -50,12 +58,18 @@ pub(super) enum Choice {
     Transaction(Option<TransactionSpan>),
     AbortEvery(u32),
     AbortFlush(bool),
+    DeliveryTimeout(u64),
+    UncleanElection(bool),
+    /// `None`: never by count.
+    FlushMessages(Option<u64>),
+    /// The name of a fault timeline; `None`: the profile has but one.
+    Fault(Option<String>),
     Group(GroupChoice),
 }
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 24] = [
+    pub const ALL: [Axis; 28] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -70,6 +84,10 @@ impl Axis {
         Axis::Transaction,
         Axis::AbortEvery,
         Axis::AbortFlush,
+        Axis::DeliveryTimeout,
+        Axis::UncleanElection,
+        Axis::FlushMessages,
+        Axis::Fault,
         Axis::Group(GroupAxis::Members),
         Axis::Group(GroupAxis::Commit),
         Axis::Group(GroupAxis::CommitInterval),
@@ -99,6 +117,10 @@ impl Axis {
             Axis::Transaction => "transaction",
             Axis::AbortEvery => "abort-every",
             Axis::AbortFlush => "abort-flush",
+            Axis::DeliveryTimeout => "delivery-timeout",
+            Axis::UncleanElection => "unclean-election",
+            Axis::FlushMessages => "flush-messages",
+            Axis::Fault => "fault",
             Axis::Group(axis) => axis.key(),
         }
     }
@@ -120,6 +142,10 @@ impl Axis {
             Axis::Transaction => Choice::Transaction(transaction::span(node)?),
             Axis::AbortEvery => Choice::AbortEvery(transaction::abort_every(node)?),
             Axis::AbortFlush => Choice::AbortFlush(values::boolean(node)?),
+            Axis::DeliveryTimeout => Choice::DeliveryTimeout(values::millis(node, 3_600_000)?),
+            Axis::UncleanElection => Choice::UncleanElection(values::boolean(node)?),
+            Axis::FlushMessages => Choice::FlushMessages(values::flush_messages(node)?),
+            Axis::Fault => Choice::Fault(Some(values::text(node, "none")?)),
             Axis::Group(axis) => Choice::Group(axis.parse(node)?),
         })
     }
@@ -149,6 +175,14 @@ impl Axis {
             Axis::Transaction => Choice::Transaction(transaction.map(|one| one.span)),
             Axis::AbortEvery => transaction.map_or(Choice::Absent, |one| Choice::AbortEvery(one.abort_every)),
             Axis::AbortFlush => transaction.map_or(Choice::Absent, |one| Choice::AbortFlush(one.abort_flush)),
+            Axis::DeliveryTimeout => Choice::DeliveryTimeout(producer.delivery_timeout_ns),
+            Axis::UncleanElection => Choice::UncleanElection(
+                topic.extra.get(UNCLEAN_ELECTION).is_some_and(|value| value == "true"),
+            ),
+            Axis::FlushMessages => {
+                Choice::FlushMessages(topic.extra.get(FLUSH_MESSAGES).and_then(|value| value.parse().ok()))
+            }
+            Axis::Fault => Choice::Fault(draft.fault.clone()),
             Axis::Group(axis) => group.as_ref().map_or(Choice::Absent, |group| Choice::Group(axis.of(group))),
         }
     }
@@ -173,6 +207,10 @@ impl Choice {
             Choice::Transaction(_) => Axis::Transaction,
             Choice::AbortEvery(_) => Axis::AbortEvery,
             Choice::AbortFlush(_) => Axis::AbortFlush,
+            Choice::DeliveryTimeout(_) => Axis::DeliveryTimeout,
+            Choice::UncleanElection(_) => Axis::UncleanElection,
+            Choice::FlushMessages(_) => Axis::FlushMessages,
+            Choice::Fault(_) => Axis::Fault,
             Choice::Group(choice) => Axis::Group(choice.axis()),
         })
     }
@@ -182,7 +220,7 @@ impl Choice {
         if let Choice::Transaction(span) = self {
             return draft.transact(*span);
         }
-        let Draft { producer, topic, load, poisson, group, transaction } = draft;
+        let Draft { producer, topic, load, poisson, group, transaction, fault } = draft;
         match self {
             Choice::Acks(acks) => producer.acks = *acks,
             Choice::Retries(retries) => producer.retries = *retries,
@@ -208,11 +246,29 @@ impl Choice {
                     .flatten()
                     .for_each(|one| one.abort_flush = *flush);
             }
+            Choice::DeliveryTimeout(timeout_ns) => producer.delivery_timeout_ns = *timeout_ns,
+            Choice::UncleanElection(unclean) => {
+                topic.extra.remove(UNCLEAN_ELECTION);
+                topic.extra.extend(unclean.then(|| (UNCLEAN_ELECTION.to_owned(), "true".to_owned())));
+            }
+            Choice::FlushMessages(messages) => {
+                topic.extra.remove(FLUSH_MESSAGES);
+                topic.extra.extend(messages.map(|count| (FLUSH_MESSAGES.to_owned(), count.to_string())));
+            }
+            Choice::Fault(name) => fault.clone_from(name),
             Choice::Group(choice) => {
                 if let Some(group) = group {
                     choice.apply(group);
                 }
             }
+        }
+    }
+
+    /// The fault timeline that it names.
+    pub fn timeline(&self) -> Option<&str> {
+        match self {
+            Choice::Fault(name) => name.as_deref(),
+            _ => None,
         }
     }
 
@@ -223,13 +279,17 @@ impl Choice {
             Choice::Retries(number) => values::retries_text(*number),
             Choice::MaxInFlight(number) | Choice::AbortEvery(number) => number.to_string(),
             Choice::Transaction(span) => transaction::span_text(*span),
-            Choice::Idempotence(value) | Choice::AbortFlush(value) => value.to_string(),
+            Choice::Idempotence(value) | Choice::AbortFlush(value) | Choice::UncleanElection(value) => {
+                value.to_string()
+            }
+            Choice::FlushMessages(messages) => messages.map_or("never".into(), |count| count.to_string()),
+            Choice::Fault(name) => name.clone().unwrap_or_else(|| "-".into()),
             Choice::MinInsyncReplicas(number) | Choice::ReplicationFactor(number) => number.to_string(),
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),
             Choice::Rate(Some(per_second)) => units::rate_text(*per_second),
             Choice::Rate(None) => "max".into(),
             Choice::Absent => "-".into(),
-            Choice::Linger(linger_ns) => units::duration_text(*linger_ns),
+            Choice::Linger(time_ns) | Choice::DeliveryTimeout(time_ns) => units::duration_text(*time_ns),
             Choice::Compression(compression) => compression.clone(),
             Choice::Group(choice) => choice.text(),
         }

@@ -157,10 +157,12 @@ fn judge(
 ) -> (Vec<Combination>, Vec<Impossible>) {
     let (mut combinations, mut cannot) = (Vec::new(), Vec::new());
     let mut places: Vec<Place> = Vec::new();
+    let mut timelines: Vec<(String, Place)> = Vec::new();
     for Candidate { place, choices, draft, suffers, reason } in drafts {
         let axes: Vec<(&str, String)> =
             choices.iter().filter_map(|choice| Some((choice.axis()?.key(), choice.text()))).collect();
         let label = label(&axes);
+        timelines.extend(draft.fault.clone().map(|name| (name, place.clone())));
         if let Some(reason) = reason {
             cannot.push(Impossible { label, reason });
             places.push(place);
@@ -196,6 +198,7 @@ fn judge(
             deaths: suffers.deaths,
             kills: suffers.kills,
             joins: suffers.joins,
+            faults: suffers.faults,
             expect: counts,
         });
     }
@@ -205,7 +208,7 @@ fn judge(
     for expect in expect.iter().filter(|expect| !expect.used && problems.is_empty()) {
         problems.add(&expect.place, "this expect matches no cell that can run", "correct its cells = { … }");
     }
-    ordeals.check_used(problems);
+    ordeals.check_used(&timelines, problems);
     (combinations, cannot)
 }
 

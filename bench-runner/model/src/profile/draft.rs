@@ -1,6 +1,6 @@
 //! The sections `[topic]`, `[load]`, `[producer]` and `[cluster]`: their keys, defaults and single-value rules.
 
-use super::axes::Axis;
+use super::axes::{Axis, FLUSH_MESSAGES, UNCLEAN_ELECTION};
 use super::consumer;
 use super::problems::Problems;
 use super::property_names::{self, Client};
@@ -31,7 +31,12 @@ pub(super) struct Draft {
     pub group: Option<GroupSettings>,
     /// What transactions are like where a cell has them.
     pub transaction: TransactionSettings,
+    /// Which fault timeline the cell has; `None`: the profile has but one.
+    pub fault: Option<String>,
 }
+
+/// The name of the timeline without a step.
+pub(super) const NO_FAULT: &str = "none";
 
 impl Draft {
     /// Gives the producer transactions of this span, or none.
@@ -78,7 +83,7 @@ pub(super) fn cluster(section: Option<Section<'_>>) -> ClusterAsk {
 }
 
 /// `[topic]`.
-pub(super) fn topic(section: Option<Section<'_>>) -> TopicSettings {
+pub(super) fn topic(section: Option<Section<'_>>, problems: &Problems) -> TopicSettings {
     let mut topic = TopicSettings {
         partitions: 6,
         replication_factor: 3,
@@ -97,6 +102,18 @@ pub(super) fn topic(section: Option<Section<'_>>) -> TopicSettings {
     }
     if let Some(extra) = section.read("settings", |node| values::properties(node, property_names::topic)) {
         topic.extra = extra;
+    }
+    let unclean = section.read("unclean-election", values::boolean).map(|unclean| unclean.to_string());
+    let flush = section.read("flush-messages", values::flush_messages).flatten();
+    let flush = flush.map(|count| count.to_string());
+    for (key, name, value) in
+        [("unclean-election", UNCLEAN_ELECTION, unclean), ("flush-messages", FLUSH_MESSAGES, flush)]
+    {
+        if let (Some(entry), true) = (section.entry(key), topic.extra.contains_key(name)) {
+            let message = format!("{key} and {name} in settings are the same");
+            problems.add(&entry.key_place, message, "remove one of them");
+        }
+        topic.extra.extend(value.map(|value| (name.to_owned(), value)));
     }
     section.finish();
     topic

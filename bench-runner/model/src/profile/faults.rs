@@ -1,64 +1,139 @@
 //! `[[fault]]`: the steps of a cell's fault timeline, and the orders that make no sense.
 
-use super::problems::Problems;
+use super::axes::Choice;
+use super::cells::{Grid, grid, matches};
+use super::draft::{Draft, NO_FAULT};
+use super::problems::{Place, Problems};
 use super::section::{Section, Wrong};
 use super::tree::{Node, Value};
-use super::units::duration_text;
+use super::units::{duration_text, size_text};
 use super::values;
-use crate::fault::{Action, FaultStep, Target, When};
+use crate::fault::{Action, FaultStep, Lose, Role, Standing, Target, When, standing};
 use crate::settings::{Arrival, Length, Load};
 
 const DAY: u64 = 86_400_000_000_000;
+/// How each action is written.
+const ACTIONS: [(&str, Action); 6] = [
+    ("stop", Action::Stop),
+    ("continue", Action::Continue),
+    ("kill", Action::Kill),
+    ("terminate", Action::Terminate),
+    ("power-cut", Action::PowerCut),
+    ("start", Action::Start),
+];
+
+/// One step, and the cells it is for.
+pub(super) struct Planned {
+    place: Place,
+    at_place: Place,
+    cells: Grid,
+    step: FaultStep,
+    used: bool,
+    /// Something was said against it already.
+    told: bool,
+}
 
 /// Until when steps make sense, in nanoseconds after T0.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
+struct Ends {
     /// The last instant at which something may be broken: nothing is due later.
-    pub load_ns: u64,
+    load_ns: u64,
     /// The last instant for anything: nobody waits for a record any more.
-    pub drain_ns: u64,
+    drain_ns: u64,
 }
 
 impl Ends {
-    /// The latest ends of these loads; `None`: a load ends when its records are sent, whenever that is.
-    pub fn of<'a>(loads: impl Iterator<Item = &'a Load>) -> Option<Ends> {
-        let mut latest = Ends { load_ns: 0, drain_ns: 0 };
-        for load in loads {
-            let drained_ns = load.span_ns().saturating_add(load.drain_ns);
-            let end_ns = match (&load.arrival, load.length) {
-                (Arrival::Max, Length::Records(_)) => return None,
-                // What a burst left behind may be broken after the last one: that is what bursts are for.
-                (Arrival::Bursts(_), _) => drained_ns,
-                _ => load.span_ns(),
-            };
-            latest.load_ns = latest.load_ns.max(end_ns);
-            latest.drain_ns = latest.drain_ns.max(drained_ns);
-        }
-        Some(latest)
+    /// The ends of a load; `None`: it ends when its records are sent, whenever that is.
+    fn of(load: &Load) -> Option<Ends> {
+        let drain_ns = load.span_ns().saturating_add(load.drain_ns);
+        let load_ns = match (&load.arrival, load.length) {
+            (Arrival::Max, Length::Records(_)) => return None,
+            // What a burst left behind may be broken after the last one: that is what bursts are for.
+            (Arrival::Bursts(_), _) => drain_ns,
+            _ => load.span_ns(),
+        };
+        Some(Ends { load_ns, drain_ns })
     }
 }
 
-/// Reads all steps, in the order of the file; `ends` are those of the cells, if they are known.
-pub(super) fn faults(root: &mut Section<'_>, ends: Option<Ends>, problems: &Problems) -> Vec<FaultStep> {
+/// Reads all steps, in the order of the file.
+pub(super) fn faults(root: &mut Section<'_>, problems: &Problems) -> Vec<Planned> {
+    root.tables("fault").into_iter().filter_map(|section| planned(section, problems)).collect()
+}
+
+fn planned(mut section: Section<'_>, problems: &Problems) -> Option<Planned> {
+    let place = section.place().clone();
+    let at_place = section.entry("at").map_or(&place, |entry| &entry.node.place).clone();
+    let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
+    let step = step(section, problems)?;
+    Some(Planned { place, at_place, cells, step, used: false, told: false })
+}
+
+/// The timeline of a cell.
+pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<FaultStep> {
+    planned.iter().filter(|one| matches(&one.cells, draft)).map(|one| one.step).collect()
+}
+
+/// Notes what is wrong with the timeline of a cell that can run, once for each step.
+pub(super) fn check(planned: &mut [Planned], draft: &Draft, label: &str, problems: &Problems) {
+    let ends = Ends::of(&draft.load);
     let mut done: Vec<FaultStep> = Vec::new();
-    for mut section in root.tables("fault") {
-        let place = section.place().clone();
-        let at_place = section.entry("at").map(|entry| entry.node.place.clone());
-        let Some(step) = step(section, problems) else { continue };
-        if let Some(wrong) = misplaced(&step, &done) {
-            problems.add(&place, wrong.message, wrong.help);
-        } else if let Some(wrong) = ends.and_then(|ends| too_late(&step, ends)) {
-            problems.add(at_place.as_ref().unwrap_or(&place), wrong.message, wrong.help);
+    for one in planned.iter_mut().filter(|one| matches(&one.cells, draft)) {
+        one.used = true;
+        let step = one.step;
+        let wrong = misplaced(&step, &done)
+            .map(|wrong| (&one.place, wrong))
+            .or_else(|| too_late(&step, ends?).map(|wrong| (&one.at_place, wrong)))
+            .or_else(|| nobody(&step, draft, label).map(|wrong| (&one.place, wrong)))
+            .or_else(|| unfaulted(draft, label).map(|wrong| (&one.place, wrong)));
+        if let (Some((place, wrong)), false) = (wrong, one.told) {
+            problems.add(place, wrong.message, wrong.help);
+            one.told = true;
         }
         done.push(step);
     }
-    done
+}
+
+/// Notes steps of no cell, and names of timelines that no step has.
+pub(super) fn check_used(planned: &[Planned], timelines: &[(String, Place)], problems: &Problems) {
+    for one in planned.iter().filter(|one| !one.used && problems.is_empty()) {
+        problems.add(&one.place, "this fault matches no cell that can run", "correct its cells = { … }");
+    }
+    let choices = planned.iter().flat_map(|one| &one.cells).flat_map(|(_, choices)| choices);
+    let known: Vec<&str> = choices.filter_map(Choice::timeline).collect();
+    let mut told: Vec<&str> = vec![NO_FAULT];
+    for (name, place) in timelines {
+        if known.contains(&name.as_str()) || told.contains(&name.as_str()) {
+            continue;
+        }
+        told.push(name);
+        let message = format!("no [[fault]] is of fault = \"{name}\"");
+        let help = format!("write cells = {{ fault = \"{name}\" }} in its steps, or \"{NO_FAULT}\" here");
+        problems.add(place, message, help);
+    }
+}
+
+/// A cell that is said to have no fault has one.
+fn unfaulted(draft: &Draft, label: &str) -> Option<Wrong> {
+    (draft.fault.as_deref() == Some(NO_FAULT)).then(|| {
+        let message = format!("cell \"{label}\" is to have no fault, and this step is for every cell");
+        Wrong::new(message, "write cells = { fault = … } in the step")
+    })
+}
+
+fn nobody(step: &FaultStep, draft: &Draft, label: &str) -> Option<Wrong> {
+    let of_followers = matches!(step.target, Target::Followers | Target::Follower);
+    (of_followers && draft.topic.replication_factor == 1).then(|| {
+        let message = format!("cell \"{label}\" has one replica, hence no followers for the fault");
+        Wrong::new(message, "write replication-factor = 3 in [topic]")
+    })
 }
 
 fn too_late(step: &FaultStep, ends: Ends) -> Option<Wrong> {
-    let (what, end_ns) = match step.action {
-        Action::Stop | Action::Kill => ("the load ends at", ends.load_ns),
-        Action::Continue | Action::Start => ("the cell is over at", ends.drain_ns),
+    let (what, end_ns) = if step.action.is_undo() {
+        ("the cell is over at", ends.drain_ns)
+    } else {
+        ("the load ends at", ends.load_ns)
     };
     let at_ns = step.when.at_ns().filter(|at_ns| *at_ns > end_ns)?;
     let end = duration_text(end_ns);
@@ -68,29 +143,62 @@ fn too_late(step: &FaultStep, ends: Ends) -> Option<Wrong> {
 
 fn step(mut section: Section<'_>, problems: &Problems) -> Option<FaultStep> {
     let place = section.place().clone();
+    let triggers = ["at", "after", "acked", "when"];
+    let given = triggers.iter().filter(|key| section.entry(key).is_some()).count();
     let at = section.read("at", |node| values::duration(node, 0..=DAY)).map(When::At);
+    let after = section.read("after", |node| values::duration(node, 0..=DAY)).map(When::After);
+    let acked = section.read("acked", |node| values::number(node, 1..=1_000_000_000_000)).map(When::Acked);
     let event = section.read("when", |node| one_of(node, &[("new-leader", When::NewLeader)]));
-    let both = (section.entry("at").is_some(), section.entry("when").is_some());
-    let action =
-        section.require("action", "write action = \"stop\", \"continue\", \"kill\" or \"start\"", |node| {
-            let actions = [
-                ("stop", Action::Stop),
-                ("continue", Action::Continue),
-                ("kill", Action::Kill),
-                ("start", Action::Start),
-            ];
-            one_of(node, &actions)
-        });
-    let target = section.require("target", "write target = \"leader\" or \"followers\"", |node| {
-        one_of(node, &[("leader", Target::Leader), ("followers", Target::Followers)])
-    });
+    let action = section.require(
+        "action",
+        "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\" or \"start\"",
+        |node| one_of(node, &ACTIONS),
+    );
+    let targets = Target::ALL.map(|target| (target.as_str(), target));
+    let help =
+        "write target = \"leader\", \"followers\", \"follower\", \"all\", \"controller\" or \"random\"";
+    let target = section.require("target", help, |node| one_of(node, &targets));
+    let lose = section.read("lose", lose);
+    if let (Some(entry), Some(false)) =
+        (section.entry("lose"), action.map(|action| action == Action::PowerCut))
+    {
+        let message = "only a power cut loses what was not flushed";
+        problems.add(&entry.key_place, message, "remove lose, or write action = \"power-cut\"");
+    }
     section.finish();
-    if both == (true, true) || both == (false, false) {
+    if given != 1 {
         let message = "a fault step happens at an instant or when something is seen: one of both";
-        problems.add(&place, message, "write at = \"1.2 s\", or when = \"new-leader\"");
+        let help = "write at = \"1.2 s\", after = \"500 ms\" (the step above), acked = 1000 (records), or when = \"new-leader\"";
+        problems.add(&place, message, help);
         return None;
     }
-    Some(FaultStep { when: at.or(event)?, action: action?, target: target? })
+    let mut step = FaultStep::new(at.or(after).or(acked).or(event)?, action?, target?);
+    step.lose = step.lose.map(|all| lose.unwrap_or(all));
+    Some(step)
+}
+
+/// `lose`: all, a time, or a size.
+fn lose(node: &Node) -> Result<Lose, Wrong> {
+    if matches!(&node.value, Value::Text(text) if text == "all") {
+        return Ok(Lose::All);
+    }
+    let time = values::duration(node, 1..=DAY).map(Lose::Time);
+    let size = || values::size(node, 1..=1 << 40).map(Lose::Bytes);
+    time.or_else(|_| size()).map_err(|_| {
+        Wrong::new(
+            format!("{} is no part of a log", node.describe()),
+            "write \"all\", a time like \"2 s\", or a size like \"64 KiB\"",
+        )
+    })
+}
+
+/// As a profile would write it.
+pub fn lose_text(lose: Lose) -> String {
+    match lose {
+        Lose::All => "all".into(),
+        Lose::Time(time_ns) => duration_text(time_ns),
+        Lose::Bytes(bytes) => size_text(bytes),
+    }
 }
 
 fn one_of<T: Copy>(node: &Node, known: &[(&str, T)]) -> Result<T, Wrong> {
@@ -114,23 +222,46 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
             "steps are carried out as they stand: sort them by at",
         ));
     }
-    let state = done.iter().rev().find(|earlier| earlier.target == step.target).map(|earlier| earlier.action);
-    let fits = match step.action {
-        Action::Stop | Action::Kill => {
-            matches!(state, None | Some(Action::Continue | Action::Start))
-                || (state, step.action) == (Some(Action::Stop), Action::Kill)
-        }
-        Action::Continue => state == Some(Action::Stop),
-        Action::Start => state == Some(Action::Kill),
-    };
-    if !fits {
-        let help = "stop, then continue; kill, then start (each for the same target)";
-        return Some(Wrong::new("the target is not in the state that this step needs", help));
+    if matches!(step.when, When::After(_)) && done.is_empty() {
+        return Some(Wrong::new("there is no step above this one", "write at = \"1.2 s\""));
     }
-    let moved = done.iter().any(|earlier| {
-        earlier.target == Target::Leader && matches!(earlier.action, Action::Stop | Action::Kill)
-    });
+    if step.target == Target::Controller && step.action == Action::PowerCut {
+        return Some(Wrong::new(
+            "the controller flushes its log before it answers: a power cut takes nothing from it",
+            "write action = \"kill\"",
+        ));
+    }
+    let drawn = |target: Target| target == Target::Random;
+    if done.iter().any(|other| {
+        drawn(other.target) != drawn(step.target)
+            && [other.target, step.target].iter().all(|target| *target != Target::Controller)
+    }) {
+        return Some(Wrong::new(
+            "the broker drawn at random may be one of those that the other steps are for",
+            "name the brokers of a timeline all by role, or all at random",
+        ));
+    }
+    if let Some(wrong) = unfit(step, done) {
+        return Some(wrong);
+    }
+    let moved = done.iter().any(|earlier| earlier.target.leads() && !earlier.action.is_undo());
     (step.when == When::NewLeader && !moved).then(|| {
         Wrong::new("nothing above makes the leader move", "stop or kill the leader in an earlier step")
+    })
+}
+
+/// Somebody whom the step is for is not in the state that it needs.
+fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
+    let fits = |role: &Role| match (step.action, standing(done, *role)) {
+        (Action::Stop | Action::Terminate, state) => state == Standing::Runs,
+        (Action::Kill | Action::PowerCut, state) => state != Standing::Dead,
+        (Action::Continue, state) => state == Standing::Stopped,
+        (Action::Start, state) => state == Standing::Dead,
+    };
+    (!step.target.roles().iter().all(fits)).then(|| {
+        Wrong::new(
+            "the target is not in the state that this step needs",
+            "stop, then continue; kill, terminate or power-cut, then start (each for the same brokers)",
+        )
     })
 }

@@ -22,13 +22,14 @@ mod values;
 
 pub use cells::TALLIES;
 pub use consumer::service_text;
+pub use faults::lose_text;
 pub use problems::{Problem, ProfileErrors};
 pub use property_names::{Client, ClientRefusal};
 pub use transaction::span_text;
 pub use units::{counted, duration_text, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
-use crate::fault::{Death, FaultStep, Join, KillAsk, Target};
+use crate::fault::{Death, FaultStep, Join, KillAsk};
 use crate::settings::{CellSettings, ClusterAsk};
 use problems::{OVERRIDE, Place, Problems};
 use section::{Section, Wrong};
@@ -54,8 +55,6 @@ pub struct Profile {
     pub combinations: Vec<Combination>,
     /// Those that cannot be.
     pub impossible: Vec<Impossible>,
-    /// The fault timeline of every cell.
-    pub faults: Vec<FaultStep>,
     /// The text as it was given.
     pub text: String,
     /// The overrides applied to it.
@@ -71,6 +70,8 @@ pub struct Combination {
     pub axes: BTreeMap<String, String>,
     /// Effective settings.
     pub settings: CellSettings,
+    /// The fault timeline; empty: no fault.
+    pub faults: Vec<FaultStep>,
     /// Where member 0 of the group and producer 0 end themselves, one entry for each of their lives.
     pub deaths: Vec<Death>,
     /// Kills of workers by the supervisor.
@@ -136,7 +137,7 @@ fn read(
     let repeats = root.read("repeats", |node| values::narrow(node, 1..=1000)).unwrap_or(1);
     let again = root.read("again", values::boolean).unwrap_or(false);
     let cluster = draft::cluster(root.table("cluster"));
-    let topic = draft::topic(root.table("topic"));
+    let topic = draft::topic(root.table("topic"), problems);
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
     let (producer, transaction) = draft::producer(root.table("producer"), client);
     let group = consumer::consumer(root.table("consumer"), client);
@@ -147,16 +148,9 @@ fn read(
     }
     let sink = sink::keys(section);
     let place = root.entry("name").map_or(start, |entry| entry.node.place.clone());
-    let draft = draft::Draft { producer, topic, load, poisson, group, transaction };
+    let draft = draft::Draft { producer, topic, load, poisson, group, transaction, fault: None };
     let base = cells::Base { draft, pace, cluster: &cluster, sink: &sink, place: place.clone() };
     let (combinations, impossible) = cells::expand(&mut root, &base, problems);
-    let ends = faults::Ends::of(combinations.iter().map(|cell| &cell.settings.load));
-    let faults = faults::faults(&mut root, ends.filter(|_| !combinations.is_empty()), problems);
-    let alone = combinations.iter().find(|cell| cell.settings.topic.replication_factor == 1);
-    if let (Some(alone), true) = (alone, faults.iter().any(|step| step.target == Target::Followers)) {
-        let message = format!("cell \"{}\" has one replica, hence no followers for the fault", alone.label);
-        problems.add(&place, message, "write replication-factor = 3 in [topic]");
-    }
     root.finish();
     Some(Profile {
         name: name?,
@@ -167,7 +161,6 @@ fn read(
         cluster,
         combinations,
         impossible,
-        faults,
         text: text.into(),
         overrides: overrides.to_vec(),
     })

@@ -1,16 +1,17 @@
-//! What a cell's workers go through: their own deaths, kills by the supervisor, and members that join. One door for all.
+//! What a cell goes through: deaths of workers, kills by the supervisor, members that join, faults of brokers. One door for all.
 
 use super::draft::Draft;
-use super::problems::Problems;
+use super::problems::{Place, Problems};
 use super::section::Section;
-use super::{deaths, kills};
-use crate::fault::{Death, End, Join, KillAsk, Victim};
+use super::{deaths, faults, kills};
+use crate::fault::{Death, End, FaultStep, Join, KillAsk, Victim};
 use crate::settings::Arrival;
 
 /// Every entry of the profile.
 pub(super) struct Planned {
     deaths: Vec<deaths::Planned>,
     kills: Vec<kills::Planned>,
+    faults: Vec<faults::Planned>,
 }
 
 /// Those of one cell.
@@ -19,12 +20,17 @@ pub(super) struct Ordeals {
     pub deaths: Vec<Death>,
     pub kills: Vec<KillAsk>,
     pub joins: Vec<Join>,
+    pub faults: Vec<FaultStep>,
 }
 
 impl Planned {
     /// Reads all entries; `group`: there is one.
     pub fn read(root: &mut Section<'_>, group: bool, problems: &Problems) -> Self {
-        Planned { deaths: deaths::deaths(root, group, problems), kills: kills::kills(root, group, problems) }
+        Planned {
+            deaths: deaths::deaths(root, group, problems),
+            kills: kills::kills(root, group, problems),
+            faults: faults::faults(root, problems),
+        }
     }
 
     /// What the workers of a cell go through.
@@ -33,6 +39,7 @@ impl Planned {
             deaths: deaths::of(&self.deaths, draft),
             kills: kills::kills_of(&self.kills, draft),
             joins: kills::joins_of(&self.kills, draft),
+            faults: faults::of(&self.faults, draft),
         }
     }
 
@@ -40,12 +47,14 @@ impl Planned {
     pub fn check(&mut self, draft: &Draft, label: &str, problems: &Problems) {
         deaths::check(&mut self.deaths, draft, label, problems);
         kills::check(&mut self.kills, draft, label, problems);
+        faults::check(&mut self.faults, draft, label, problems);
     }
 
-    /// Notes entries that no cell has.
-    pub fn check_used(&self, problems: &Problems) {
+    /// Notes entries that no cell has, and names of fault timelines that no step has.
+    pub fn check_used(&self, timelines: &[(String, Place)], problems: &Problems) {
         deaths::check_used(&self.deaths, problems);
         kills::check_used(&self.kills, problems);
+        faults::check_used(&self.faults, timelines, problems);
     }
 }
 

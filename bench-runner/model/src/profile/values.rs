@@ -164,6 +164,15 @@ pub(super) fn retries(node: &Node) -> Result<u32, Wrong> {
         .map_err(|wrong| Wrong::new(wrong.message, format!("{}, or \"max\"", wrong.help)))
 }
 
+/// `flush.messages`; `None`: never by count.
+pub(super) fn flush_messages(node: &Node) -> Result<Option<u64>, Wrong> {
+    if matches!(&node.value, Value::Text(text) if text == "never") {
+        return Ok(None);
+    }
+    let count = number(node, 1..=1_000_000_000_000);
+    count.map(Some).map_err(|wrong| Wrong::new(wrong.message, format!("{}, or \"never\"", wrong.help)))
+}
+
 /// As a profile would write it: a number, or `max`.
 pub fn retries_text(retries: u32) -> String {
     if retries == MOST_RETRIES { "max".into() } else { retries.to_string() }

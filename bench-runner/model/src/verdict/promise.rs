@@ -3,7 +3,7 @@
 use super::{Promise, Tally, TallyKind, Weight};
 use crate::fault::{Action, FaultRecord};
 use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding of this kind weighs under these settings and faults.
 pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRecord]) -> Weight {
@@ -11,19 +11,19 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
     let all = idempotent || settings.producer.acks == Acks::All;
     let unclean =
         settings.topic.extra.get("unclean.leader.election.enable").is_some_and(|value| value == "true");
-    let broker_fault = faults
-        .iter()
-        .any(|fault| fault.done_ns.is_some() && matches!(fault.step.action, Action::Stop | Action::Kill));
+    let broker_fault = faults.iter().any(|fault| fault.done_ns.is_some() && !fault.step.action.is_undo());
+    // Of what an answer promises nothing is left: as many brokers as hold it lost what they had not flushed.
+    let forgotten = !flushes_first(settings) && lost_power(faults) >= settings.topic.min_insync_replicas;
     let commit = settings.group.as_ref().map(|group| group.commit);
     let sink = settings.group.as_ref().and_then(|group| Some(group.sink.as_ref()?.kind));
     let unless = |allowed: bool| if allowed { Weight::Allowed } else { Weight::Violation };
     match kind {
         TallyKind::Acks0Drop | TallyKind::UnknownPresent | TallyKind::UnknownAbsent => Weight::Reported,
-        TallyKind::LogLoss if all => unless(unclean),
+        TallyKind::LogLoss if all => unless(unclean || forgotten),
         TallyKind::LogLoss => unless(unclean || broker_fault),
         TallyKind::DuplicateSameAttempt | TallyKind::Reorder => unless(!idempotent),
         TallyKind::DuplicateCrossAttempt => Weight::Allowed,
-        TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || !all),
+        TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || forgotten || !all),
         TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
         TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies => Weight::Reported,
@@ -47,6 +47,18 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
     }
 }
 
+/// Every append is flushed before it is answered.
+fn flushes_first(settings: &CellSettings) -> bool {
+    settings.topic.extra.get("flush.messages").is_some_and(|value| value == "1")
+}
+
+/// How many brokers were without power at some time.
+fn lost_power(faults: &[FaultRecord]) -> u16 {
+    let cut = faults.iter().filter(|fault| fault.done_ns.is_some() && fault.step.action == Action::PowerCut);
+    let brokers: BTreeSet<_> = cut.flat_map(|fault| &fault.brokers).collect();
+    u16::try_from(brokers.len()).unwrap_or(u16::MAX)
+}
+
 /// What all findings together mean. Drops at acks=0 are a price too: the settings allow them.
 pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
     let any = |weight| tallies.values().any(|tally| tally.count > 0 && tally.weight == weight);
@@ -62,11 +74,12 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
 mod tests {
     use super::*;
     use crate::fault::{FaultStep, Target, When};
+    use crate::ids::BrokerId;
     use crate::verdict::history::settings;
 
     fn fault(done_ns: Option<u64>, action: Action) -> Vec<FaultRecord> {
-        let step = FaultStep { when: When::At(0), action, target: Target::Leader };
-        vec![FaultRecord { step, brokers: vec![], done_ns, proof: vec![] }]
+        let step = FaultStep::new(When::At(0), action, Target::Leader);
+        vec![FaultRecord { done_ns, ..FaultRecord::planned(step) }]
     }
 
     #[test]
@@ -87,6 +100,25 @@ mod tests {
         assert_eq!(weigh(Acks::All, false, &killed, false), Weight::Violation);
         assert_eq!(weigh(Acks::All, true, &killed, false), Weight::Violation);
         assert_eq!(weigh(Acks::All, true, &[], true), Weight::Allowed);
+    }
+
+    #[test]
+    fn a_power_cut_excuses_loss_only_of_as_many_brokers_as_an_answer_promises_and_never_of_what_was_flushed()
+    {
+        let weigh = |brokers: &[i32], done_ns, flush: Option<&str>| {
+            let mut settings = settings(Acks::All, 1);
+            settings.topic.min_insync_replicas = 2;
+            settings.topic.extra.extend(flush.map(|flush| ("flush.messages".to_owned(), flush.to_owned())));
+            let brokers = brokers.iter().copied().map(BrokerId).collect();
+            let step = FaultStep::new(When::At(0), Action::PowerCut, Target::All);
+            let faults = [FaultRecord { done_ns, brokers, ..FaultRecord::planned(step) }];
+            [TallyKind::LogLoss, TallyKind::RewrittenLog].map(|kind| weight(kind, &settings, &faults))
+        };
+        assert_eq!(weigh(&[1, 2, 3], Some(1), None), [Weight::Allowed; 2]);
+        assert_eq!(weigh(&[1, 2], Some(1), Some("10")), [Weight::Allowed; 2]);
+        assert_eq!(weigh(&[1], Some(1), None), [Weight::Violation; 2]);
+        assert_eq!(weigh(&[1, 2, 3], None, None), [Weight::Violation; 2]);
+        assert_eq!(weigh(&[1, 2, 3], Some(1), Some("1")), [Weight::Violation; 2]);
     }
 
     #[test]

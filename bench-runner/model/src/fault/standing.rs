@@ -1,0 +1,142 @@
+//! Who is stopped or dead after some steps of a timeline, as far as a profile can tell: by role, since brokers are not known.
+
+use super::{Action, FaultStep, Target};
+
+/// A part that processes play in a cell; no process has two of them, save the one drawn at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Leads partition 0 at the start.
+    Leader,
+    /// Its first follower.
+    Follower,
+    /// Its other followers.
+    OtherFollowers,
+    /// Has no replica of it.
+    Bystanders,
+    /// The controller.
+    Controller,
+    /// Drawn at random: may be any broker.
+    Random,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs.
+    Runs,
+    /// It is stopped.
+    Stopped,
+    /// It is dead.
+    Dead,
+}
+
+impl Target {
+    /// All, in the order of their names in messages.
+    pub const ALL: [Target; 6] = [
+        Target::Leader,
+        Target::Followers,
+        Target::Follower,
+        Target::All,
+        Target::Controller,
+        Target::Random,
+    ];
+
+    /// As profiles write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Target::Leader => "leader",
+            Target::Followers => "followers",
+            Target::Follower => "follower",
+            Target::All => "all",
+            Target::Controller => "controller",
+            Target::Random => "random",
+        }
+    }
+
+    /// Who is meant.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            Target::Leader => &[Role::Leader],
+            Target::Followers => &[Role::Follower, Role::OtherFollowers],
+            Target::Follower => &[Role::Follower],
+            Target::All => &[Role::Leader, Role::Follower, Role::OtherFollowers, Role::Bystanders],
+            Target::Controller => &[Role::Controller],
+            Target::Random => &[Role::Random],
+        }
+    }
+
+    /// It is, or may be, the leader of partition 0.
+    pub fn leads(self) -> bool {
+        self.roles().contains(&Role::Leader)
+    }
+}
+
+/// How a role stands after the steps.
+pub fn standing(steps: &[FaultStep], role: Role) -> Standing {
+    let last = steps.iter().rev().find(|step| step.target.roles().contains(&role));
+    match last.map(|step| step.action) {
+        None | Some(Action::Continue | Action::Start) => Standing::Runs,
+        Some(Action::Stop) => Standing::Stopped,
+        Some(Action::Kill | Action::Terminate | Action::PowerCut) => Standing::Dead,
+    }
+}
+
+/// Targets that hold everybody whom the steps leave stopped or dead, the widest first, none of them in another.
+pub fn left(steps: &[FaultStep]) -> Vec<Target> {
+    let broken = |role: &Role| standing(steps, *role) != Standing::Runs;
+    let by_width = [
+        Target::All,
+        Target::Followers,
+        Target::Leader,
+        Target::Follower,
+        Target::Controller,
+        Target::Random,
+    ];
+    let mut told: Vec<Target> = Vec::new();
+    for target in by_width.into_iter().filter(|target| target.roles().iter().all(broken)) {
+        let held = |wider: &Target| target.roles().iter().all(|role| wider.roles().contains(role));
+        if !told.iter().any(held) {
+            told.push(target);
+        }
+    }
+    // Others than the first follower alone have no name of their own.
+    let unnamed = broken(&Role::OtherFollowers)
+        && !told.iter().any(|target| target.roles().contains(&Role::OtherFollowers));
+    if unnamed {
+        told.push(Target::Followers);
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::When;
+    use super::*;
+
+    fn steps(steps: &[(Action, Target)]) -> Vec<FaultStep> {
+        steps.iter().map(|(action, target)| FaultStep::new(When::At(0), *action, *target)).collect()
+    }
+
+    #[test]
+    fn whoever_was_touched_last_stands_so() {
+        let cut = steps(&[(Action::PowerCut, Target::All), (Action::Start, Target::Leader)]);
+        assert_eq!(standing(&cut, Role::Leader), Standing::Runs);
+        assert_eq!(standing(&cut, Role::Bystanders), Standing::Dead);
+        assert_eq!(standing(&cut, Role::Controller), Standing::Runs);
+    }
+
+    #[test]
+    fn what_is_left_broken_is_told_once() {
+        let of = |all: &[(Action, Target)]| left(&steps(all));
+        assert_eq!(of(&[(Action::Kill, Target::All)]), [Target::All]);
+        assert_eq!(
+            of(&[(Action::Kill, Target::Leader), (Action::Stop, Target::Followers)]),
+            [Target::Followers, Target::Leader]
+        );
+        assert_eq!(
+            of(&[(Action::Stop, Target::Followers), (Action::Continue, Target::Follower)]),
+            [Target::Followers]
+        );
+        assert_eq!(of(&[(Action::Stop, Target::Leader), (Action::Continue, Target::Leader)]), []);
+    }
+}

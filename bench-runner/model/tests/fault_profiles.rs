@@ -1,0 +1,133 @@
+//! Fault timelines in profiles: what is refused, with its place, and which cells have which.
+
+use bench_model::fault::Lose;
+use bench_model::plan;
+use bench_model::profile::{Profile, ProfileErrors, parse};
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+const VALID: &str = "name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"1k/s\"\n";
+const MS: u64 = 1_000_000;
+
+fn rendered(errors: &ProfileErrors) -> String {
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
+    let mut text = String::new();
+    handler.render_report(&mut text, errors).expect("writes to a string");
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn valid(text: &str) -> Profile {
+    parse("p.toml", text, &[], &()).unwrap_or_else(|errors| panic!("{}", rendered(&errors)))
+}
+
+/// One step as a profile writes it.
+fn step(when: &str, action: &str, target: &str) -> String {
+    format!("[[fault]]\n{when}\naction = \"{action}\"\ntarget = \"{target}\"\n")
+}
+
+/// The first problem of a profile with these steps, with its help.
+fn told(steps: &[String]) -> String {
+    let errors = parse("p.toml", &format!("{VALID}{}", steps.concat()), &[], &()).expect_err("wrong");
+    format!("{} | {}", errors.problems()[0].message(), errors.problems()[0].help())
+}
+
+#[test]
+fn wrong_values_are_shown_each_under_its_place() {
+    let errors = parse("p.toml", include_str!("wrong_faults.toml"), &[], &()).expect_err("wrong");
+    insta::assert_snapshot!(rendered(&errors));
+}
+
+#[test]
+fn a_timeline_without_steps_and_a_step_without_a_timeline_are_slips() {
+    let of = |fault: &str, cells: &str| {
+        let text =
+            format!("{VALID}[matrix]\nfault = {fault}\n{}{cells}\n", step("at = \"1 s\"", "kill", "leader"));
+        rendered(&parse("p.toml", &text, &[], &()).expect_err("wrong"))
+    };
+    let all = [
+        of("[\"none\", \"dead\"]", ""),
+        of("[\"none\", \"dead\"]", "cells = { fault = \"daed\" }"),
+        of("[\"dead\", \"other\"]", "cells = { fault = \"dead\" }"),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn each_step_needs_its_brokers_in_the_right_state() {
+    let (one, two, three) = ("at = \"1 s\"", "at = \"2 s\"", "at = \"3 s\"");
+    let misplaced = "the target is not in the state that this step needs";
+    for steps in [
+        [step(one, "stop", "leader"), step(two, "terminate", "leader")],
+        [step(one, "kill", "all"), step(two, "power-cut", "leader")],
+        [step(one, "kill", "leader"), step(two, "start", "all")],
+        [step(one, "stop", "follower"), step(two, "continue", "followers")],
+        [step(one, "terminate", "all"), step(two, "stop", "follower")],
+    ] {
+        assert!(told(&steps).starts_with(misplaced), "{steps:?}");
+    }
+    for steps in [
+        vec![step(one, "stop", "followers"), step(two, "continue", "follower")],
+        vec![step(one, "power-cut", "all"), step(two, "start", "leader"), step(three, "start", "followers")],
+        vec![step(one, "stop", "all"), step(two, "kill", "all"), step(three, "start", "all")],
+        vec![step(one, "kill", "controller"), step(two, "kill", "random"), step(three, "start", "random")],
+        vec![step("acked = 100", "terminate", "leader"), step("after = \"1 s\"", "start", "leader")],
+    ] {
+        let text = format!("{VALID}{}", steps.concat());
+        assert_eq!(valid(&text).combinations[0].faults.len(), steps.len(), "{steps:?}");
+    }
+    assert!(
+        told(&[step("after = \"1 s\"", "kill", "leader")]).starts_with("there is no step above this one")
+    );
+    let controller = told(&[step(one, "power-cut", "controller")]);
+    assert!(controller.starts_with("the controller flushes its log before it answers"), "{controller}");
+    let drawn = told(&[step(one, "kill", "random"), step(two, "stop", "followers")]);
+    assert!(drawn.starts_with("the broker drawn at random may be one of those"), "{drawn}");
+    let followers =
+        told(&[step(one, "stop", "followers"), step("when = \"new-leader\"", "continue", "followers")]);
+    assert!(followers.starts_with("nothing above makes the leader move"), "{followers}");
+}
+
+#[test]
+fn a_power_cut_loses_all_a_time_or_a_size() {
+    let lose = |lose: &str| {
+        let text = format!("{VALID}{}{lose}\n", step("at = \"1 s\"", "power-cut", "all"));
+        valid(&text).combinations[0].faults[0].lose
+    };
+    assert_eq!(lose(""), Some(Lose::All));
+    assert_eq!(lose("lose = \"all\""), Some(Lose::All));
+    assert_eq!(lose("lose = \"2 s\""), Some(Lose::Time(2_000 * MS)));
+    assert_eq!(lose("lose = \"64 KiB\""), Some(Lose::Bytes(64 << 10)));
+}
+
+#[test]
+fn each_cell_has_the_steps_that_match_it_and_its_plan_says_so() {
+    let steps = [
+        step("at = \"1 s\"\ncells = { fault = \"cut\" }", "power-cut", "all"),
+        step("after = \"1 s\"\ncells = { fault = \"cut\" }", "start", "leader"),
+        step("at = \"2 s\"\ncells = { fault = \"still\" }", "stop", "follower"),
+    ];
+    let text = format!("{VALID}[matrix]\nfault = [\"none\", \"cut\", \"still\"]\n{}", steps.concat());
+    let plan = plan::build(&[valid(&text)], &[]).expect("a plan");
+    let told = |label: &str| {
+        let cell = plan.cells.iter().find(|cell| cell.label == label).expect(label);
+        cell.effective().into_iter().find(|(key, _)| key == "fault").map(|(_, text)| text)
+    };
+    assert_eq!(told("fault=none"), None);
+    let cut = "power-cut all at 1 s (lose all), start leader after 1 s, heal followers after the load";
+    assert_eq!(told("fault=cut").as_deref(), Some(cut));
+    assert_eq!(told("fault=still").as_deref(), Some("stop follower at 2 s, heal follower after the load"));
+}
+
+#[test]
+fn topic_settings_that_are_axes_reach_the_topic_and_give_way_to_none_of_the_same_name() {
+    let text =
+        format!("{VALID}[matrix]\nunclean-election = [true, false]\nflush-messages = [1, \"never\"]\n");
+    let settings = |label: &str| {
+        let profile = valid(&text);
+        let cell = profile.combinations.into_iter().find(|cell| cell.label == label).expect(label);
+        cell.settings.topic.extra.into_iter().collect::<Vec<_>>()
+    };
+    let both = [("flush.messages", "1"), ("unclean.leader.election.enable", "true")];
+    let both: Vec<_> = both.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    assert_eq!(settings("unclean-election=true, flush-messages=1"), both);
+    assert_eq!(settings("unclean-election=false, flush-messages=never"), []);
+}
