@@ -50,6 +50,8 @@ fn trouble(results: &Path, trouble: &[&str]) -> Value {
         "matrix.idempotence=[true]",
         "--set",
         "producer.settings={\"socket.timeout.ms\"=\"1000\"}",
+        "--set",
+        "producer.linger=0 s",
     ]);
     command.arg("--mock-trouble=--after-ms=3500");
     command.args(trouble.iter().map(|argument| format!("--mock-trouble={argument}")));
@@ -102,6 +104,29 @@ fn an_acknowledged_record_that_the_mock_never_kept_is_found() {
     assert_eq!(result["verdict"]["promise"], "violated");
     assert!(result["verdict"]["tallies"]["log_loss"]["count"].as_u64() > Some(0));
     assert_eq!(result["verdict"]["tallies"]["duplicate_same_attempt"]["count"], 0);
+}
+
+#[test]
+fn a_record_lost_after_a_retriable_error_is_found() {
+    let results = tempfile::tempdir().expect("a directory");
+    // The mock refuses one request of several under way and takes the later ones: it knows no sequence numbers. The client
+    // takes the answer to a later one for an answer to the refused one, too, and does not send that again.
+    let result = trouble(results.path(), &["--produce-error=not-enough-replicas", "--round-trip-ms=400"]);
+    assert_eq!(result["verdict"]["promise"], "violated");
+    assert!(result["verdict"]["tallies"]["log_loss"]["count"].as_u64() > Some(0));
+    assert_eq!(result["verdict"]["tallies"]["duplicate_same_attempt"]["count"], 0);
+}
+
+#[test]
+fn aborted_records_that_the_mock_shows_to_readers_of_committed_ones_are_found() {
+    let results = tempfile::tempdir().expect("a directory");
+    let matrix = "matrix={ acks = [\"all\"], idempotence = [true], transaction = [50], abort-every = [3] }";
+    let output = run(results.path(), &["--set", matrix]).output().expect("the binary runs");
+    assert_eq!(code(&output), Some(10), "a violation");
+    let result = cell(results.path(), "smoke.acks-all-idempotence-true-transaction-50-abort-every-3.r0");
+    let tallies = &result["verdict"]["tallies"];
+    // 4,000 records are 80 transactions, of which 26 are aborted.
+    assert_eq!((&tallies["aborted_read"]["count"], &tallies["log_loss"]["count"]), (&1300.into(), &0.into()));
 }
 
 #[test]

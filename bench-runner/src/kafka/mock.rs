@@ -11,7 +11,7 @@ use std::time::Duration;
 pub enum ProduceError {
     /// The client takes it for "already there", so the records are acknowledged and lost.
     DuplicateSequenceNumber,
-    /// Retriable; the client sends again.
+    /// Retriable; the client sends again, unless it has an answer to a later request of the partition: then the records are lost.
     NotEnoughReplicas,
 }
 
