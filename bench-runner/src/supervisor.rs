@@ -14,6 +14,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// The very program that runs, even if another one has taken its place on disk.
+const OURSELVES: &str = "/proc/self/exe";
+
 /// What can go wrong between runner and worker.
 #[derive(Debug, Error)]
 pub enum SupervisorError {
@@ -139,7 +142,7 @@ impl Crew {
 }
 
 fn start(log: &Path) -> std::io::Result<Child> {
-    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    let mut command = tokio::process::Command::new(OURSELVES);
     command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
     // Ctrl-C in a terminal goes to a whole process group; the runner decides what its workers do about it.
     command.stderr(std::fs::File::create(log)?).kill_on_drop(true).process_group(0);

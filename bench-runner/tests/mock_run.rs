@@ -107,6 +107,25 @@ fn an_acknowledged_record_that_the_mock_never_kept_is_found() {
 }
 
 #[test]
+fn records_that_were_never_written_are_counted_with_the_error_that_their_sends_ended_with() {
+    let results = tempfile::tempdir().expect("a directory");
+    let matrix = "matrix={ acks = [\"all\"], retries = [0] }";
+    let mut command = run(results.path(), &["--set", matrix, "--set", "load.duration=5s"]);
+    command.args(
+        ["--after-ms=3500", "--produce-error=not-enough-replicas", "--produce-errors=3"]
+            .map(|trouble| format!("--mock-trouble={trouble}")),
+    );
+    let output = command.output().expect("the binary runs");
+    ending::holds(&output);
+    let result = cell(results.path(), "smoke.acks-all-retries-0.r0");
+    let never = result["verdict"]["classes"]["not_persisted"]["absent"].as_u64().expect("records");
+    assert!(never > 0);
+    assert_eq!(result["failed_sends"], serde_json::json!({ "NOT_ENOUGH_REPLICAS: not persisted": never }));
+    let report = std::fs::read_to_string(stored(results.path()).join("report.md")).expect("a report");
+    assert!(report.contains(&format!("{never} NOT_ENOUGH_REPLICAS: not persisted")), "{report}");
+}
+
+#[test]
 fn a_record_lost_after_a_retriable_error_is_found() {
     let results = tempfile::tempdir().expect("a directory");
     // The mock refuses one request of several under way and takes the later ones: it knows no sequence numbers. The client

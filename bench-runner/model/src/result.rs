@@ -109,7 +109,7 @@ pub struct HostFacts {
 /// A stored reason to doubt a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caveat {
-    /// Stable name: `generator-bound`, `backpressured`, `transaction-bound`, `cold-brokers`, `client-spinning`, `few-samples`, `drift`, `stopped-early`, `clock`, `unknown-fates`, `untimed-answers`, `shared-machine`, `leftovers`,
+    /// Stable name: `generator-bound`, `backpressured`, `transaction-bound`, `cold-brokers`, `client-spinning`, `few-samples`, `drift`, `stopped-early`, `clock`, `unknown-fates`, `moved-leaders`, `untimed-answers`, `shared-machine`, `leftovers`,
     /// `replicas-not-compared`, `mock`.
     pub kind: String,
     /// What was seen, with values.
@@ -283,6 +283,9 @@ pub struct CellResult {
     pub client_settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Topic settings as read back.
     pub topic_settings: BTreeMap<String, String>,
+    /// Delivery reports with an error, by `CODE: not persisted` or `CODE: possibly persisted`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_sends: BTreeMap<String, u64>,
     /// Librdkafka's and our own errors, the first 32.
     pub errors: Vec<String>,
     /// Where the time went, by stage, in nanoseconds.

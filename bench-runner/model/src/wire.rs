@@ -228,6 +228,9 @@ pub struct Done {
     /// Commit calls that failed, by the client's error code (group member).
     #[serde(default)]
     pub failed_commits: BTreeMap<String, u64>,
+    /// Delivery reports with an error: its code, and what the client says of the record (producer).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_sends: BTreeMap<String, u64>,
     /// Errors of transactions: the call, the client's judgement of the error, its code, and what was done (producer).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub transaction_errors: BTreeMap<String, u64>,

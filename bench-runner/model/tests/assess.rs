@@ -101,6 +101,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             kills: Vec::new(),
             joins: Vec::new(),
             untimed: 0,
+            moved_leaders: 0,
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {

@@ -286,7 +286,7 @@ impl Local {
                 if began.elapsed() > limit {
                     return Err(ClusterError::failed(
                         format!("wait {} s for all brokers", limit.as_secs()),
-                        format!("{endpoint} does not see them all; {}", self.last_words(&self.brokers[0])),
+                        format!("{endpoint} does not see them all; {}", last_words(&self.brokers[0])),
                     ));
                 }
                 tokio::time::sleep(POLL).await;
@@ -300,19 +300,14 @@ impl Local {
         let dead = nodes.find_map(|node| Some((node.id, node.process.as_mut()?.ended()?)));
         let Some((id, status)) = dead else { return Ok(()) };
         let node = if id == CONTROLLER_ID { &self.controller } else { &self.brokers[id as usize - 1] };
-        Err(ClusterError::failed(
-            format!("start {}", node.name),
-            format!("{status}; {}", self.last_words(node)),
-        ))
-    }
-
-    fn last_words(&self, node: &Node) -> String {
-        let read = |name: &str| fs::read_to_string(node.home.join(name)).unwrap_or_default();
-        let text = read("server.log") + &read("console.log");
-        let telling =
-            |line: &&str| line.contains(" ERROR ") || line.contains(" FATAL ") || line.contains("Error");
-        let line = text.lines().rfind(telling).or_else(|| text.lines().last()).unwrap_or("no log");
-        format!("{} says: {line}", node.name)
+        let words = last_words(node);
+        Err(match words.split_once(REFUSED_SETTING) {
+            Some((_, why)) => ClusterError::unfit(
+                format!("{} does not start with these settings: {}", node.name, why.trim()),
+                "correct [cluster] settings in the profile, or leave the setting out",
+            ),
+            None => ClusterError::failed(format!("start {}", node.name), format!("{status}; {words}")),
+        })
     }
 
     /// The version that the first broker printed when it started; the jars' name if it did not.
@@ -476,4 +471,19 @@ impl Local {
         }
         fs::rename(aside, &self.archive).map_err(failed)
     }
+}
+
+/// What Kafka prints before the reason when it does not like a setting.
+const REFUSED_SETTING: &str = "ConfigException: ";
+
+/// The line that tells most of why a process ended: an exception says more than the line that announces it.
+fn last_words(node: &Node) -> String {
+    let read = |name: &str| fs::read_to_string(node.home.join(name)).unwrap_or_default();
+    let text = read("server.log") + &read("console.log");
+    let is_exception = |line: &&str| line.contains("Exception: ") && !line.trim_start().starts_with("at ");
+    let telling =
+        |line: &&str| line.contains(" ERROR ") || line.contains(" FATAL ") || line.contains("Error");
+    let lines = || text.lines();
+    let line = lines().rfind(is_exception).or_else(|| lines().rfind(telling)).or_else(|| lines().last());
+    format!("{} says: {}", node.name, line.unwrap_or("no log"))
 }

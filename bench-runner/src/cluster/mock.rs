@@ -27,7 +27,8 @@ pub struct Mock {
 pub async fn start(ask: &Ask, trouble: &[String]) -> Result<(Mock, ClusterFacts), ClusterError> {
     refuse(&ask.cluster)?;
     let failed = |cause: std::io::Error| ClusterError::failed("start the mock cluster", cause);
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    // The very program that runs, even if another one has taken its place on disk.
+    let mut command = Command::new("/proc/self/exe");
     command.args(["mock-cluster", "--brokers", &ask.cluster.brokers.to_string()]).args(trouble);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = guard(&mut command).spawn().map_err(failed)?;

@@ -26,6 +26,9 @@ pub enum Fate {
     Delivered,
     /// An error, and it is sure that nothing was written.
     NotPersisted,
+    /// An error that says so of the last attempt. The client forgets an earlier one that was refused because the leader had
+    /// moved, and which the old leader may have written all the same.
+    NotPersistedAtLast,
     /// An error, and it may be written.
     Unknown,
 }
@@ -66,6 +69,8 @@ pub struct Lane {
     messages: Vec<rd::rd_kafka_message_t>,
     reports: Vec<*const rd::rd_kafka_message_t>,
     settings: BTreeMap<String, String>,
+    /// Reports with an error, by code and fate: of a handful of kinds.
+    failures: Vec<(RDKafkaRespErr, Fate, u64)>,
 }
 
 // SAFETY: librdkafka handles may be used from any thread; a `Lane` is used by one at a time, and what its arrays point to is
@@ -127,6 +132,7 @@ impl Lane {
             messages,
             reports: vec![std::ptr::null(); REPORTS],
             settings,
+            failures: Vec::new(),
         })
     }
 
@@ -180,6 +186,25 @@ impl Lane {
     /// The client's effective settings.
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings
+    }
+
+    /// How soon the client sends a refused record again, at the earliest, in nanoseconds: it spreads `retry.backoff.ms` by a
+    /// fifth to both sides.
+    pub fn first_resend_ns(&self) -> u64 {
+        let backoff_ms = self.settings.get("retry.backoff.ms").and_then(|value| value.parse::<u64>().ok());
+        backoff_ms.unwrap_or(0) * 1_000_000 / 2
+    }
+
+    /// Reports with an error so far: `CODE: not persisted` or `CODE: possibly persisted`, as the client says.
+    pub fn failed_sends(&self) -> BTreeMap<String, u64> {
+        let mut named = BTreeMap::new();
+        for (code, fate, count) in &self.failures {
+            let status = if *fate == Fate::Unknown { "possibly persisted" } else { "not persisted" };
+            // SAFETY: the name is static.
+            let name = unsafe { text(rd::rd_kafka_err2name(*code)) };
+            *named.entry(format!("{name}: {status}")).or_default() += count;
+        }
+        named
     }
 
     /// Hands over records to one partition: `records` holds them back to back, one for each slot.
@@ -251,7 +276,11 @@ impl Lane {
                             break;
                         }
                         for message in &self.reports[..count] {
-                            report((**message)._private as usize as u32, fate(*message), now_ns);
+                            let fate = fate(*message);
+                            if fate != Fate::Delivered {
+                                count_failure(&mut self.failures, (**message).err, fate);
+                            }
+                            report((**message)._private as usize as u32, fate, now_ns);
                         }
                     },
                     rd::RD_KAFKA_EVENT_STATS => {
@@ -305,11 +334,20 @@ unsafe fn fate(message: *const rd::rd_kafka_message_t) -> Fate {
                 | RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
         );
         match rd::rd_kafka_message_status(message) {
-            rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED if !after_append => {
-                Fate::NotPersisted
-            }
+            rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED if !after_append => match error {
+                // Our own doing: an abort, or the end.
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__PURGE_QUEUE => Fate::NotPersisted,
+                _ => Fate::NotPersistedAtLast,
+            },
             _ => Fate::Unknown,
         }
+    }
+}
+
+fn count_failure(failures: &mut Vec<(RDKafkaRespErr, Fate, u64)>, code: RDKafkaRespErr, fate: Fate) {
+    match failures.iter_mut().find(|(known, of, _)| (*known, *of) == (code, fate)) {
+        Some((.., count)) => *count += 1,
+        None => failures.push((code, fate, 1)),
     }
 }
 

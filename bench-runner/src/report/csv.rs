@@ -9,7 +9,7 @@ use bench_model::result::{CellResult, GroupCourse};
 use bench_model::verdict::{Class, ClassCount, TallyKind};
 
 /// Columns before those of latencies.
-const COLUMNS: [&str; 44] = [
+const COLUMNS: [&str; 46] = [
     "run",
     "stamp",
     "profile",
@@ -36,6 +36,8 @@ const COLUMNS: [&str; 44] = [
     "duplicates_same_attempt",
     "duplicates_cross_attempt",
     "reordered",
+    "never_written",
+    "phantoms",
     "throughput_per_s",
     "asked_per_s",
     "client_cpu_ns_per_record",
@@ -137,6 +139,8 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         tally(TallyKind::DuplicateSameAttempt),
         tally(TallyKind::DuplicateCrossAttempt),
         tally(TallyKind::Reorder),
+        number(verdict.map(|_| super::tables::never_written(result))),
+        tally(TallyKind::Phantom),
         result.throughput_per_s.to_string(),
         real(result.asked_per_s),
         real(result.cost.client_cpu_ns_per_record),

@@ -179,11 +179,33 @@ pub fn trials(view: &View) -> Vec<Trial> {
             }
             trials.push(trial);
         }
+        trials.extend(lost_without_a_fault(results.iter().filter(of_setting).copied(), || {
+            untested(setting, view)
+        }));
         if trials.len() == before {
             trials.push(untested(setting, view));
         }
     }
     trials
+}
+
+/// What the setting lost in cells where nobody injected anything, if it lost something: that needs no control.
+fn lost_without_a_fault<'r>(
+    results: impl Iterator<Item = &'r CellResult>,
+    alone: impl Fn() -> Trial,
+) -> Option<Trial> {
+    let calm = results
+        .filter(|result| result.cell.faults.is_empty() && result.judged().is_some())
+        .filter(|result| result.cell.settings.producer.acks != Acks::Zero);
+    let mut trial = Trial { fault: "none was injected".into(), control_fired: true, ..alone() };
+    for result in calm {
+        let (lost, claimed) = lost_of(result);
+        trial.lost += lost;
+        trial.claimed += claimed;
+        trial.faults += 1;
+        trial.faults_with_loss += u64::from(lost > 0);
+    }
+    (trial.lost > 0).then_some(trial)
 }
 
 fn kinds<'r>(results: &'r [&CellResult]) -> impl Iterator<Item = String> + 'r {

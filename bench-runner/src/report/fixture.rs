@@ -336,7 +336,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
     let caveat = made.caveat.map(|kind| Caveat {
         kind: kind.into(),
         what: "seen in this cell".into(),
-        advice: "see docs/bias.md".into(),
+        advice: "see bench-runner/docs/bias.md".into(),
     });
     CellResult {
         schema: SCHEMA_VERSION.into(),
@@ -375,6 +375,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
         )]
         .into(),
         topic_settings: [("min.insync.replicas".to_owned(), "2".to_owned())].into(),
+        failed_sends: Default::default(),
         errors: Vec::new(),
         stages_ns: BTreeMap::new(),
         evidence: BTreeMap::new(),

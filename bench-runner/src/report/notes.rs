@@ -2,7 +2,7 @@
 
 use super::damage::{self, DAMAGED};
 use super::view::{Figure, Group, View, word};
-use bench_model::result::{Expectation, Outcome};
+use bench_model::result::{CellResult, Expectation, Outcome};
 use std::collections::BTreeSet;
 
 /// What each mark means, with advice, and where it was seen.
@@ -54,17 +54,24 @@ pub fn without_verdict(view: &View) -> Vec<String> {
             list.push(format!("{}: {what}", result.cell.id));
         }
         if result.expectation == Expectation::Unmet {
-            list.push(format!(
-                "{}: expectation unmet: {}",
-                result.cell.id,
-                result.expectation_detail.join("; ")
-            ));
+            list.push(format!("{}: expectation unmet: {}", result.cell.id, unmet(result).join("; ")));
         }
     }
     let done: BTreeSet<&str> = view.run.cells.iter().map(|cell| cell.result.cell.id.as_str()).collect();
     let missing = view.run.manifest.plan.iter().filter(|cell| !done.contains(cell.id.as_str()));
     list.extend(missing.map(|cell| format!("{}: planned, not run", cell.id)));
     list
+}
+
+/// Those lines of the expectation that are not met; all of them where it fails as a whole.
+fn unmet(result: &CellResult) -> Vec<&str> {
+    let is_met = |line: &&str| {
+        let figures = line.split_once(": expected ").and_then(|(_, rest)| rest.split_once(", observed "));
+        figures.is_some_and(|(expected, observed)| expected == observed)
+    };
+    let lines = || result.expectation_detail.iter().map(String::as_str);
+    let open: Vec<&str> = lines().filter(|line| !is_met(line)).collect();
+    if open.is_empty() { lines().collect() } else { open }
 }
 
 /// Why a measurement is compared with nothing, if so.

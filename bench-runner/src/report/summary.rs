@@ -134,6 +134,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "promise": promise(view, cell),
         "expectation": result.expectation,
         "expectation_detail": result.expectation_detail,
+        "failed_sends": result.failed_sends,
         "caveats": result.caveats,
         "settings": planned.effective().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "fault": timeline(&planned.faults),

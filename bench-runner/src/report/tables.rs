@@ -6,7 +6,8 @@ use super::table::{PROFILE, Table};
 use super::view::{Figure, Group, View};
 use bench_model::result::CellResult;
 use bench_model::settings::{Acks, Arrival};
-use bench_model::verdict::TallyKind;
+use bench_model::verdict::{Class, TallyKind};
+use std::collections::BTreeMap;
 
 /// Everything a latency table shows of a series.
 pub const LATENCY_FIGURES: [(&str, Figure); 5] = [
@@ -42,6 +43,7 @@ pub fn books(view: &View) -> Table {
             "expectation",
             ">records",
             ">lost of acknowledged",
+            ">never written",
             ">unknown",
             ">duplicates",
             ">reordered",
@@ -68,6 +70,7 @@ pub fn books(view: &View) -> Table {
             group.expectation(),
             shown(grouped(records)),
             fate,
+            shown(grouped(group.finished().map(|cell| never_written(&cell.result)).sum())),
             shown(pair(TallyKind::UnknownPresent, TallyKind::UnknownAbsent)),
             shown(pair(TallyKind::DuplicateSameAttempt, TallyKind::DuplicateCrossAttempt)),
             count(TallyKind::Reorder),
@@ -90,6 +93,7 @@ pub fn books(view: &View) -> Table {
             table.note(meaning);
         }
     }
+    failed_sends(view).into_iter().for_each(|line| table.note(line));
     table.note(super::delivery::guarantees(view));
     if view.groups.iter().any(Group::is_acks0) {
         table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
@@ -98,6 +102,30 @@ pub fn books(view: &View) -> Table {
         table.note("ppm: per million records. \"0 of n (< x ppm)\": nothing seen; the bound holds at 95 % where failures are independent.");
     }
     table.without_idle_columns(&["0", "0 / 0", "none", "n/a"])
+}
+
+/// Records of which it is sure that they are not in the log: the client gave up on them, or would not take them.
+pub(super) fn never_written(result: &CellResult) -> u64 {
+    let classes = result.verdict.iter().flat_map(|verdict| &verdict.classes);
+    let refused = classes.filter(|(class, _)| matches!(class, Class::NotPersisted | Class::Rejected));
+    refused.map(|(_, count)| count.absent).sum()
+}
+
+/// Which errors the sends ended with that failed, a line for each cell that has any.
+fn failed_sends(view: &View) -> Vec<String> {
+    let mut lines = Vec::new();
+    for group in &view.groups {
+        let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
+        for (error, count) in group.finished().flat_map(|cell| &cell.result.failed_sends) {
+            *errors.entry(error).or_default() += count;
+        }
+        if !errors.is_empty() {
+            let list: Vec<String> =
+                errors.iter().map(|(error, count)| format!("{} {error}", grouped(*count))).collect();
+            lines.push(format!("Failed sends of {}: {}.", group.name, list.join("; ")));
+        }
+    }
+    lines
 }
 
 /// Throughput and the primary latencies.

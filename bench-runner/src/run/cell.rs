@@ -233,6 +233,9 @@ async fn with_topic(
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
     let ends = at_rest(stage, cell, &task, &mut gang).await?;
+    let views = stage.cluster.partition_view(task.topic).await.unwrap_or_default();
+    // A topic of ours is new: its partitions begin with epoch 0.
+    let moved_leaders = views.iter().filter(|view| view.leader_epoch > 0).count() as u64;
     stages.end("quiet");
     let end_offsets: Vec<i64> = ends.iter().flatten().map(|end| end.high).collect();
     let reader = gang.finish_reader(&task, end_offsets.clone(), clock::now_ns() + READ_NS).await?;
@@ -242,7 +245,8 @@ async fn with_topic(
     let ends_to_process =
         if task.transaction_capacity > 0 { reader.ends_of_records.clone() } else { end_offsets };
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
-    let statements = stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed });
+    let statements =
+        stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders });
     let void = |reason| Trouble::new(Outcome::Void, reason);
     let ledgers = gang.lives.ledgers(&workers).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
@@ -294,11 +298,12 @@ struct Ended<'a> {
     reader: Done,
     usage: [Option<Usage>; 2],
     unprocessed: Option<String>,
+    moved_leaders: u64,
 }
 
 /// What runner and workers have to say at the end.
 fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
-    let Ended { ends, reader, usage, unprocessed } = ended;
+    let Ended { ends, reader, usage, unprocessed, moved_leaders } = ended;
     Statements {
         t0_ns: gang.t0_ns,
         unquiet: ends.as_ref().err().cloned(),
@@ -313,6 +318,7 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         kills: std::mem::take(&mut gang.lives.kills),
         joins: std::mem::take(&mut gang.members.joins),
         untimed: 0,
+        moved_leaders,
     }
 }
 

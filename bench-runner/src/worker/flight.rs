@@ -36,14 +36,22 @@ pub(super) struct Flight<'a> {
     pub(super) latencies: Latencies,
     t0_ns: u64,
     success: State,
+    /// A report this long after its record was handed over may be about another attempt than the first.
+    resent_after_ns: u64,
     pub(super) sent: u64,
     pub(super) acked: u64,
     pub(super) failed: u64,
 }
 
 impl<'a> Flight<'a> {
-    /// Room for `slots` records in flight.
-    pub(super) fn new(slots: usize, ledger: LedgerMut<'a>, seconds: usize, acks: Acks) -> Self {
+    /// Room for `slots` records in flight; the client sends nothing again sooner than `first_resend_ns`.
+    pub(super) fn new(
+        slots: usize,
+        ledger: LedgerMut<'a>,
+        seconds: usize,
+        acks: Acks,
+        first_resend_ns: u64,
+    ) -> Self {
         let series = || Series::new(seconds);
         Flight {
             slots: vec![Slot::default(); slots],
@@ -52,6 +60,8 @@ impl<'a> Flight<'a> {
             latencies: Latencies { publish: series(), service: series(), lateness: series() },
             t0_ns: 0,
             success: if acks == Acks::Zero { State::Sent } else { State::Acked },
+            // Only an answer that waits for the followers can be overtaken by a change of the leader.
+            resent_after_ns: if acks == Acks::All { first_resend_ns } else { u64::MAX },
             sent: 0,
             acked: 0,
             failed: 0,
@@ -132,6 +142,11 @@ impl<'a> Flight<'a> {
         self.free.push(index);
         let second = self.second(intended_ns);
         let (publish, service) = (now_ns.saturating_sub(intended_ns), now_ns.saturating_sub(actual_ns));
+        let fate = match fate {
+            Fate::NotPersistedAtLast if service >= self.resent_after_ns => Fate::Unknown,
+            Fate::NotPersistedAtLast => Fate::NotPersisted,
+            sure => sure,
+        };
         let state = match fate {
             Fate::Delivered => {
                 self.acked += 1;
@@ -139,7 +154,7 @@ impl<'a> Flight<'a> {
                 self.latencies.service.record(second, service);
                 self.success
             }
-            Fate::NotPersisted => {
+            Fate::NotPersisted | Fate::NotPersistedAtLast => {
                 self.failed += 1;
                 self.latencies.publish.fail(second, publish);
                 self.latencies.service.fail(second, service);

@@ -148,9 +148,10 @@ impl<'a> Sender<'a> {
             Arrival::Constant { per_second } | Arrival::Poisson { per_second } => per_second,
             Arrival::Max | Arrival::Bursts(_) => 0,
         };
+        let first_resend_ns = lane.first_resend_ns();
         Sender {
             lane,
-            flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks),
+            flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks, first_resend_ns),
             gate,
             schedule: inheritance.course.schedule,
             placement: inheritance.course.placement,
@@ -467,6 +468,7 @@ impl<'a> Sender<'a> {
             lateness_p99_ns: self.own_lateness.quantile_ns(0.99),
             wakeups_per_request: self.notices.wakeups_per_request(),
             client_bytes: self.notices.client_bytes(),
+            failed_sends: self.lane.failed_sends(),
             transaction_errors: self
                 .gate
                 .as_mut()

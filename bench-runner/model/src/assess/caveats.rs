@@ -18,7 +18,7 @@ const WAKEUPS: f64 = 20.0;
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 10] = [
+pub(super) const KINDS: [&str; 11] = [
     "generator-bound",
     "backpressured",
     "transaction-bound",
@@ -28,6 +28,7 @@ pub(super) const KINDS: [&str; 10] = [
     "stopped-early",
     "clock",
     "unknown-fates",
+    "moved-leaders",
     "untimed-answers",
 ];
 
@@ -64,6 +65,15 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
             what,
             "look at the errors of the cell; lower the rate or raise the time-outs",
         ));
+    }
+    if observed.moved_leaders > 0 && cell.faults.is_empty() {
+        let what = format!(
+            "the leaders of {} partitions changed although no fault was injected",
+            observed.moved_leaders
+        );
+        let advice =
+            "a broker was too slow to show signs of life: use a machine that does less, and run again";
+        caveats.push(caveat("moved-leaders", what, advice));
     }
     caveats.extend(untimed(observed));
     caveats
@@ -147,7 +157,8 @@ fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
         }
         None => "the client showed no statistics, so whether it spun is unknown".to_owned(),
     };
-    let advice = "CPU and throughput of this cell are not \"the cost of idempotence\"; see docs/bias.md";
+    let advice =
+        "CPU and throughput of this cell are not \"the cost of idempotence\"; see bench-runner/docs/bias.md";
     Some(caveat("client-spinning", what, advice))
 }
 

@@ -76,6 +76,7 @@ fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
     differ(&mut found, "expectation", &stored.expectation, &again.expectation);
     differ(&mut found, "expectation_detail", &stored.expectation_detail, &again.expectation_detail);
     differ(&mut found, "latencies", &stored.latencies, &again.latencies);
+    differ(&mut found, "failed_sends", &stored.failed_sends, &again.failed_sends);
     differ(&mut found, "throughput_per_s", &stored.throughput_per_s, &again.throughput_per_s);
     differ(&mut found, "asked_per_s", &stored.asked_per_s, &again.asked_per_s);
     differ(&mut found, "window_ns", &stored.window_ns, &again.window_ns);

@@ -80,6 +80,9 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     }
     result.window_ns = window_ns(&result.cell, statements);
     result.blocked_ns = statements.producers.iter().map(|done| done.total.blocked_ns).sum();
+    for (error, count) in statements.producers.iter().flat_map(|done| &done.failed_sends) {
+        *result.failed_sends.entry(error.clone()).or_default() += count;
+    }
     let windows: Vec<(Progress, Progress)> =
         statements.producers.iter().filter_map(|done| done.window).collect();
     let grown = |field: fn(&Progress) -> u64| -> u64 {

@@ -74,6 +74,7 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
         caveats: Vec::new(),
         client_settings: Default::default(),
         topic_settings: Default::default(),
+        failed_sends: Default::default(),
         errors: Vec::new(),
         stages_ns: Default::default(),
         evidence: Default::default(),
@@ -93,7 +94,10 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let drained = undrained.map_or(Ok(()), Err);
     let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
     let settings = &result.cell.settings;
-    let verdict = verdict::judge(settings, &result.faults, exhibits, drained);
+    let mut verdict = verdict::judge(settings, &result.faults, exhibits, drained);
+    if statements.is_some_and(|statements| statements.moved_leaders > 0) {
+        verdict.allow_what_moved_leaders_lose(&settings.producer);
+    }
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);

@@ -63,6 +63,9 @@ pub struct Statements {
     /// Records that killed lives of producers had got an answer for: nobody knows how long it took.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub untimed: u64,
+    /// Partitions whose leader had changed since the topic was made, once the cluster was quiet again (local clusters).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved_leaders: u64,
 }
 
 /// A text that holds no statements.

@@ -1,8 +1,8 @@
 //! What the settings promise: the weight of each kind of finding. It counts nothing.
 
-use super::{Promise, Tally, TallyKind, Weight};
+use super::{Promise, Tally, TallyKind, Verdict, Weight};
 use crate::fault::{Action, FaultRecord};
-use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
+use crate::settings::{Acks, CellSettings, CommitStrategy, ProducerSettings, SinkKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding of this kind weighs under these settings and faults.
@@ -70,12 +70,27 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
     }
 }
 
+impl Verdict {
+    /// A leader that gave way by itself loses what it alone had acknowledged, as one does that was killed.
+    pub(crate) fn allow_what_moved_leaders_lose(&mut self, producer: &ProducerSettings) {
+        let all = producer.idempotence || producer.acks == Acks::All;
+        if let Some(tally) = self.tallies.get_mut(&TallyKind::LogLoss)
+            && self.promise != Promise::Unjudged
+            && !all
+        {
+            tally.weight = Weight::Allowed;
+            self.promise = promise(&self.tallies);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fault::{FaultStep, Target, When};
     use crate::ids::BrokerId;
-    use crate::verdict::history::settings;
+    use crate::ledger::State;
+    use crate::verdict::history::{clean, settings};
 
     fn fault(done_ns: Option<u64>, action: Action) -> Vec<FaultRecord> {
         let step = FaultStep::new(When::At(0), action, Target::Leader);
@@ -119,6 +134,18 @@ mod tests {
         assert_eq!(weigh(&[1], Some(1), None), [Weight::Violation; 2]);
         assert_eq!(weigh(&[1, 2, 3], None, None), [Weight::Violation; 2]);
         assert_eq!(weigh(&[1, 2, 3], Some(1), Some("1")), [Weight::Violation; 2]);
+    }
+
+    #[test]
+    fn a_leader_that_moved_by_itself_explains_the_loss_of_what_it_alone_had_acknowledged() {
+        for (acks, expected) in [(Acks::One, Promise::Allowed), (Acks::All, Promise::Violated)] {
+            let mut history = clean(10, State::Acked);
+            history.logs[0].remove(3);
+            let mut verdict = history.verdict();
+            assert_eq!(verdict.promise, Promise::Violated);
+            verdict.allow_what_moved_leaders_lose(&settings(acks, 1).producer);
+            assert_eq!(verdict.promise, expected);
+        }
     }
 
     #[test]
