@@ -97,8 +97,13 @@ fn resent(mut evidence: Evidence, from: u64, count: u64, life: u8) -> Evidence {
         evidence.ledgers.push(next);
     }
     let ledger = evidence.ledgers.last_mut().expect("a ledger");
-    let resend =
-        |sequence| Resend { partition: PartitionId(0), sequence, attempt: Attempt(1), state: State::Acked };
+    let resend = |sequence| Resend {
+        partition: PartitionId(0),
+        sequence,
+        attempt: Attempt(1),
+        state: State::Acked,
+        transaction: 0,
+    };
     ledger.resends.extend((from..from + count).map(resend));
     ledger.settled[State::Acked as usize] += count;
     evidence

@@ -1,6 +1,6 @@
-//! Transactions through the real binary on a real local cluster: what is aborted is shown to nobody, and a pipeline whose
-//! member dies inside of a transaction has every record once, where its control repeats a batch. Needs Java 17 (and Maven
-//! once).
+//! Transactions through the real binary on a real local cluster: what is aborted is shown to nobody, a producer that outstays
+//! its time or is replaced is fenced, and a pipeline whose member dies inside of a transaction has every record once, where its
+//! control repeats a batch. Needs Java 17 (and Maven once).
 
 use recipes::{count, fine};
 
@@ -25,4 +25,26 @@ fn a_transaction_is_all_or_nothing_in_the_log_and_in_a_pipelines_output() {
     for cell in cells.iter().filter(|cell| cell["verdict"]["tallies"].get("torn_transaction").is_some()) {
         assert_eq!((count(cell, "torn_transaction"), count(cell, "aborted_read")), (0, 0), "{}", cell["id"]);
     }
+}
+
+#[test]
+fn a_producer_is_fenced_when_its_time_is_over_or_its_id_is_taken_and_killed_ones_leave_every_record_once() {
+    let profiles = ["recipes/t2.toml", "recipes/t3.toml", "kill-transactions.toml"];
+    let cold = ["--set", "t2:cluster.warm=0s", "--set", "t3:cluster.warm=0s"];
+    let short =
+        ["--set", "kill-transactions:load.duration=6s", "--set", "kill-transactions:topic.partitions=2"];
+    let (cells, stated) = fine(&[&profiles[..], &cold, &short].concat());
+    let mut fenced = 0;
+    for (cell, stated) in cells.iter().zip(&stated) {
+        let Some(death) = stated["deaths"].get(0) else { continue };
+        assert!(death["continued_ns"].is_u64(), "{}: it stood still", cell["id"]);
+        let errors = &death["transaction_errors"];
+        let was_fenced = errors["commit: fenced: _FENCED: stopped"] == 1;
+        assert_eq!(was_fenced, count(cell, "aborted_copies") > 0, "{}: {errors}", cell["id"]);
+        assert_eq!(death["taken_ns"].is_u64(), was_fenced && cell["profile"] == "t3", "{}", cell["id"]);
+        fenced += u32::from(was_fenced);
+    }
+    assert_eq!(fenced, 4);
+    let kills: usize = stated.iter().map(|stated| stated["kills"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(kills, 40);
 }

@@ -8,6 +8,7 @@ pub use standing::{Role, Standing, left, standing};
 
 use crate::ids::{BrokerId, Incarnation, MemberId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is done to a process of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,6 +115,8 @@ pub enum Point {
     AfterCommit,
     /// This record was handed to the client, and nothing of its chunk was waited for (producers).
     AfterSend,
+    /// The transaction that has this record is full and acknowledged, and its end was not called yet (producers).
+    BeforeCommit,
     /// The sink has this record's batch, durably; its offsets were not committed yet.
     BetweenWriteAndCommit,
     /// The transaction has this record's batch and its offsets; its end was not called yet.
@@ -128,7 +131,8 @@ pub enum End {
     Kill,
     /// It closes the consumer in good order and ends.
     Close,
-    /// SIGSTOP, by its own hand, with its batch in hand; the supervisor continues it when the group has given it up.
+    /// SIGSTOP, by its own hand, with its batch in hand or its transaction open; the supervisor continues it when the group
+    /// has given it up, or when its next life has its transactional id.
     Stop,
 }
 
@@ -164,7 +168,8 @@ pub struct Death {
     pub end: End,
     /// The next life of the worker starts as soon as this one has ended; otherwise the others take over.
     pub restart: bool,
-    /// A stopped member is continued so long after its stop, in nanoseconds; `None`: once another one has its partitions.
+    /// Who stands still is continued so long after its stop, in nanoseconds; `None`: once another one has its partitions, or
+    /// its transactional id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_after_ns: Option<u64>,
     /// The next life of a producer sends again what this one left unknown.
@@ -243,7 +248,23 @@ pub struct DeathRecord {
     /// When it was continued, nanoseconds after T0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_ns: Option<u64>,
+    /// When its next life had taken its transactional id while it stood still, nanoseconds after T0 (producer).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_ns: Option<u64>,
+    /// Errors of transactions in its closing statement, if it made one (producer).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transaction_errors: BTreeMap<String, u64>,
 }
+
+impl DeathRecord {
+    /// Its own closing statement says that it was fenced.
+    pub fn was_fenced(&self) -> bool {
+        self.transaction_errors.keys().any(|error| error.contains(FENCED))
+    }
+}
+
+/// In an error of a transaction: another instance has the transactional id, or the cluster has ended the transaction.
+const FENCED: &str = ": fenced: ";
 
 /// A kill as it was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -97,6 +97,17 @@ pub struct ProducerSettings {
 }
 
 impl ProducerSettings {
+    /// How many bytes go to one partition before the next one's turn: a batch, but no more than its part of a transaction.
+    pub fn in_a_row_bytes(&self, partitions: u16, record_bytes: u32) -> u32 {
+        match self.transaction.as_ref().map(|transaction| transaction.span) {
+            Some(TransactionSpan::Records(records)) => {
+                let part = records.div_ceil(u32::from(partitions.max(1)));
+                self.batch_bytes.min(part.saturating_mul(record_bytes))
+            }
+            Some(TransactionSpan::Time(_)) | None => self.batch_bytes,
+        }
+    }
+
     /// Whether the answer to a record promises something about it: with acks=0 there is none, and in a transaction only the
     /// commit's counts. Where it does not, throughput is counted by delivery.
     pub fn answers_count(&self) -> bool {

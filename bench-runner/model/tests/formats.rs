@@ -2,9 +2,9 @@
 
 use bench_model::assess::{Statements, Usage};
 use bench_model::fault::{Death, DeathRecord, End, Join, JoinRecord, Kill, KillRecord, Marks, Point, Victim};
-use bench_model::ids::{BookKey, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
+use bench_model::ids::{Attempt, BookKey, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
 use bench_model::latency::{LatencySummary, Percentile};
-use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
+use bench_model::ledger::{Ledger, PartitionLedger, Resend, State, StateRun};
 use bench_model::plan::{Cell, Skipped};
 use bench_model::reading::{LogReading, Oddity, PartitionReading, Source};
 use bench_model::result::*;
@@ -134,6 +134,8 @@ fn ordeals() -> Statements {
         as_planned: true,
         marks: Some(Marks { begun: 0, completed: 0, last_ns: 0 }),
         continued_ns: Some(0),
+        taken_ns: Some(0),
+        transaction_errors: [(String::new(), 1)].into(),
     };
     let kill = KillRecord {
         kill: kill(),
@@ -348,12 +350,9 @@ fn said() -> (Vec<Command>, Vec<Event>) {
 
 fn lines_of_evidence() -> Vec<Value> {
     let runs = vec![StateRun { first_sequence: 0, count: 1, state: State::Acked }];
-    let resends = vec![bench_model::ledger::Resend {
-        partition: PartitionId(0),
-        sequence: 0,
-        attempt: bench_model::ids::Attempt(1),
-        state: State::Acked,
-    }];
+    let (partition, sequence, attempt, state) = (PartitionId(0), 0, Attempt(1), State::Acked);
+    let resend = |transaction| Resend { partition, sequence, attempt, state, transaction };
+    let resends = vec![resend(0), resend(1)];
     let ledger = Ledger {
         producer: ProducerId(0),
         incarnation: Incarnation(0),

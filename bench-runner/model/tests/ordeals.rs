@@ -120,6 +120,43 @@ fn a_join_is_of_the_cells_that_it_names() {
 }
 
 #[test]
+fn producers_with_transactions_die_and_stand_still_before_a_commit() {
+    const TRANSACTIONS: &str = "[producer]\nidempotence = true\ntransaction = 20\n";
+    let stop = SEND.replace("after-send", "before-commit").replace("kill", "stop");
+    let [cell] = cells(&format!("{TRANSACTIONS}{stop}resend = true\n")).try_into().expect("one cell");
+    let expected = Death {
+        worker: Victim::Producer,
+        record: 500,
+        point: Point::BeforeCommit,
+        end: End::Stop,
+        restart: true,
+        continue_after_ns: None,
+        resend: true,
+    };
+    assert_eq!(cell.deaths, [expected]);
+    let told =
+        "stop producer 0 before-commit of record 500 (continued when another one has taken over, resend)";
+    assert_eq!(said(&cell, "death").as_deref(), Some(told));
+    let later = cells(&format!("{TRANSACTIONS}{stop}continue-after = \"4 s\"\n")).remove(0);
+    assert_eq!(later.deaths[0], Death { continue_after_ns: Some(4_000_000_000), resend: false, ..expected });
+    for dies in [SEND, &SEND.replace("after-send", "before-commit"), KILLS] {
+        assert_eq!(cells(&format!("{TRANSACTIONS}{dies}")).len(), 1, "{dies}");
+    }
+    // A member's stop is its group's business, a producer's is not.
+    assert_eq!(cells(&format!("{TRANSACTIONS}{GROUP}{stop}{JOIN}")).len(), 1);
+    let without = told_of(&format!("[producer]\n{stop}"));
+    assert!(without.contains("a death before-commit needs transactions, not transaction=none"), "{without}");
+    let after_send = told_of(&format!("{TRANSACTIONS}{}", SEND.replace("kill", "stop")));
+    assert!(after_send.contains("a producer ends by kill, or stands still before-commit"), "{after_send}");
+    let member = told_of(&format!("{GROUP}{}", STOP.replace("after-processing", "before-commit")));
+    assert!(member.contains("a member sends nothing"), "{member}");
+}
+
+fn told_of(rest: &str) -> String {
+    told(rest).join("; ")
+}
+
+#[test]
 fn ordeals_that_cannot_be_are_refused() {
     let refused = |rest: &str, expected: &str| {
         let told = told(rest);

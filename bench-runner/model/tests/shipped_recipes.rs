@@ -3,7 +3,7 @@
 use bench_model::fault::{Death, End, Point, Victim};
 use bench_model::plan::{self, Cell};
 use bench_model::profile;
-use bench_model::settings::{Arrival, CommitStrategy};
+use bench_model::settings::{Arrival, CommitStrategy, TransactionSettings, TransactionSpan};
 use std::path::Path;
 
 fn cells(name: &str) -> Vec<Cell> {
@@ -154,7 +154,7 @@ fn a_newcomer_repeats_what_was_not_committed_of_what_is_given_up() {
 #[test]
 fn a_restarted_producer_doubles_what_was_under_way() {
     let cells = cells("recipes/d3");
-    assert_eq!(cells.len(), 3);
+    assert_eq!(cells.len(), 4);
     for cell in &cells {
         let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{}", cell.id) };
         let [warm, under_way, held_back, after] = &bursts[..] else { panic!("{bursts:?}") };
@@ -168,11 +168,55 @@ fn a_restarted_producer_doubles_what_was_under_way() {
         assert!(under_way.at_ns + cell.settings.producer.linger_ns < held_back.at_ns);
         let one_request = under_way.records * u64::from(cell.settings.load.record_bytes);
         assert!(one_request < u64::from(cell.settings.producer.batch_bytes));
-        let (again, unknown) = if resend { (under_way.records, [0, 0]) } else { (0, [under_way.records, 1]) };
+        let (mut again, unknown) =
+            if resend { (under_way.records, [0, 0]) } else { (0, [under_way.records, 1]) };
+        // The life ends with its first transaction, which is open for as long.
+        if let Some(transaction) = &cell.settings.producer.transaction {
+            assert_eq!((u64::from(records_of(transaction)), resend), (record, true));
+            again = 0;
+        }
         assert_eq!(cell.expect["duplicate_cross_attempt"], again, "{}", cell.id);
         assert_eq!(["unknown_present", "unknown_absent"].map(|tally| cell.expect[tally]), unknown);
     }
     assert!(cells.iter().any(|cell| cell.settings.producer.idempotence && cell.deaths[0].resend));
+}
+
+fn records_of(transaction: &TransactionSettings) -> u32 {
+    match transaction.span {
+        TransactionSpan::Records(records) => records,
+        TransactionSpan::Time(_) => panic!("a number of records is known beforehand"),
+    }
+}
+
+#[test]
+fn a_fenced_producer_leaves_the_one_transaction_that_it_had_open() {
+    for name in ["recipes/t2", "recipes/t3"] {
+        let cells = cells(name);
+        assert_eq!(cells.len(), 3);
+        let mut kinds = Vec::new();
+        for cell in &cells {
+            let transaction = cell.settings.producer.transaction.as_ref().expect("transactions");
+            let each = u64::from(records_of(transaction));
+            let [Death { worker: Victim::Producer, end: End::Stop, record, resend, continue_after_ns, .. }] =
+                cell.deaths[..]
+            else {
+                panic!("{} has one stop", cell.id)
+            };
+            let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{}", cell.id) };
+            assert_eq!((record, record % each), (bursts[0].records, 0));
+            // The coordinator looks for what is overdue every half second.
+            let fenced = continue_after_ns.is_none_or(|after_ns| after_ns > transaction.timeout_ns);
+            let after_ns = continue_after_ns.filter(|_| fenced);
+            assert!(after_ns.is_none_or(|after_ns| after_ns > transaction.timeout_ns + 1_000_000_000));
+            assert_eq!(cell.expect["aborted_copies"], if fenced { each } else { 0 }, "{}", cell.id);
+            let left = if fenced && !resend { each } else { 0 };
+            assert_eq!(cell.expect["unknown_absent"], left, "{}", cell.id);
+            assert_eq!(cell.expect["duplicate_cross_attempt"], 0);
+            kinds.push((fenced, resend));
+        }
+        kinds.sort_unstable();
+        assert_eq!(kinds, [(false, false), (true, false), (true, true)], "with a control");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use bench_model::ids::{MemberId, ProducerId};
 use bench_model::settings::{CommitStrategy, GroupSettings, ProducerSettings};
 use std::collections::BTreeMap;
 
+/// How long a producer's client waits for an answer, whatever was asked.
+const SOCKET_NS: u64 = 60_000_000_000;
 /// How often the client writes its statistics, in milliseconds.
 const STATISTICS_MS: u64 = 1000;
 
@@ -59,13 +61,16 @@ pub fn producer(
             "message.max.bytes",
             u64::from(settings.batch_bytes).max(1_000_000).saturating_add(65_536).to_string(),
         ),
-        ("socket.timeout.ms", "60000".to_owned()),
+        ("socket.timeout.ms", milliseconds(SOCKET_NS)),
         ("statistics.interval.ms", STATISTICS_MS.to_string()),
     ];
     properties.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value)));
     if let Some(transaction) = &settings.transaction {
         properties.insert("transactional.id".to_owned(), transactional_id.to_owned());
         properties.insert("transaction.timeout.ms".to_owned(), milliseconds(transaction.timeout_ns));
+        // The client wants it to be no longer than that.
+        let socket_ns = transaction.timeout_ns.min(SOCKET_NS);
+        properties.insert("socket.timeout.ms".to_owned(), milliseconds(socket_ns));
     }
     properties.extend(settings.extra.clone());
     properties

@@ -19,8 +19,10 @@ use crate::kafka::offsets::Ends;
 use bench_model::assess::{self, Statements};
 use bench_model::fault::{FaultRecord, Victim};
 use bench_model::ids::BookKey;
+use bench_model::ledger::Ledger;
 use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Expectation, Outcome};
+use bench_model::transactions::Transactions;
 use bench_model::wire::{Done, Progress};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -248,7 +250,7 @@ async fn with_topic(
     let statements =
         stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders });
     let void = |reason| Trouble::new(Outcome::Void, reason);
-    let ledgers = gang.lives.ledgers(&workers).map_err(void)?;
+    let of_producers = of_producers(&gang, &task).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
     let pipelines = gang.lives.pipelines(&workers).map_err(void)?;
     dangling::end_pipelines(&task, &pipelines).await.map_err(void)?;
@@ -262,7 +264,7 @@ async fn with_topic(
     drop(gang);
     stages.end("group drain");
     let of_group = (journals, pipelines);
-    let gathered = evidence::gather(stage.cluster, &task, &ends, ledgers, of_group, sink.as_ref())
+    let gathered = evidence::gather(stage.cluster, &task, &ends, of_producers, of_group, sink.as_ref())
         .await
         .map_err(void)?;
     stages.end("reading");
@@ -270,6 +272,15 @@ async fn with_topic(
     measure::fill(result, observed, &gathered, &lives, directory).map_err(void)?;
     stages.end("verdict");
     Ok(())
+}
+
+/// Ledgers of the producers' lives, and their transactions where the cell has any.
+fn of_producers(gang: &Gang, task: &Task<'_>) -> Result<(Vec<Ledger>, Vec<Transactions>), String> {
+    let transactions = match task.transaction_capacity {
+        0 => Vec::new(),
+        _ => gang.lives.transactions(task.directory)?,
+    };
+    Ok((gang.lives.ledgers(task.directory)?, transactions))
 }
 
 /// Heals the cluster, ends what producers have left open, and waits until nothing moves any more. Workers live on meanwhile.
@@ -283,7 +294,7 @@ async fn at_rest(
         return Ok(Err(error.to_string()));
     }
     if task.transaction_capacity > 0
-        && let Err(reason) = dangling::end(task).await
+        && let Err(reason) = dangling::end(task, &gang.lives).await
     {
         return Ok(Err(reason));
     }

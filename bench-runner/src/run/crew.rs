@@ -3,6 +3,7 @@
 use super::interrupt::Interrupt;
 use super::lives::{Life, Lives, Ordeals};
 use super::members::{Group, Members, continue_all};
+use super::standstill::Standstill;
 use crate::clock;
 use crate::kafka::properties;
 use crate::supervisor::{Crew, SupervisorError};
@@ -94,6 +95,7 @@ pub struct Gang {
     pub lives: Lives,
     /// The group as such.
     pub members: Members,
+    standstill: Standstill,
 }
 
 impl Gang {
@@ -125,6 +127,7 @@ impl Gang {
             errors: Vec::new(),
             lives,
             members: Members::new(task),
+            standstill: Standstill::new(task.ordeals.deaths),
         };
         gang.barrier(interrupt).await?;
         Ok(gang)
@@ -164,7 +167,8 @@ impl Gang {
 
     /// Hears one event, or returns when something else may be due; cancelling loses nothing.
     pub async fn hear(&mut self, task: &Task<'_>) -> Result<(), CrewError> {
-        let pulse = self.lives.pulse(task.ordeals.kills, self.t0_ns, self.members.is_watching());
+        let watching = self.members.is_watching() || self.standstill.is_watching();
+        let pulse = self.lives.pulse(task.ordeals.kills, self.t0_ns, watching);
         let said = tokio::select! {
             biased;
             said = self.crew.hear() => said,
@@ -181,6 +185,7 @@ impl Gang {
 
     /// Does what events have asked for and what is due: starts, spawns, kills and continues lives. Not to be cancelled.
     pub async fn attend(&mut self, task: &Task<'_>) -> Result<(), CrewError> {
+        self.standstill.attend(&self.crew, &mut self.lives, self.t0_ns);
         self.lives.attend(&mut self.crew, task, self.t0_ns).await?;
         self.members.attend(&mut self.crew, &mut self.lives, task, self.t0_ns).await?;
         let workers = self.crew.len();
@@ -205,8 +210,8 @@ impl Gang {
             }
             Event::Done(done) => {
                 self.histories[index].push(done.total);
+                self.lives.done(index, self.since_t0_ns(), &done.transaction_errors);
                 self.done[index] = Some(*done);
-                self.lives.done(index, self.since_t0_ns());
             }
             Event::Ready { .. } => self.lives.ready(index),
         }

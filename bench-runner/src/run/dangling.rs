@@ -2,19 +2,29 @@
 //! waiting for their time-out could take minutes. What that does to a transaction is within its claim.
 
 use super::crew::Task;
-use super::evidence::of_producers;
+use super::lives::Lives;
 use crate::kafka::{fence, properties};
-use bench_model::ids::MemberId;
+use bench_model::ids::{MemberId, ProducerId};
 use bench_model::settings::ProducerSettings;
-use bench_model::transactions::{self, State, Transaction, Transactions};
+use bench_model::transactions::{State, Transaction, Transactions};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Ends those of the cell's producers; the first failure in words.
-pub async fn end(task: &Task<'_>) -> Result<(), String> {
-    let lives = of_producers(task, "transactions.bin", transactions::read)?;
-    for (life, settings) in lives.iter().zip(&task.producers) {
+/// Ends those of the cell's producers, of which each later life has ended what the one before had left open; the first failure
+/// in words.
+pub async fn end(task: &Task<'_>, lives: &Lives) -> Result<(), String> {
+    let all = lives.transactions(task.directory)?;
+    let mut last: BTreeMap<ProducerId, &Transactions> = BTreeMap::new();
+    for life in &all {
+        let latest = last.entry(life.producer).or_insert(life);
+        if life.incarnation > latest.incarnation {
+            *latest = life;
+        }
+    }
+    for life in last.values() {
+        let Some(settings) = task.producers.get(usize::from(life.producer.0)) else { continue };
         end_of(task, life, properties::transactional_id(task.topic, life.producer), settings).await?;
     }
     Ok(())

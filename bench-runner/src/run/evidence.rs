@@ -33,13 +33,11 @@ pub async fn gather(
     cluster: &Cluster,
     task: &Task<'_>,
     ends: &Result<Vec<Ends>, String>,
-    ledgers: Vec<Ledger>,
+    (ledgers, transactions): (Vec<Ledger>, Vec<Transactions>),
     (journals, pipelines): (Vec<Journal>, Vec<Transactions>),
     sink: Option<&CellSink>,
 ) -> Result<Evidence, String> {
     let transactional = task.transaction_capacity > 0;
-    let transactions =
-        if transactional { of_producers(task, "transactions.bin", transactions::read)? } else { Vec::new() };
     let effects = match sink {
         Some(sink) => Some(sink.read().await?),
         None => None,
@@ -68,21 +66,6 @@ pub async fn gather(
     .await
     .map_err(|error| error.to_string())??;
     Ok(Evidence { ledgers, readings, transactions, pipelines, journals, effects })
-}
-
-/// A file of every producer, read.
-pub fn of_producers<T, E: std::fmt::Display>(
-    task: &Task<'_>,
-    name: &str,
-    read: impl Fn(&[u8]) -> Result<T, E>,
-) -> Result<Vec<T>, String> {
-    (0..task.producers.len())
-        .map(|producer| {
-            let path = task.directory.join(format!("producer-{producer}")).join(name);
-            let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
-        })
-        .collect()
 }
 
 /// Leaves the evidence in the cell's directory, in the form that `verify` reads.

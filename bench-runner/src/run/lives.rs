@@ -11,6 +11,7 @@ use bench_model::ledger::{self, Ledger};
 use bench_model::processing;
 use bench_model::transactions::{self, Transactions};
 use bench_model::wire::{Command, ConsumeSpec, Done, ProduceSpec, Role};
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,8 @@ pub struct Life {
     pub incarnation: Incarnation,
     /// Where it ends itself, if it does.
     pub death: Option<Death>,
+    /// It was told to start; a producer has its transactional id by then.
+    started: bool,
     /// It has ended.
     pub ended: bool,
     /// The kill that hit it, by its place in `kills`.
@@ -114,7 +117,9 @@ impl Lives {
             Victim::Member => self.member(task, birth, death),
         };
         let Some(role) = role else { return Ok(()) };
-        let life = Life { worker: crew.len(), kind, number, incarnation, death, ended: false, killed: None };
+        let worker = crew.len();
+        let (started, ended, killed) = (false, false, None);
+        let life = Life { worker, kind, number, incarnation, death, started, ended, killed };
         let name = life.directory();
         self.all.push(life);
         spawn(crew, task, &name.display().to_string(), role).await
@@ -176,11 +181,44 @@ impl Lives {
         self.ready.push(worker);
     }
 
-    /// A life has made its closing statement.
-    pub fn done(&mut self, worker: usize, since_t0_ns: u64) {
+    /// A life has made its closing statement, with these errors of transactions.
+    pub fn done(&mut self, worker: usize, since_t0_ns: u64, errors: &BTreeMap<String, u64>) {
         let told = self.told_to_finish;
         let planned = |death: &Death| death.end == End::Close && !told;
         self.end(worker, since_t0_ns, "closing statement".to_owned(), planned);
+        self.fenced(worker, errors);
+    }
+
+    /// Of a producer that stood still it is kept what it found; if it was fenced, and nobody goes on in its place yet, its
+    /// next life does.
+    fn fenced(&mut self, worker: usize, errors: &BTreeMap<String, u64>) {
+        let Some(life) = self.all.iter().find(|life| life.worker == worker) else { return };
+        let of_life = |seen: &&mut DeathRecord| {
+            (seen.death.worker, seen.death.end) == (Victim::Producer, End::Stop)
+                && (life.kind, life.number, life.incarnation)
+                    == (Victim::Producer, seen.member.0, seen.incarnation)
+        };
+        let Some(record) = self.deaths.iter_mut().find(of_life) else { return };
+        record.transaction_errors.clone_from(errors);
+        if record.was_fenced() && record.death.continue_after_ns.is_some() {
+            self.succeed(worker);
+        }
+    }
+
+    /// The next life of this one is to begin, whether it has ended or not.
+    pub fn succeed(&mut self, worker: usize) {
+        let Some(life) = self.all.iter().find(|life| life.worker == worker) else { return };
+        let resend = life.death.is_some_and(|death| death.resend);
+        self.births.push(Birth { resend, ..next_life(life) });
+    }
+
+    /// The life after this one was told to start.
+    pub fn has_begun_after(&self, life: &Life) -> bool {
+        let next = next_life(life);
+        let is_next = |other: &&Life| {
+            (other.kind, other.number, other.incarnation) == (next.kind, next.number, next.incarnation)
+        };
+        self.all.iter().find(is_next).is_some_and(|other| other.started)
     }
 
     /// A life has ended without a closing statement; gives the error back if nobody had planned that.
@@ -230,6 +268,8 @@ impl Lives {
             as_planned,
             marks,
             continued_ns,
+            taken_ns: None,
+            transaction_errors: BTreeMap::new(),
         });
     }
 
@@ -247,7 +287,9 @@ impl Lives {
     pub async fn start_who_is_ready(&mut self, crew: &mut Crew, t0_ns: u64) -> Result<(), CrewError> {
         for worker in std::mem::take(&mut self.ready) {
             // It may have been killed since it was ready.
-            if self.all.iter().any(|life| life.worker == worker && life.is_alive()) {
+            let is_here = |life: &&mut Life| life.worker == worker && life.is_alive();
+            if let Some(life) = self.all.iter_mut().find(is_here) {
+                life.started = true;
                 crew.command(worker, &Command::Start { t0_ns }).await?;
             }
         }
@@ -328,12 +370,31 @@ impl Lives {
         Ok(ledgers)
     }
 
+    /// The transactions of all lives of producers that have a ledger; a life that was killed before it could begin one has none.
+    pub fn transactions(&self, workers: &Path) -> Result<Vec<Transactions>, String> {
+        let mut all = Vec::new();
+        for life in self.of(Victim::Producer) {
+            if evidence(workers, life, LEDGER, ledger::is_blank)?.is_none() {
+                continue;
+            }
+            let none = Transactions::none(ProducerId(life.number), life.incarnation);
+            all.push(match evidence(workers, life, TRANSACTIONS, transactions::is_blank)? {
+                Some((path, bytes)) => {
+                    transactions::read(&bytes).map_err(|error| format!("{path}: {error}"))?
+                }
+                None => none,
+            });
+        }
+        Ok(all)
+    }
+
     /// The transactions of all lives of members, where they have any; a life that was killed before it had some has begun none.
     pub fn pipelines(&self, workers: &Path) -> Result<Vec<Transactions>, String> {
         let mut all = Vec::new();
         for life in self.of(Victim::Member) {
-            let path = workers.join(life.directory()).join("transactions.bin");
+            let path = workers.join(life.directory()).join(TRANSACTIONS);
             match std::fs::read(&path) {
+                Ok(bytes) if life.killed.is_some() && transactions::is_blank(&bytes) => {}
                 Ok(bytes) => {
                     let read = transactions::read(&bytes);
                     all.push(read.map_err(|error| format!("{}: {error}", path.display()))?);
@@ -352,6 +413,7 @@ impl Lives {
 }
 
 const LEDGER: &str = "ledger.bin";
+const TRANSACTIONS: &str = "transactions.bin";
 
 fn next_life(life: &Life) -> Birth {
     let incarnation = Incarnation(life.incarnation.0.saturating_add(1));

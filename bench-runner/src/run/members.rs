@@ -4,7 +4,7 @@ use super::crew::{CrewError, Task};
 use super::lives::{Life, Lives, evidence};
 use crate::clock;
 use crate::supervisor::{Crew, Signal};
-use bench_model::fault::{DeathRecord, End, JoinRecord, Marks, Victim};
+use bench_model::fault::{Death, DeathRecord, End, JoinRecord, Marks, Victim};
 use bench_model::ids::MemberId;
 use bench_model::processing::{self, Entry, Journal, MARKS_BYTES};
 use bench_model::settings::GroupSettings;
@@ -39,7 +39,8 @@ pub struct Members {
 impl Members {
     /// What is planned, so that nobody ends before it has happened.
     pub fn new(task: &Task<'_>) -> Self {
-        let zombie = task.ordeals.deaths.iter().any(|death| death.end == End::Stop);
+        let stops = |death: &Death| (death.worker, death.end) == (Victim::Member, End::Stop);
+        let zombie = task.ordeals.deaths.iter().any(stops);
         Members { joins: Vec::new(), zombie, joining: !task.ordeals.joins.is_empty() }
     }
 
@@ -179,6 +180,8 @@ fn watch_stopped(crew: &Crew, lives: &mut Lives, task: &Task<'_>, t0_ns: u64) ->
                 as_planned: true,
                 marks: stood_still(task.directory, life, t0_ns),
                 continued_ns: None,
+                taken_ns: None,
+                transaction_errors: Default::default(),
             };
             lives.deaths.push(record);
             return true;

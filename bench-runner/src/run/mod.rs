@@ -16,6 +16,7 @@ mod quiet;
 mod readlog;
 mod segments;
 mod sinks;
+mod standstill;
 mod topic;
 mod warm;
 

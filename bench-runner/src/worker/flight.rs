@@ -5,6 +5,7 @@ use crate::kafka::lane::Fate;
 use bench_model::ids::PartitionId;
 use bench_model::latency::Series;
 use bench_model::ledger::{LedgerMut, State};
+use bench_model::schedule::Due;
 use bench_model::settings::Acks;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -102,9 +103,17 @@ impl<'a> Flight<'a> {
         index
     }
 
-    /// Takes a slot for a record that is sent again, and notes the attempt; `None`: the ledger has no room for it.
-    pub(super) fn take_again(&mut self, record: &Again, intended_ns: u64, actual_ns: u64) -> Option<u32> {
-        let place = self.ledger.begin_resend(record.partition(), record.due.sequence, record.attempt)?;
+    /// Takes a slot for a record that is sent again in this transaction (0: none), and notes the attempt; `None`: the ledger
+    /// has no room for it.
+    pub(super) fn take_again(
+        &mut self,
+        record: &Again,
+        transaction: u32,
+        intended_ns: u64,
+        actual_ns: u64,
+    ) -> Option<u32> {
+        let Due { partition, sequence, .. } = record.due;
+        let place = self.ledger.begin_resend_in(partition, sequence, record.attempt, transaction)?;
         let index = self.take(record.partition(), record.due.sequence, intended_ns, actual_ns);
         self.slots[index as usize].resend = u32::try_from(place).ok();
         Some(index)

@@ -2,16 +2,20 @@
 //! float per record.
 
 mod again;
+mod close;
+mod doubt;
 
 use super::control::Control;
 use super::flight::{Flight, Latencies};
 use super::notices::Notices;
 use super::predecessor::{Again, Inheritance, inherit};
-use super::transact::{Gate, in_a_row_bytes};
+use super::transact::Gate;
 use super::{WorkerError, emit, map, write_file};
 use crate::clock;
 use crate::kafka::lane::{CHUNK_RECORDS, Lane, Taken, keep_freed_memory};
 use crate::kafka::{client_version, properties};
+use again::Halt;
+use bench_model::fault::{End, Point};
 use bench_model::ids::{Attempt, PartitionId};
 use bench_model::latency::{Series, Set};
 use bench_model::ledger::{LedgerMut, RESEND_BYTES, file_bytes};
@@ -20,6 +24,7 @@ use bench_model::schedule::{Placement, Schedule};
 use bench_model::settings::Arrival;
 use bench_model::transactions::{self, TransactionsMut};
 use bench_model::wire::{Done, Event, ProduceSpec, Progress, WorkerSpec};
+use close::progress;
 use std::time::Duration;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -34,7 +39,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Plays the role; ends when everything due is sent and answered, or the drain is over.
 pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) -> Result<(), WorkerError> {
     keep_freed_memory();
-    let inheritance = inherit(spec, role, in_a_row_bytes(spec, role))?;
+    let mut inheritance = inherit(spec, role)?;
     let resends = inheritance.again.len() * RESEND_BYTES;
     let mut mapping = map(spec, "ledger.bin", file_bytes(spec.partitions, role.ledger_capacity) + resends)?;
     let bytes = transactions::file_bytes(spec.partitions, role.transaction_capacity);
@@ -61,6 +66,10 @@ pub(super) fn produce(spec: &WorkerSpec, role: &ProduceSpec, control: &Control) 
         }
         _ => None,
     };
+    if !inheritance.doubtful.is_empty() {
+        let visible = doubt::visible(spec, role.producer, &inheritance.doubtful)?;
+        inheritance.again.retain(|again| !visible.contains(&(again.partition(), again.due.sequence)));
+    }
     let mut sender = Sender::new(spec, role, lane, ledger, gate, inheritance);
     clock::tighten_timers();
     if !sender.closed_loop {
@@ -129,6 +138,12 @@ struct Sender<'a> {
     again: Vec<Again>,
     /// Handed over so many, this life kills itself.
     dies_at: u64,
+    /// Or where it ends or stands still with a transaction open.
+    halt: Option<Halt>,
+    /// It stands still at some time, so the next life may have to go on.
+    stands_still: bool,
+    /// The next life has begun while it stood still.
+    is_succeeded: bool,
 }
 
 impl<'a> Sender<'a> {
@@ -185,7 +200,13 @@ impl<'a> Sender<'a> {
             drain_ns: role.load.drain_ns,
             next_progress_ns: 0,
             again: inheritance.again,
-            dies_at: role.death.map_or(u64::MAX, |death| death.record),
+            dies_at: match role.death {
+                Some(death) if death.point == Point::AfterSend => death.record,
+                _ => u64::MAX,
+            },
+            halt: Halt::of(role.death.as_ref()),
+            stands_still: role.death.is_some_and(|death| death.end == End::Stop),
+            is_succeeded: false,
         }
     }
 
@@ -206,8 +227,11 @@ impl<'a> Sender<'a> {
         loop {
             let now_ns = clock::now_ns();
             self.tick(now_ns);
-            let more = self.stopped_early.is_none() && self.send_due(now_ns);
+            let more = self.stopped_early.is_none() && !self.is_over() && self.send_due(now_ns);
             self.turn_transaction(!more);
+            if self.is_over() {
+                break;
+            }
             if !more && deadline_ns == u64::MAX {
                 deadline_ns = now_ns.saturating_add(self.drain_ns);
             }
@@ -238,8 +262,12 @@ impl<'a> Sender<'a> {
 
     /// Ends the open transaction when it is full, over, or the last, and everything of it has been handed over.
     fn turn_transaction(&mut self, last: bool) {
-        let Sender { lane, gate, chunk, .. } = self;
-        if let Some(gate) = gate.as_mut().filter(|_| chunk.is_empty()) {
+        let ends = |gate: &Gate<'_>| gate.to_end(last, clock::now_ns()).is_some();
+        if !self.chunk.is_empty() || !self.gate.as_ref().is_some_and(ends) || !self.halt() {
+            return;
+        }
+        let Sender { lane, gate, .. } = self;
+        if let Some(gate) = gate {
             gate.turn(lane, last, clock::now_ns());
         }
     }
@@ -431,61 +459,5 @@ impl<'a> Sender<'a> {
             self.next_progress_ns += SECOND_NS;
             emit(&Event::Progress(progress(&self.flight, self.blocked_ns, now_ns)));
         }
-    }
-
-    fn finish(&mut self) -> Done {
-        let now_ns = clock::now_ns();
-        self.unblock(now_ns);
-        let drained = self.chunk.is_empty() && self.flight.in_flight() == 0;
-        for slot in self.chunk.drain(self.taken..) {
-            let (partition, sequence) = self.flight.give_back(slot);
-            self.flight.ledger.retract(partition, sequence, 1);
-            if let Some(gate) = &mut self.gate {
-                gate.gave_back(1);
-            }
-        }
-        self.flight.cut_off(now_ns);
-        let mut never_sent = 0_u64;
-        while let Some(due_ns) = self.schedule.peek()
-            && !self.closed_loop
-            && self.t0_ns + due_ns <= now_ns
-        {
-            self.flight.never_sent(self.t0_ns + due_ns, now_ns);
-            self.schedule.advance();
-            never_sent += 1;
-        }
-        if never_sent > 0 {
-            self.stopped_early.get_or_insert_with(|| format!("{never_sent} records were due and never sent"));
-        }
-        let total = progress(&self.flight, self.blocked_ns, now_ns);
-        let [begin, end] = self.window;
-        Done {
-            total,
-            window: begin.map(|begin| (begin, end.unwrap_or(total))),
-            drained,
-            ended_ns: now_ns,
-            stopped_early: self.stopped_early.take(),
-            lateness_p99_ns: self.own_lateness.quantile_ns(0.99),
-            wakeups_per_request: self.notices.wakeups_per_request(),
-            client_bytes: self.notices.client_bytes(),
-            failed_sends: self.lane.failed_sends(),
-            transaction_errors: self
-                .gate
-                .as_mut()
-                .map(|gate| std::mem::take(&mut gate.errors))
-                .unwrap_or_default(),
-            ..Done::default()
-        }
-    }
-}
-
-fn progress(flight: &Flight<'_>, blocked_ns: u64, now_ns: u64) -> Progress {
-    Progress {
-        at_ns: now_ns,
-        records: flight.sent,
-        acked: flight.acked,
-        failed: flight.failed,
-        cpu_ns: clock::process_cpu_ns(),
-        blocked_ns,
     }
 }

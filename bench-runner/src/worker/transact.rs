@@ -7,7 +7,6 @@ use crate::kafka::transactor::{End, Ended, Kind, Refusal};
 use bench_model::latency::Series;
 use bench_model::settings::{TransactionSettings, TransactionSpan};
 use bench_model::transactions::{State, TransactionsMut};
-use bench_model::wire::{ProduceSpec, WorkerSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -53,17 +52,6 @@ struct Timings {
     withdrawn: Series,
 }
 
-/// How much goes to one partition before the next one's turn: a batch, but no more than its part of a transaction.
-pub(super) fn in_a_row_bytes(spec: &WorkerSpec, role: &ProduceSpec) -> u32 {
-    match role.settings.transaction.as_ref().map(|transaction| transaction.span) {
-        Some(TransactionSpan::Records(records)) => {
-            let part = records.div_ceil(u32::from(spec.partitions.max(1)));
-            role.settings.batch_bytes.min(part.saturating_mul(role.load.record_bytes))
-        }
-        Some(TransactionSpan::Time(_)) | None => role.settings.batch_bytes,
-    }
-}
-
 /// See the file's purpose.
 pub(super) struct Gate<'a> {
     log: TransactionsMut<'a>,
@@ -73,6 +61,8 @@ pub(super) struct Gate<'a> {
     t0_ns: u64,
     /// Records of the open transaction by intended second.
     due: Vec<(usize, u64)>,
+    /// Another instance has the transactional id, or the cluster has ended the transaction by its time-out.
+    fenced: bool,
     timings: Timings,
     /// Errors: the call, the client's judgement, its name, and what was done.
     pub(super) errors: BTreeMap<String, u64>,
@@ -97,6 +87,7 @@ impl<'a> Gate<'a> {
             ordinal: 0,
             t0_ns: 0,
             due: Vec::with_capacity(64),
+            fenced: false,
             timings: Timings {
                 init,
                 transaction: series(),
@@ -200,11 +191,24 @@ impl<'a> Gate<'a> {
         matches!(self.stage, Stage::Closed | Stage::Broken)
     }
 
-    /// Ends the open transaction if it is full, over, or the last. Everything in it must have been handed over.
+    /// See the field.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// When the open transaction began, if it has to end now: it is full, over, or the last.
+    pub(super) fn to_end(&self, last: bool, now_ns: u64) -> Option<u64> {
+        match self.stage {
+            Stage::Open { begun_ns, left, ends_ns } if left == 0 || now_ns >= ends_ns || last => {
+                Some(begun_ns)
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends the open transaction if it has to end. Everything in it must have been handed over.
     pub(super) fn turn(&mut self, lane: &mut Lane, last: bool, now_ns: u64) {
-        if let Stage::Open { begun_ns, left, ends_ns } = self.stage
-            && (left == 0 || now_ns >= ends_ns || last)
-        {
+        if let Some(begun_ns) = self.to_end(last, now_ns) {
             let end = if self.settings.aborts(self.ordinal) {
                 End::Abort { flush: self.settings.abort_flush }
             } else {
@@ -292,6 +296,7 @@ impl<'a> Gate<'a> {
     }
 
     fn note(&mut self, call: &str, kind: Kind, name: &str, done: &str) {
+        self.fenced |= kind == Kind::Fenced;
         *self.errors.entry(format!("{call}: {}: {name}: {done}", kind.as_str())).or_default() += 1;
     }
 

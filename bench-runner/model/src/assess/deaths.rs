@@ -1,18 +1,21 @@
 //! Whether what the plan did to workers happened where it says: the process's end and its own evidence must agree. It
 //! counts nothing.
 
+use super::standstill::{self, Halted};
 use super::statements::Statements;
 use crate::fault::{Death, DeathRecord, End, Join, Kill, Marks, Point, Victim};
 use crate::ids::{Incarnation, MemberId};
 use crate::ledger::Ledger;
 use crate::plan::Cell;
 use crate::processing::{CommitAnswer, Entry, Journal, Move};
+use crate::transactions::Transactions;
 
 /// What was seen of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) statements: &'a Statements,
     pub(super) ledgers: &'a [Ledger],
+    pub(super) transactions: &'a [Transactions],
     pub(super) journals: &'a [Journal],
     /// Most records of a batch, where a sink completes them together.
     pub(super) batch: Option<u32>,
@@ -27,7 +30,7 @@ pub(super) fn unproven(cell: &Cell, seen: Seen<'_>) -> Option<String> {
     });
     let producers = || {
         (0_u8..).zip(of(Victim::Producer)).find_map(|(life, death)| {
-            let what = producer(life, death, seen)?;
+            let what = producer(cell, life, death, seen)?;
             Some(format!("the death of producer 0 in life {life} at record {}: {what}", death.record))
         })
     };
@@ -63,14 +66,25 @@ fn member(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
     }
 }
 
-/// What is missing to the proof that a producer died behind this record.
-fn producer(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
-    if let Err(what) = end_of(seen, Victim::Producer, life) {
-        return Some(what);
-    }
+/// What is missing to the proof that a producer died behind this record, or ended so in the transaction that has it.
+fn producer(cell: &Cell, life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
+    let end = match end_of(seen, Victim::Producer, life) {
+        Ok(end) => end,
+        Err(what) => return Some(what),
+    };
     let mut ledgers = seen.ledgers.iter();
     let own = ledgers.find(|ledger| (ledger.producer.0, ledger.incarnation.0) == (0, life));
     let Some(own) = own else { return Some("it left no ledger".to_owned()) };
+    if death.point == Point::BeforeCommit {
+        let mut lives = seen.transactions.iter();
+        let of_life = |one: &&Transactions| (one.producer.0, one.incarnation.0) == (0, life);
+        let Some(transactions) = lives.find(of_life) else {
+            return Some("it left no transactions".to_owned());
+        };
+        let timeout_ns = cell.settings.producer.transaction.as_ref().map_or(0, |one| one.timeout_ns);
+        let t0_ns = seen.statements.t0_ns;
+        return standstill::unproven(Halted { death, end, ledger: own, transactions, timeout_ns, t0_ns });
+    }
     let begun: u64 = own.partitions.iter().map(|part| part.next_sequence - part.first_sequence).sum();
     (begun != death.record || own.closed)
         .then(|| format!("its ledger has {begun} records, closed: {}", own.closed))
@@ -283,6 +297,8 @@ mod tests {
             as_planned,
             marks: None,
             continued_ns: None,
+            taken_ns: None,
+            transaction_errors: Default::default(),
         }
     }
 
@@ -293,7 +309,8 @@ mod tests {
     fn check(cell: &Cell, statements: &Statements, journals: &[Journal]) -> String {
         let group = cell.settings.group.as_ref().expect("a group");
         let batch = group.sink.as_ref().map(|_| group.batch_records);
-        unproven(cell, Seen { statements, ledgers: &[], journals, batch }).unwrap_or_default()
+        unproven(cell, Seen { statements, ledgers: &[], transactions: &[], journals, batch })
+            .unwrap_or_default()
     }
 
     #[test]
@@ -378,8 +395,8 @@ mod tests {
             resends: vec![],
         };
         let check = |ledgers: &[Ledger]| {
-            unproven(&dies, Seen { statements: &seen, ledgers, journals: &[], batch: None })
-                .unwrap_or_default()
+            let seen = Seen { statements: &seen, ledgers, transactions: &[], journals: &[], batch: None };
+            unproven(&dies, seen).unwrap_or_default()
         };
         assert_eq!(check(&[ledger(7, false)]), "");
         assert!(check(&[ledger(8, false)]).ends_with("its ledger has 8 records, closed: false"));

@@ -1,5 +1,6 @@
 //! Latencies, throughput and cost of a cell, from its series and from what its workers stated. It doubts nothing.
 
+use super::killed::AGAIN;
 use super::statements::Statements;
 use crate::latency::{Series, Set};
 use crate::plan::Cell;
@@ -45,10 +46,12 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
         .collect();
     let (publish, end_to_end) = (set.get("publish"), set.get("end_to_end"));
     let seconds = publish.map_or(0, Series::seconds);
+    let count = |name, second| set.get(name).map_or(0, |series| series.count(second));
+    let records = |second| count("publish", second).saturating_sub(count(AGAIN, second));
     result.seconds = (0..seconds)
         .map(|second| Second {
             second: u32::try_from(second).unwrap_or(u32::MAX),
-            records: publish.map_or(0, |series| series.count(second)),
+            records: records(second),
             acked: publish.map_or(0, |series| series.ended(second)),
             arrived: None,
             publish_ns: publish.and_then(|series| series.second_ns(second)),
@@ -58,7 +61,7 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
     while result.seconds.last().is_some_and(|second| second.records == 0) {
         result.seconds.pop();
     }
-    result.window_records = publish.map_or(0, |series| window.map(|second| series.count(second)).sum());
+    result.window_records = window.map(records).sum();
 }
 
 /// Beside what was due in each second: the answers that came in it, also after the last record was due.

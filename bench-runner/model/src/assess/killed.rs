@@ -1,15 +1,17 @@
-//! What killed lives of producers took with them: their latencies. Their ledgers say which records they had sent and which
+//! What killed lives of producers took with them, and fenced ones left twice: their latencies. Their ledgers say which records they had sent and which
 //! were answered, and the schedule says when each was due; nothing may look fast because a slow record is not counted.
 
 use super::statements::Statements;
 use crate::ids::{Incarnation, PartitionId, ProducerId};
-use crate::latency::Set;
+use crate::latency::{Series, Set};
 use crate::ledger::{Ledger, State};
 use crate::plan::Cell;
 use crate::schedule::{Course, Due, Placement, Schedule};
 use std::collections::BTreeMap;
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// The series of those that were timed twice.
+pub(super) const AGAIN: &str = "again";
 
 /// One producer's ledgers, by life.
 struct Lane<'a> {
@@ -33,9 +35,11 @@ impl<'a> Lane<'a> {
 
     /// The life that sent a record last, and what became of that; `None`: nobody has sent it.
     fn last(&self, due: &Due) -> Option<(usize, State)> {
-        if let Some(again) = self.again.get(&(due.partition, due.sequence)) {
-            return Some(*again);
-        }
+        self.again.get(&(due.partition, due.sequence)).copied().or_else(|| self.first(due))
+    }
+
+    /// The life that sent it first.
+    fn first(&self, due: &Due) -> Option<(usize, State)> {
         self.lives.iter().enumerate().find_map(|(life, ledger)| {
             let part = ledger.partitions.iter().find(|part| part.partition == due.partition)?;
             let behind = part.runs.partition_point(|run| run.first_sequence + run.count <= due.sequence);
@@ -43,6 +47,15 @@ impl<'a> Lane<'a> {
             Some((life, run.state))
         })
     }
+}
+
+/// Counts by second the records that two lives have timed.
+fn again(set: &mut Set) -> &mut Series {
+    if set.get(AGAIN).is_none() {
+        let seconds = set.get("publish").map_or(0, Series::seconds);
+        set.insert(AGAIN, Series::new(seconds));
+    }
+    set.get_mut(AGAIN).expect("it was put there")
 }
 
 /// When a life was killed, nanoseconds after T0, as far as it was seen.
@@ -64,16 +77,22 @@ pub(super) fn cut_off(set: &mut Set, cell: &Cell, ledgers: &[Ledger], statements
     let mut untimed = 0;
     for number in (0..load.producers).map(ProducerId) {
         let lane = Lane::of(number, ledgers);
-        if lane.lives.iter().all(|ledger| ledger.closed) {
+        if lane.again.is_empty() && lane.lives.iter().all(|ledger| ledger.closed) {
             continue;
         }
         let partitions = cell.settings.topic.partitions;
+        let in_a_row_bytes = producer.in_a_row_bytes(partitions, load.record_bytes);
         let course = Course {
             schedule: Schedule::new(load, cell.seed, number),
-            placement: Placement::new(partitions, number, producer.batch_bytes, load.record_bytes),
+            placement: Placement::new(partitions, number, in_a_row_bytes, load.record_bytes),
         };
         for due in course {
             let Some((life, state)) = lane.last(&due) else { break };
+            let second = usize::try_from(due.due_ns / SECOND_NS).unwrap_or(usize::MAX);
+            // A life that was fenced has timed it as well.
+            if lane.first(&due).is_some_and(|(first, _)| first != life && lane.lives[first].closed) {
+                again(set).censor(second, 0);
+            }
             let ledger = lane.lives[life];
             if ledger.closed {
                 continue;
@@ -85,7 +104,6 @@ pub(super) fn cut_off(set: &mut Set, cell: &Cell, ledgers: &[Ledger], statements
                 _ => 0,
             };
             untimed += u64::from(state != State::Unreported);
-            let second = usize::try_from(due.due_ns / SECOND_NS).unwrap_or(usize::MAX);
             for name in ["publish", "service"] {
                 let Some(series) = set.get_mut(name) else { continue };
                 match state {
@@ -105,7 +123,6 @@ mod tests {
     use super::*;
     use crate::fault::KillRecord;
     use crate::ids::{Attempt, BookKey};
-    use crate::latency::Series;
     use crate::ledger::{LedgerMut, RESEND_BYTES, file_bytes, read};
     use crate::{plan, profile};
 
@@ -169,6 +186,19 @@ mod tests {
         // Record 23 was due at 2.3 s.
         let third = publish.summary(2..3).expect("two records");
         assert_eq!((third.censored, third.max_cut_ns), (2, 200_000_000));
+    }
+
+    #[test]
+    fn what_a_fenced_life_has_timed_and_the_next_one_has_sent_again_is_one_record() {
+        use State::Acked;
+        let fenced = life(0, 0, &[Acked; 12], &[], true);
+        let next = life(1, 12, &[Acked; 28], &[(9, Acked), (10, Acked), (11, Acked)], true);
+        let mut set = Set::default();
+        set.insert("publish", Series::new(4));
+        assert_eq!(cut_off(&mut set, &cell(), &[fenced, next], &Statements::default()), 0);
+        let again = set.get(AGAIN).expect("it is there");
+        assert_eq!([0, 1, 2].map(|second| again.count(second)), [1, 2, 0]);
+        assert_eq!(set.get("publish").expect("it is there").count(0), 0);
     }
 
     #[test]

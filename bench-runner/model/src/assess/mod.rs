@@ -10,6 +10,7 @@ mod figures;
 mod group;
 mod judgement;
 mod killed;
+mod standstill;
 mod statements;
 
 pub use compare::differences;
@@ -101,7 +102,8 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);
-    let seen = deaths::Seen { statements: statements.unwrap_or(&none), ledgers, journals, batch };
+    let stated = statements.unwrap_or(&none);
+    let seen = deaths::Seen { statements: stated, ledgers, transactions, journals, batch };
     let unproven = deaths::unproven(&result.cell, seen);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
     (result.expectation, result.expectation_detail) =

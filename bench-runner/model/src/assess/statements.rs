@@ -116,9 +116,11 @@ impl Statements {
     /// slow records. Its second is known, so its age is at least that of the second's end.
     pub fn censor_undelivered(&self, set: &mut Set) {
         let Some(publish) = set.get("publish") else { return };
-        let withdrawn = |second| set.get("withdrawn").map_or(0, |series: &Series| series.count(second));
+        let of = |name, second| set.get(name).map_or(0, |series: &Series| series.count(second));
+        // Nobody waits for the one, and two have timed the other.
+        let less = |second| of("withdrawn", second) + of(killed::AGAIN, second);
         let due: Vec<u64> = (0..=publish.seconds())
-            .map(|second| publish.count(second).saturating_sub(withdrawn(second)))
+            .map(|second| publish.count(second).saturating_sub(less(second)))
             .collect();
         let ended_ns = self.reader.ended_ns.saturating_sub(self.t0_ns);
         let Some(end_to_end) = set.get_mut("end_to_end") else { return };

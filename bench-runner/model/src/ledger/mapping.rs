@@ -4,7 +4,7 @@
 //! closed u8 · two zero bytes · book u32 · capacity per partition u64 · resend capacity u64 · resends u64 · settle calls
 //! by state 7 x u64 · CRC-32C u32, written on an orderly close over everything in use before and behind it. Then one
 //! (first sequence u64, next sequence u64) per partition; then one region of `capacity` state bytes per partition; then
-//! the resends: sequence u64 · partition u16 · attempt u8 · state u8 · four zero bytes.
+//! the resends: sequence u64 · partition u16 · attempt u8 · state u8 · transaction u32.
 
 use super::{Ledger, PartitionLedger, Resend, STATES, State, StateRun, push_run};
 use crate::ids::{Attempt, BookKey, Incarnation, PartitionId, ProducerId};
@@ -242,6 +242,17 @@ impl<'a> LedgerMut<'a> {
 
     /// Marks a resend unreported and gives its place for [`settle_resend`](Self::settle_resend); `None`: no room.
     pub fn begin_resend(&mut self, partition: PartitionId, sequence: u64, attempt: Attempt) -> Option<u64> {
+        self.begin_resend_in(partition, sequence, attempt, 0)
+    }
+
+    /// As [`begin_resend`](Self::begin_resend), into the transaction of this ordinal.
+    pub fn begin_resend_in(
+        &mut self,
+        partition: PartitionId,
+        sequence: u64,
+        attempt: Attempt,
+        transaction: u32,
+    ) -> Option<u64> {
         let index = get_u64(self.bytes, RESENDS_AT);
         if index >= self.resend_capacity {
             return None;
@@ -251,6 +262,7 @@ impl<'a> LedgerMut<'a> {
         put(self.bytes, at + 8, &partition.0.to_le_bytes());
         self.bytes[at + 10] = attempt.0;
         self.bytes[at + 11] = State::Unreported as u8;
+        put(self.bytes, at + 12, &transaction.to_le_bytes());
         compiler_fence(Ordering::SeqCst);
         put(self.bytes, RESENDS_AT, &(index + 1).to_le_bytes());
         Some(index)
@@ -401,7 +413,14 @@ fn resend(entry: &[u8]) -> Result<Resend, LedgerError> {
     let sequence = get_u64(entry, 0);
     let partition = u16::from_le_bytes(get(entry, 8));
     let state = state(partition, sequence, entry[11])?;
-    Ok(Resend { partition: PartitionId(partition), sequence, attempt: Attempt(entry[10]), state })
+    let transaction = u32::from_le_bytes(get(entry, 12));
+    Ok(Resend {
+        partition: PartitionId(partition),
+        sequence,
+        attempt: Attempt(entry[10]),
+        state,
+        transaction,
+    })
 }
 
 /// How many bytes at the front equal the first, eight at a time.

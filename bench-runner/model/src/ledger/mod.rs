@@ -92,6 +92,9 @@ pub struct Resend {
     pub attempt: Attempt,
     /// How it ended.
     pub state: State,
+    /// The transaction of this life that it went into; 0: none.
+    #[serde(default)]
+    pub transaction: u32,
 }
 
 /// The evidence of one incarnation of one producer.

@@ -23,6 +23,8 @@ enum Line {
     Run(u64, u64, State),
     /// Partition, sequence, attempt, state.
     Resend(PartitionId, u64, Attempt, State),
+    /// The same, and the transaction's ordinal.
+    TransactionResend(PartitionId, u64, Attempt, State, u32),
 }
 
 /// Writes ledgers as JSON Lines with a closing line.
@@ -37,7 +39,10 @@ fn lines(ledger: &Ledger) -> Vec<Line> {
         lines.push(Line::Partition { partition, first_sequence, next_sequence });
         lines.extend(runs.iter().map(|run| Line::Run(run.first_sequence, run.count, run.state)));
     }
-    lines.extend(ledger.resends.iter().map(|r| Line::Resend(r.partition, r.sequence, r.attempt, r.state)));
+    lines.extend(ledger.resends.iter().map(|r| match r.transaction {
+        0 => Line::Resend(r.partition, r.sequence, r.attempt, r.state),
+        transaction => Line::TransactionResend(r.partition, r.sequence, r.attempt, r.state, transaction),
+    }));
     lines
 }
 
@@ -74,7 +79,11 @@ pub fn from_jsonl(text: &str) -> Result<Vec<Ledger>, TextError> {
             }
             Line::Resend(partition, sequence, attempt, state) => {
                 let ledger = ledgers.last_mut().ok_or_else(|| stray("a resend before any ledger"))?;
-                ledger.resends.push(Resend { partition, sequence, attempt, state });
+                ledger.resends.push(Resend { partition, sequence, attempt, state, transaction: 0 });
+            }
+            Line::TransactionResend(partition, sequence, attempt, state, transaction) => {
+                let ledger = ledgers.last_mut().ok_or_else(|| stray("a resend before any ledger"))?;
+                ledger.resends.push(Resend { partition, sequence, attempt, state, transaction });
             }
         }
     }
@@ -101,7 +110,9 @@ mod tests {
             }
         }
         for (sequence, state) in (5..).zip(resends) {
-            let place = ledger.begin_resend(PartitionId(0), sequence, Attempt(1)).expect("room");
+            let transaction = sequence as u32 % 3;
+            let place =
+                ledger.begin_resend_in(PartitionId(0), sequence, Attempt(1), transaction).expect("room");
             if *state != State::Unreported {
                 ledger.settle_resend(place, *state);
             }
@@ -127,6 +138,7 @@ mod tests {
             prop_assert_eq!(&unpacked, &begun);
             prop_assert_eq!((part.first_sequence, part.next_sequence), (1000, 1000 + begun.len() as u64));
             prop_assert_eq!(ledger.resends.iter().map(|resend| resend.state).collect::<Vec<_>>(), again.clone());
+            prop_assert!(ledger.resends.iter().all(|resend| u64::from(resend.transaction) == resend.sequence % 3));
             for state in State::ALL.into_iter().filter(|state| *state != State::Unreported) {
                 let expected = begun.iter().chain(&again).filter(|other| **other == state).count() as u64;
                 prop_assert_eq!(ledger.settled[state as usize], expected);

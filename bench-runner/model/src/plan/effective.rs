@@ -157,12 +157,14 @@ fn death_text(death: &Death) -> String {
         Point::AfterProcessing => "after-processing",
         Point::AfterCommit => "after-commit",
         Point::AfterSend => "after-send",
+        Point::BeforeCommit => "before-commit",
         Point::BetweenWriteAndCommit => "between-write-and-commit",
         Point::BetweenOffsetsAndCommit => "between-offsets-and-commit",
     };
+    let resend = if death.resend { ", resend" } else { "" };
     let then = match (death.end, death.continue_after_ns) {
-        (End::Stop, None) => "continued when another one has taken over".to_owned(),
-        (End::Stop, Some(after_ns)) => format!("continued after {}", duration_text(after_ns)),
+        (End::Stop, None) => format!("continued when another one has taken over{resend}"),
+        (End::Stop, Some(after_ns)) => format!("continued after {}{resend}", duration_text(after_ns)),
         _ if death.resend => "restart, resend".to_owned(),
         _ if death.restart => "restart".to_owned(),
         _ => "no restart".to_owned(),

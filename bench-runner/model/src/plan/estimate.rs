@@ -143,6 +143,7 @@ impl Cell {
             .saturating_add(Assumptions::CELL_NS + if killed { Assumptions::KILL_NS } else { 0 })
             .saturating_add(self.settings.group.as_ref().map_or(0, |group| self.joining_ns(group)))
             .saturating_add(self.reborn_producers().saturating_mul(Assumptions::REBIRTH_NS))
+            .saturating_add(self.standing_ns())
             .saturating_add(more)
     }
 
@@ -195,6 +196,12 @@ impl Cell {
         (deaths + kills) as u64
     }
 
+    /// How long producers stand still, in nanoseconds.
+    fn standing_ns(&self) -> u64 {
+        let of_producers = self.deaths.iter().filter(|death| death.worker == Victim::Producer);
+        of_producers.filter_map(|death| death.continue_after_ns).fold(0, u64::saturating_add)
+    }
+
     /// Records on all replicas, uncompressed, and the ledgers, in bytes.
     pub fn disk_bytes(&self) -> u64 {
         let CellSettings { topic, load, .. } = &self.settings;
@@ -205,6 +212,7 @@ impl Cell {
             .saturating_add(self.transaction_bytes())
             .saturating_add(self.journal_bytes().saturating_mul(self.members() + self.more_members()))
             .saturating_add(self.lane_ledger_bytes().saturating_mul(self.reborn_producers()))
+            .saturating_add(self.lane_transaction_bytes().saturating_mul(self.reborn_producers()))
             .saturating_add(self.sink_rows().saturating_mul(Assumptions::SINK_ROW_BYTES))
     }
 
@@ -272,9 +280,13 @@ impl Cell {
 
     /// Evidence of all producers' transactions.
     fn transaction_bytes(&self) -> u64 {
+        self.lane_transaction_bytes().saturating_mul(u64::from(self.settings.load.producers))
+    }
+
+    /// The same of one life of a producer: it sends each record once at most.
+    fn lane_transaction_bytes(&self) -> u64 {
         let one = Assumptions::TRANSACTION_BYTES + 8 * u64::from(self.settings.topic.partitions);
-        let producers = u64::from(self.settings.load.producers);
-        self.transaction_capacity().saturating_mul(one).saturating_mul(producers)
+        self.transaction_capacity().saturating_mul(one)
     }
 
     /// Records of one producer in one partition that its ledger must hold: exact for constant rates and bursts,

@@ -34,6 +34,7 @@ pub(super) enum Axis {
     UncleanElection,
     FlushMessages,
     Fault,
+    TransactionTimeout,
     Group(GroupAxis),
 }
 
@@ -64,12 +65,13 @@ pub(super) enum Choice {
     FlushMessages(Option<u64>),
     /// The name of a fault timeline; `None`: the profile has but one.
     Fault(Option<String>),
+    TransactionTimeout(u64),
     Group(GroupChoice),
 }
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 28] = [
+    pub const ALL: [Axis; 29] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -88,6 +90,7 @@ impl Axis {
         Axis::UncleanElection,
         Axis::FlushMessages,
         Axis::Fault,
+        Axis::TransactionTimeout,
         Axis::Group(GroupAxis::Members),
         Axis::Group(GroupAxis::Commit),
         Axis::Group(GroupAxis::CommitInterval),
@@ -121,6 +124,7 @@ impl Axis {
             Axis::UncleanElection => "unclean-election",
             Axis::FlushMessages => "flush-messages",
             Axis::Fault => "fault",
+            Axis::TransactionTimeout => "transaction-timeout",
             Axis::Group(axis) => axis.key(),
         }
     }
@@ -146,6 +150,7 @@ impl Axis {
             Axis::UncleanElection => Choice::UncleanElection(values::boolean(node)?),
             Axis::FlushMessages => Choice::FlushMessages(values::flush_messages(node)?),
             Axis::Fault => Choice::Fault(Some(values::text(node, "none")?)),
+            Axis::TransactionTimeout => Choice::TransactionTimeout(transaction::timeout(node)?),
             Axis::Group(axis) => Choice::Group(axis.parse(node)?),
         })
     }
@@ -183,6 +188,9 @@ impl Axis {
                 Choice::FlushMessages(topic.extra.get(FLUSH_MESSAGES).and_then(|value| value.parse().ok()))
             }
             Axis::Fault => Choice::Fault(draft.fault.clone()),
+            Axis::TransactionTimeout => {
+                transaction.map_or(Choice::Absent, |one| Choice::TransactionTimeout(one.timeout_ns))
+            }
             Axis::Group(axis) => group.as_ref().map_or(Choice::Absent, |group| Choice::Group(axis.of(group))),
         }
     }
@@ -211,6 +219,7 @@ impl Choice {
             Choice::UncleanElection(_) => Axis::UncleanElection,
             Choice::FlushMessages(_) => Axis::FlushMessages,
             Choice::Fault(_) => Axis::Fault,
+            Choice::TransactionTimeout(_) => Axis::TransactionTimeout,
             Choice::Group(choice) => Axis::Group(choice.axis()),
         })
     }
@@ -256,6 +265,12 @@ impl Choice {
                 topic.extra.extend(messages.map(|count| (FLUSH_MESSAGES.to_owned(), count.to_string())));
             }
             Choice::Fault(name) => fault.clone_from(name),
+            Choice::TransactionTimeout(timeout_ns) => {
+                [Some(transaction), producer.transaction.as_mut()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|one| one.timeout_ns = *timeout_ns);
+            }
             Choice::Group(choice) => {
                 if let Some(group) = group {
                     choice.apply(group);
@@ -289,7 +304,9 @@ impl Choice {
             Choice::Rate(Some(per_second)) => units::rate_text(*per_second),
             Choice::Rate(None) => "max".into(),
             Choice::Absent => "-".into(),
-            Choice::Linger(time_ns) | Choice::DeliveryTimeout(time_ns) => units::duration_text(*time_ns),
+            Choice::Linger(time_ns)
+            | Choice::DeliveryTimeout(time_ns)
+            | Choice::TransactionTimeout(time_ns) => units::duration_text(*time_ns),
             Choice::Compression(compression) => compression.clone(),
             Choice::Group(choice) => choice.text(),
         }

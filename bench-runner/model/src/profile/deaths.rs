@@ -6,17 +6,18 @@ use super::problems::{Place, Problems};
 use super::section::Section;
 use super::values;
 use crate::fault::{Death, End, Point, Victim};
-use crate::settings::{CommitStrategy, GroupSettings};
+use crate::settings::{CommitStrategy, GroupSettings, ProducerSettings};
 
 const HOUR: u64 = 3_600_000_000_000;
 /// How each kind of worker is written.
 pub(super) const WORKERS: [(&str, Victim); 2] = [("member", Victim::Member), ("producer", Victim::Producer)];
 /// How each point is written.
-const POINTS: [(&str, Point); 6] = [
+const POINTS: [(&str, Point); 7] = [
     ("after-poll", Point::AfterPoll),
     ("after-processing", Point::AfterProcessing),
     ("after-commit", Point::AfterCommit),
     ("after-send", Point::AfterSend),
+    ("before-commit", Point::BeforeCommit),
     ("between-write-and-commit", Point::BetweenWriteAndCommit),
     ("between-offsets-and-commit", Point::BetweenOffsetsAndCommit),
 ];
@@ -48,7 +49,7 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
     let record = section.require("record", "write record = 237: the worker ends at its 237th", |node| {
         values::number(node, 1..=1_000_000_000_000)
     });
-    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\", with commit = \"transaction\" \"between-offsets-and-commit\"; producer: \"after-send\")";
+    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\", with commit = \"transaction\" \"between-offsets-and-commit\"; producer: \"after-send\", with transactions \"before-commit\")";
     let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
     let ends = [("kill", End::Kill), ("close", End::Close), ("stop", End::Stop)];
     let end = section.require("end", "write end = \"kill\", \"close\" or \"stop\"", |node| {
@@ -64,26 +65,30 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
     };
     let producer = worker == Victim::Producer;
     let stop = end == Some(End::Stop);
-    only("restart", !stop, "a stopped member goes on, it does not live again", "remove restart");
+    only("restart", !stop, "who stands still goes on, it does not live again", "remove restart");
     let message = "a producer always lives again: somebody has to send what is still due";
     only("restart", !producer || restart != Some(false), message, "write restart = true, or leave it out");
     only("continue-after", stop, "only what stands still is continued", "remove it, or write end = \"stop\"");
     only("resend", producer, "only a producer sends again", "remove it, or write worker = \"producer\"");
+    let stands = end == Some(End::Stop) && point.is_none_or(|point| point == Point::BeforeCommit);
     only(
         "end",
-        !producer || end.is_none_or(|end| end == End::Kill),
-        "a producer ends by kill",
-        "write end = \"kill\"",
+        !producer || stands || end.is_none_or(|end| end == End::Kill),
+        "a producer ends by kill, or stands still before-commit",
+        "write end = \"kill\", or with transactions point = \"before-commit\" and end = \"stop\"",
     );
-    let fits = point.is_none_or(|point| producer == (point == Point::AfterSend));
+    let of_producers = |point| matches!(point, Point::AfterSend | Point::BeforeCommit);
+    let fits = point.is_none_or(|point| producer == of_producers(point));
     let (message, help) = if producer {
-        ("a producer ends after-send", "write point = \"after-send\"")
+        let help = "write point = \"after-send\", or with transactions \"before-commit\"";
+        ("a producer ends after-send or before-commit", help)
     } else {
         ("a member sends nothing", "write another point, or worker = \"producer\"")
     };
     only("point", fits, message, help);
     section.finish();
-    let restart = restart.unwrap_or(true) && !stop;
+    // Of a producer that was fenced the next life goes on.
+    let restart = restart.unwrap_or(true) && (producer || !stop);
     let resend = resend.unwrap_or(false);
     let death =
         Death { worker, record: record?, point: point?, end: end?, restart, continue_after_ns, resend };
@@ -93,6 +98,13 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
 /// The deaths of a cell, one for each life of its member 0 and of its producer 0.
 pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<Death> {
     planned.iter().filter(|one| matches(&one.cells, draft)).map(|one| one.death).collect()
+}
+
+/// Why the producers of a cell cannot die so, if so.
+pub(super) fn impossible_for(deaths: &[Death], producer: &ProducerSettings) -> Option<String> {
+    let commits = deaths.iter().any(|death| death.point == Point::BeforeCommit);
+    (commits && producer.transaction.is_none())
+        .then(|| "a death before-commit needs transactions, not transaction=none".into())
 }
 
 /// Why a group with or without a sink cannot die so, if so.

@@ -68,10 +68,10 @@ impl Ordeals {
                 "a producer that dies needs a rate: at full speed nobody knows what was due meanwhile".into(),
             );
         }
-        if producer && draft.producer.transaction.is_some() {
-            return Some(
-                "a producer that dies cannot send in transactions yet: only first lives are judged".into(),
-            );
+        let (members, producers): (Vec<Death>, Vec<Death>) =
+            self.deaths.iter().copied().partition(|death| death.worker == Victim::Member);
+        if let Some(reason) = deaths::impossible_for(&producers, &draft.producer) {
+            return Some(reason);
         }
         for (worker, whom) in [(Victim::Member, "members"), (Victim::Producer, "producers")] {
             let dies = self.deaths.iter().any(|death| death.worker == worker)
@@ -82,12 +82,10 @@ impl Ordeals {
                 ));
             }
         }
-        let stops = self.deaths.iter().any(|death| death.end == End::Stop);
+        let stops = members.iter().any(|death| death.end == End::Stop);
         if stops && !self.joins.is_empty() {
             return Some("a stopped member and a join disturb each other: one of them in a cell".into());
         }
-        let members: Vec<Death> =
-            self.deaths.iter().filter(|death| death.worker == Victim::Member).copied().collect();
         deaths::impossible(&members, draft.group.as_ref()?)
     }
 }

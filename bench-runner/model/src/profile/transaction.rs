@@ -48,7 +48,9 @@ pub(super) fn abort_every(node: &Node) -> Result<u32, Wrong> {
     values::narrow(node, 0..=1_000_000)
 }
 
-fn timeout(node: &Node) -> Result<u64, Wrong> {
+/// `transaction-timeout`; the client knows none below a second.
+pub(super) fn timeout(node: &Node) -> Result<u64, Wrong> {
+    values::duration(node, SECOND..=900 * SECOND)?;
     values::millis(node, 900_000)
 }
 

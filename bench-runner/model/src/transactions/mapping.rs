@@ -192,6 +192,11 @@ impl<'a> TransactionsMut<'a> {
     }
 }
 
+/// Nothing was written yet: its process was killed before it could begin a transaction.
+pub fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().take(MAGIC.len()).all(|byte| *byte == 0)
+}
+
 /// Reads a file, whole or left behind by a killed process.
 ///
 /// # Errors
@@ -310,6 +315,7 @@ mod tests {
             read(&bytes)
         };
         assert_eq!(changed(0, b'x'), Err(TransactionsError::Magic));
+        assert_eq!((is_blank(&bytes), is_blank(&[0; 200])), (false, true));
         assert_eq!(changed(VERSION_AT, 9), Err(TransactionsError::Version(9)));
         assert_eq!(changed(HEADER + STATE_AT, 0), Err(TransactionsError::State { index: 0, state: 0 }));
         assert!(matches!(changed(ENTRIES_AT + 7, 255), Err(TransactionsError::TooShort { .. })));

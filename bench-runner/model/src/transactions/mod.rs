@@ -3,10 +3,12 @@
 //!
 //! Instants are nanoseconds of the host's CLOCK_MONOTONIC.
 
+mod legacy;
 mod mapping;
 mod stored;
 
-pub use mapping::{TransactionsError, TransactionsMut, file_bytes, read};
+pub use legacy::{Record, Uncommitted};
+pub use mapping::{TransactionsError, TransactionsMut, file_bytes, is_blank, read};
 pub use stored::{from_jsonl, to_jsonl};
 
 use crate::ids::{Incarnation, ProducerId};
@@ -121,6 +123,11 @@ pub struct Transactions {
 }
 
 impl Transactions {
+    /// Those of a life that was killed before it could begin one.
+    pub fn none(producer: ProducerId, incarnation: Incarnation) -> Self {
+        Transactions { producer, incarnation, closed: false, answers: [0; 4], transactions: Vec::new() }
+    }
+
     /// Answers by the entries, to be held against `answers`.
     pub fn answers_by_entries(&self) -> [u64; 4] {
         let mut answers = [0; 4];

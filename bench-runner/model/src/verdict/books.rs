@@ -27,7 +27,7 @@ pub(super) struct ClassRun {
     pub(super) class: Class,
 }
 
-/// Records `start..end` that went into one transaction.
+/// Records `start..end` whose first attempts went into one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
     pub(super) start: u64,
@@ -37,15 +37,35 @@ pub(super) struct Member {
     pub(super) claim: Claim,
 }
 
+/// An attempt after the first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    pub(super) incarnation: Incarnation,
+    pub(super) state: State,
+    /// The transaction that it went into; 0: none.
+    pub(super) ordinal: u32,
+    /// That transaction's claim; `None` outside transactional cells.
+    pub(super) claim: Option<Claim>,
+}
+
+impl Again {
+    fn class(&self) -> Class {
+        match self.claim {
+            Some(claim) if self.state != State::Rejected => claim_of(claim),
+            _ => claim(self.state),
+        }
+    }
+}
+
 /// The book of one producer in one partition.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Disjoint, in sequence order.
     pub(super) entries: Vec<Entry>,
-    resends: BTreeMap<(u64, Attempt), (Incarnation, State)>,
+    pub(super) resends: BTreeMap<(u64, Attempt), Again>,
     /// The same records as `entries`, by class.
     pub(super) classes: Vec<ClassRun>,
-    /// The same records by transaction, in sequence order; empty outside transactional cells.
+    /// Their first attempts by transaction, in sequence order; empty outside transactional cells.
     pub(super) members: Vec<Member>,
     /// Incarnation, first and next sequence, as its ledger counted them.
     lives: Vec<(Incarnation, u64, u64)>,
@@ -87,6 +107,12 @@ pub(super) fn parts_of(
     let from = members.partition_point(|one| one.end <= start);
     let inside = members[from..].iter().take_while(move |one| one.start < end);
     inside.map(move |one| (one.start.max(start), one.end.min(end), one))
+}
+
+/// What was refused claims nothing, of whichever kind the other one is.
+fn strongest(one: Class, other: Class) -> Class {
+    let weakness = |class: Class| (class == Class::Rejected, class);
+    if weakness(other) < weakness(one) { other } else { one }
 }
 
 fn claim_of(claim: Claim) -> Class {
@@ -145,8 +171,13 @@ impl Books {
         for resend in &ledger.resends {
             states[resend.state as usize] += 1;
             let lane = self.lanes.entry((ledger.producer, resend.partition)).or_default();
-            let fate = (ledger.incarnation, resend.state);
-            if lane.resends.insert((resend.sequence, resend.attempt), fate).is_some() {
+            let again = Again {
+                incarnation: ledger.incarnation,
+                state: resend.state,
+                ordinal: resend.transaction,
+                claim: None,
+            };
+            if lane.resends.insert((resend.sequence, resend.attempt), again).is_some() {
                 self.faults.push(format!("{who}: attempt {} of {} twice", resend.attempt, resend.sequence));
             }
         }
@@ -211,31 +242,32 @@ impl Lane {
         };
         for entry in &self.entries {
             let class = claim(entry.state);
-            if !self.members.is_empty() && class != Class::Rejected {
-                for (start, end, one) in parts_of(&self.members, entry.start, entry.end) {
-                    push(start, end, claim_of(one.claim));
-                }
+            if self.members.is_empty() || class == Class::Rejected {
+                self.classify_part((entry.start, entry.end, class), &mut push);
                 continue;
             }
-            let mut at = entry.start;
-            for (&(sequence, _), &(_, state)) in self.resends.range((entry.start, Attempt(0))..) {
-                if sequence >= entry.end {
-                    break;
-                }
-                // Attempts of one record follow each other; the first of them has already placed it.
-                if sequence < at {
-                    continue;
-                }
-                let attempts = self.resends.range((sequence, Attempt(0))..=(sequence, Attempt(u8::MAX)));
-                let strongest =
-                    attempts.map(|(_, fate)| claim(fate.1)).fold(claim(state).min(class), Class::min);
-                push(at, sequence, class);
-                push(sequence, sequence + 1, strongest);
-                at = sequence + 1;
+            for (start, end, one) in parts_of(&self.members, entry.start, entry.end) {
+                self.classify_part((start, end, claim_of(one.claim)), &mut push);
             }
-            push(at, entry.end, class);
         }
         self.classes = classes;
+    }
+
+    /// The records `start..end`, whose first attempts are of one class: each is of the strongest class of its attempts.
+    fn classify_part(&self, (start, end, class): (u64, u64, Class), push: &mut impl FnMut(u64, u64, Class)) {
+        let mut at = start;
+        for &(sequence, _) in self.resends.range((start, Attempt(0))..(end, Attempt(0))).map(|(key, _)| key) {
+            // Attempts of one record follow each other; the first of them has already placed it.
+            if sequence < at {
+                continue;
+            }
+            let attempts = self.resends.range((sequence, Attempt(0))..=(sequence, Attempt(u8::MAX)));
+            let strongest = attempts.map(|(_, again)| again.class()).fold(class, strongest);
+            push(at, sequence, class);
+            push(sequence, sequence + 1, strongest);
+            at = sequence + 1;
+        }
+        push(at, end, class);
     }
 
     fn entry_of(&self, sequence: u64) -> Option<&Entry> {
@@ -256,11 +288,8 @@ impl Lane {
             for sequence in start..end {
                 let fate =
                     self.resends.get(&(sequence, run.attempt)).filter(|_| self.entry_of(sequence).is_some());
-                tell(
-                    sequence,
-                    sequence + 1,
-                    fate.filter(|fate| fate.0 == run.incarnation).map(|fate| fate.1),
-                );
+                let own = fate.filter(|again| again.incarnation == run.incarnation);
+                tell(sequence, sequence + 1, own.map(|again| again.state));
             }
             return;
         }

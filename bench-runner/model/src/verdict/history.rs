@@ -114,6 +114,7 @@ impl History {
             sequence: a.id.sequence,
             attempt: Attempt(a.id.attempt),
             state: a.state,
+            transaction: 0,
         };
         Ledger {
             producer: ProducerId(producer),

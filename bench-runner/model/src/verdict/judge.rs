@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, State};
 use crate::processing::Journal;
 use crate::reading::{CopyRun, LogReading, Oddity, PartitionReading};
 use crate::settings::{CellSettings, CommitStrategy, GroupSettings};
-use crate::transactions::Transactions;
+use crate::transactions::{Claim, Transactions};
 use std::collections::BTreeMap;
 
 /// What walking over one view of the log gives: everything, or what read_committed shows.
@@ -265,7 +265,7 @@ impl<'b> Walk<'b> {
             by_class(&seen.several, &lane.classes, |a, b, class| {
                 contingency.entry(class).and_modify(|row| row.copies_2 += b - a);
             });
-            wholeness.add(books, key, &seen);
+            wholeness.add(books, key, &seen, findings);
         }
         for (class, row) in contingency {
             let count = sums.classes.get(class).copied().unwrap_or_default();
@@ -288,11 +288,13 @@ fn tallies(
     let books = all.books;
     let classes = &visible.unwrap_or(all).sums.classes;
     let records = |class| classes.get(&class).map_or(0, |count: &ClassCount| count.records);
+    let handed = |claim| visible.map_or(0, |visible| visible.wholeness.handed(claim));
     let pipeline = group.and_then(|group| group.pipeline.as_ref());
     let either = |plain, of_transactions| if visible.is_some() { of_transactions } else { plain };
     let tally = |kind| {
         let of = match kind {
-            TallyKind::LogLoss => records(either(Class::Acked, Class::Committed)),
+            TallyKind::LogLoss if visible.is_some() => handed(Claim::Committed),
+            TallyKind::LogLoss => records(Class::Acked),
             TallyKind::Acks0Drop => records(Class::Sent),
             TallyKind::UnknownPresent | TallyKind::UnknownAbsent => {
                 records(either(Class::Unknown, Class::CommitUnknown))
@@ -300,7 +302,7 @@ fn tallies(
             TallyKind::Phantom => books.by_state[State::NotPersisted as usize],
             TallyKind::RewrittenLog | TallyKind::OffsetGap => log.offsets,
             TallyKind::AbortedRead => {
-                records(Class::NeverCommitted) + pipeline.map_or(0, |sums| sums.never_committed)
+                handed(Claim::NeverCommitted) + pipeline.map_or(0, |sums| sums.never_committed)
             }
             TallyKind::TornTransaction => books.transactions + pipeline.map_or(0, |sums| sums.transactions),
             kind if kind.is_of_sink() => {
@@ -365,7 +367,6 @@ fn lane_sums(
         sums.classes.entry(class).or_default().present += b - a;
         match class {
             Class::Unknown | Class::CommitUnknown => note(TallyKind::UnknownPresent, a, b, class),
-            Class::NeverCommitted => note(TallyKind::AbortedRead, a, b, class),
             _ => {}
         }
     });
@@ -381,10 +382,11 @@ fn lane_sums(
             let absent = hash::of_records(books.key, key, a, b);
             sums.books_hash = sums.books_hash.wrapping_sub(absent);
             match run.class {
-                Class::Acked | Class::Committed => note(TallyKind::LogLoss, a, b, run.class),
+                Class::Acked => note(TallyKind::LogLoss, a, b, run.class),
                 Class::Sent => note(TallyKind::Acks0Drop, a, b, run.class),
                 Class::Unknown | Class::CommitUnknown => note(TallyKind::UnknownAbsent, a, b, run.class),
-                Class::NotPersisted | Class::Rejected | Class::NeverCommitted => {}
+                // What claims through its transaction was noted where that was looked at.
+                Class::NotPersisted | Class::Rejected | Class::Committed | Class::NeverCommitted => {}
             }
         });
     }

@@ -32,6 +32,8 @@ mod processing_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod transaction_lives_tests;
+#[cfg(test)]
 mod transaction_tests;
 
 pub use guarantee::{Delivery, Guarantee, guarantee};

@@ -329,7 +329,7 @@ fn a_resend_without_a_first_attempt_breaks_the_books() {
     let history = acked();
     let mut ledgers = history.ledgers();
     let (partition, attempt, state) = (PartitionId(0), Attempt(2), State::Acked);
-    ledgers[0].resends.push(crate::ledger::Resend { partition, sequence: 3, attempt, state });
+    ledgers[0].resends.push(crate::ledger::Resend { partition, sequence: 3, attempt, state, transaction: 0 });
     ledgers[0].settled[State::Acked as usize] += 1;
     assert_eq!(broken(&verdict(&history, &ledgers, &history.readings())), ["I11"]);
 }

@@ -29,6 +29,8 @@ pub(super) struct Tracker {
 pub(super) struct Seen {
     /// Records with a copy.
     pub(super) present: Spans,
+    /// The same by attempt.
+    pub(super) attempts: BTreeMap<Attempt, Spans>,
     /// Records with more than one.
     pub(super) several: Spans,
     /// Copies.
@@ -90,7 +92,7 @@ impl Tracker {
     /// Ends the lane.
     pub(super) fn finish(self, key: BookKey, who: LaneKey, lane: &Lane, findings: &mut Findings) -> Seen {
         let Tracker { first, resent, mut extra, same, copies, fresh, hash, .. } = self;
-        let mut present = first;
+        let mut present = first.clone();
         let mut cross = 0;
         for spans in resent.values() {
             for (start, end) in spans.iter() {
@@ -116,7 +118,10 @@ impl Tracker {
             several.insert(start, end, |_, _, _| {});
             extra_hash = extra_hash.wrapping_add(hash::of_records(key, who, start, end));
         }
-        Seen { present, several, copies, distinct: fresh - cross, surplus: (same, cross), hash, extra_hash }
+        let mut attempts = resent;
+        attempts.insert(Attempt(0), first);
+        let (distinct, surplus) = (fresh - cross, (same, cross));
+        Seen { present, attempts, several, copies, distinct, surplus, hash, extra_hash }
     }
 }
 

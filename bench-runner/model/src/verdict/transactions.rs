@@ -1,13 +1,15 @@
-//! Transactions beside the ledgers: which records went into which, and whether what is visible of each is all or nothing.
+//! Transactions beside the ledgers: which attempts went into which, and whether what is visible of each is all or nothing,
+//! as its claim says. A record that was sent again is in several of them.
 
 use super::TallyKind;
 use super::books::{Books, LaneKey, Member, parts_of};
 use super::findings::{Findings, Range};
+use super::spans::Spans;
 use super::tracker::Seen;
-use crate::ids::{Incarnation, ProducerId};
-use crate::ledger::Ledger;
+use crate::ids::{Attempt, Incarnation, ProducerId};
+use crate::ledger::{Ledger, State};
 use crate::reading::CopyRun;
-use crate::transactions::Transactions;
+use crate::transactions::{Claim, Transactions};
 use std::collections::BTreeMap;
 
 /// One transaction of all: whose, which life, which.
@@ -65,6 +67,7 @@ fn enter(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) {
             }
         }
     }
+    let again = enter_again(books, ledger, life, who);
     for (at, one) in all.iter().enumerate() {
         if one.ordinal as usize != at + 1 {
             books.faults.push(format!("{who}: transaction {} stands at place {}", one.ordinal, at + 1));
@@ -76,7 +79,7 @@ fn enter(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) {
             let end = first(at + 1).unwrap_or(part.next_sequence);
             end.saturating_sub(first(at).unwrap_or(end))
         });
-        let entered: u64 = spans.sum();
+        let entered = spans.sum::<u64>() + again.get(&one.ordinal).copied().unwrap_or(0);
         let may_be_short = !life.closed && at + 1 == all.len();
         if entered != one.records && !(may_be_short && entered < one.records) {
             let (ordinal, counted) = (one.ordinal, one.records);
@@ -87,25 +90,49 @@ fn enter(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) {
     }
 }
 
-/// Holds what copies say of their transaction against the ledgers (a part of I11); each part of a run that differs.
+/// Enters the transactions of what a life has sent again; how many such attempts went into each.
+fn enter_again(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) -> BTreeMap<u32, u64> {
+    let mut entered = BTreeMap::new();
+    for resend in &ledger.resends {
+        let (attempt, sequence, ordinal) = (resend.attempt, resend.sequence, resend.transaction);
+        let Some(one) = (ordinal as usize).checked_sub(1).and_then(|at| life.transactions.get(at)) else {
+            let what = format!("attempt {attempt} of {sequence} went into transaction {ordinal}");
+            books.faults.push(format!("{who}: {what}, which was not begun"));
+            continue;
+        };
+        *entered.entry(ordinal).or_default() += 1;
+        let lane = books.lanes.entry((ledger.producer, resend.partition)).or_default();
+        if let Some(again) = lane.resends.get_mut(&(sequence, attempt)) {
+            again.claim = Some(one.state.claim());
+        }
+    }
+    entered
+}
+
+/// Holds what copies say of their transaction against the ledgers (a part of I11); the first part of a run that differs.
 pub(super) fn differing(books: &Books, run: &CopyRun) -> Option<String> {
     let lane = books.lanes.get(&(run.producer, run.home))?;
-    let mut parts = parts_of(&lane.members, run.sequence, run.sequence + run.count);
-    let other =
-        parts.find(|(_, _, one)| one.ordinal != run.transaction || one.incarnation != run.incarnation)?;
+    let end = run.sequence + run.count;
+    let differs = |ordinal, incarnation| ordinal != run.transaction || incarnation != run.incarnation;
+    let (sequence, ordinal, incarnation) = if run.attempt == Attempt(0) {
+        let mut parts = parts_of(&lane.members, run.sequence, end);
+        let other = parts.find(|(_, _, one)| differs(one.ordinal, one.incarnation))?;
+        (other.0, other.2.ordinal, other.2.incarnation)
+    } else {
+        (run.sequence..end).find_map(|sequence| {
+            let again = lane.resends.get(&(sequence, run.attempt)).filter(|again| again.claim.is_some())?;
+            let found = (sequence, again.ordinal, again.incarnation);
+            differs(again.ordinal, again.incarnation).then_some(found)
+        })?
+    };
+    let CopyRun { producer, home, transaction, incarnation: life, .. } = run;
     Some(format!(
-        "producer {}, partition {}, sequence {}: the copy says transaction {} of life {}, the ledger {} of life {}",
-        run.producer,
-        run.home,
-        other.0,
-        run.transaction,
-        run.incarnation,
-        other.2.ordinal,
-        other.2.incarnation
+        "producer {producer}, partition {home}, sequence {sequence}: the copy says transaction {transaction} of life {life}, \
+         the ledger {ordinal} of life {incarnation}"
     ))
 }
 
-/// One transaction's records.
+/// What was handed over in one transaction.
 #[derive(Debug, Default)]
 struct Whole {
     handed: u64,
@@ -114,28 +141,49 @@ struct Whole {
     missing: Option<(LaneKey, u64)>,
 }
 
-/// Records handed over and records visible, by transaction.
+/// Records handed over and records visible, by transaction: of each only the attempts that went into it.
 #[derive(Debug, Default)]
 pub(super) struct Wholeness {
     by_transaction: BTreeMap<Which, Whole>,
+    handed: BTreeMap<Claim, u64>,
 }
 
 impl Wholeness {
-    /// Adds what is visible of one lane.
-    pub(super) fn add(&mut self, books: &Books, key: LaneKey, seen: &Seen) {
+    /// How many were handed over in transactions of this claim.
+    pub(super) fn handed(&self, claim: Claim) -> u64 {
+        self.handed.get(&claim).copied().unwrap_or(0)
+    }
+
+    /// Adds what is visible of one lane, and notes what its transactions claimed otherwise.
+    pub(super) fn add(&mut self, books: &Books, key: LaneKey, seen: &Seen, findings: &mut Findings) {
         let Some(lane) = books.lanes.get(&key) else { return };
-        for run in lane.classes.iter().filter(|run| run.class != super::Class::Rejected) {
+        let nothing = Spans::default();
+        let mut enter = |which: (Incarnation, u32), claim, attempt, start: u64, end: u64| {
+            let whole = self.by_transaction.entry((key.0, which.0, which.1)).or_default();
+            whole.handed += end - start;
+            *self.handed.entry(claim).or_default() += end - start;
+            seen.attempts.get(&attempt).unwrap_or(&nothing).split(start, end, |a, b, visible| {
+                if visible {
+                    whole.visible += b - a;
+                } else {
+                    whole.missing.get_or_insert((key, a));
+                }
+                let kind = match (claim, visible) {
+                    (Claim::Committed, false) => TallyKind::LogLoss,
+                    (Claim::NeverCommitted, true) => TallyKind::AbortedRead,
+                    _ => return,
+                };
+                findings.note(kind, records(key, a, b - a), |sequence| lane.class_of(sequence));
+            });
+        };
+        for run in lane.entries.iter().filter(|run| run.state != State::Rejected) {
             for (start, end, one) in parts_of(&lane.members, run.start, run.end) {
-                let which = (key.0, one.incarnation, one.ordinal);
-                let whole = self.by_transaction.entry(which).or_default();
-                whole.handed += end - start;
-                seen.present.split(start, end, |a, b, visible| {
-                    if visible {
-                        whole.visible += b - a;
-                    } else {
-                        whole.missing.get_or_insert((key, a));
-                    }
-                });
+                enter((one.incarnation, one.ordinal), one.claim, Attempt(0), start, end);
+            }
+        }
+        for (&(sequence, attempt), again) in &lane.resends {
+            if let (Some(claim), true) = (again.claim, again.state != State::Rejected) {
+                enter((again.incarnation, again.ordinal), claim, attempt, sequence, sequence + 1);
             }
         }
     }
@@ -144,16 +192,13 @@ impl Wholeness {
     pub(super) fn note_torn(&self, findings: &mut Findings) {
         for whole in self.by_transaction.values() {
             let torn = whole.visible > 0 && whole.visible < whole.handed;
-            if let (true, Some(((producer, partition), sequence))) = (torn, whole.missing) {
-                let range = Range {
-                    producer: Some(producer),
-                    partition,
-                    sequence: Some(sequence),
-                    offset: None,
-                    count: 1,
-                };
-                findings.note(TallyKind::TornTransaction, range, |_| None);
+            if let (true, Some((key, sequence))) = (torn, whole.missing) {
+                findings.note(TallyKind::TornTransaction, records(key, sequence, 1), |_| None);
             }
         }
     }
+}
+
+fn records((producer, partition): LaneKey, sequence: u64, count: u64) -> Range {
+    Range { producer: Some(producer), partition, sequence: Some(sequence), offset: None, count }
 }
