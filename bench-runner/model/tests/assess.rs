@@ -102,6 +102,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             joins: Vec::new(),
             untimed: 0,
             moved_leaders: 0,
+            unread_sink: None,
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {

@@ -168,8 +168,6 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
         Some(_) => parse(directory, "processing.jsonl", processing::from_jsonl, &mut broken),
     };
     let has_sink = cell.result.cell.settings.group.as_ref().is_some_and(|group| group.sink.is_some());
-    let effects =
-        if has_sink { parse(directory, "effects.jsonl", effects::from_jsonl, &mut broken) } else { None };
     let series = parse(directory, "latency.hlog", Set::from_text, &mut broken);
     let result = &cell.result;
     let without = result.schema == WITHOUT_STATEMENTS && !result.evidence.contains_key(STATEMENTS);
@@ -178,7 +176,11 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     } else {
         parse(directory, STATEMENTS, Statements::from_json, &mut broken).map(Some)
     };
-    if has_sink && effects.is_none() {
+    let is_read = |statements: &Statements| statements.unread_sink.is_none();
+    let has_rows = has_sink && statements.as_ref().is_none_or(|said| said.as_ref().is_none_or(is_read));
+    let effects =
+        if has_rows { parse(directory, "effects.jsonl", effects::from_jsonl, &mut broken) } else { None };
+    if has_rows && effects.is_none() {
         return Err(broken);
     }
     match (ledgers, readings, transactions.zip(pipelines), journals, series, statements) {

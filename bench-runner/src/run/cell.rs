@@ -330,6 +330,7 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         joins: std::mem::take(&mut gang.members.joins),
         untimed: 0,
         moved_leaders,
+        unread_sink: None,
     }
 }
 

@@ -24,8 +24,10 @@ pub struct Evidence {
     pub pipelines: Vec<Transactions>,
     /// One for each life of each group member.
     pub journals: Vec<Journal>,
-    /// What the sink holds, if there is one.
+    /// What the sink holds, if there is one and it could be read.
     pub effects: Option<Effects>,
+    /// Why it could not be read, if so.
+    pub unread: Option<String>,
 }
 
 /// Reads everything; without quiet ends there is no reading of the log, only ledgers.
@@ -38,12 +40,18 @@ pub async fn gather(
     sink: Option<&CellSink>,
 ) -> Result<Evidence, String> {
     let transactional = task.transaction_capacity > 0;
-    let effects = match sink {
-        Some(sink) => Some(sink.read().await?),
+    let read = match sink {
+        Some(sink) => Some(sink.read().await),
         None => None,
     };
+    // What nobody could read says neither that rows are missing nor that they are there; all else is judged.
+    let (effects, unread) = match read {
+        Some(Err(why)) => (None, Some(why)),
+        read => (read.and_then(Result::ok), None),
+    };
     let Ok(ends) = ends else {
-        return Ok(Evidence { ledgers, readings: Vec::new(), transactions, pipelines, journals, effects });
+        let readings = Vec::new();
+        return Ok(Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread });
     };
     let (bootstrap, topic, book) = (task.bootstrap.to_owned(), task.topic.to_owned(), task.book);
     let directories = cluster.log_directories();
@@ -65,7 +73,7 @@ pub async fn gather(
     })
     .await
     .map_err(|error| error.to_string())??;
-    Ok(Evidence { ledgers, readings, transactions, pipelines, journals, effects })
+    Ok(Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread })
 }
 
 /// Leaves the evidence in the cell's directory, in the form that `verify` reads.

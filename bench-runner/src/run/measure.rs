@@ -35,13 +35,14 @@ pub fn fill(
         let series_of = visibility::begin_to_visible(&evidence.transactions, &visible, ends, seconds);
         series.insert("visible", series_of);
     }
+    statements.unread_sink.clone_from(&evidence.unread);
     statements.cut_off_killed(&mut series, &result.cell, &evidence.ledgers);
     statements.censor_undelivered(&mut series);
     for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let Evidence { ledgers, readings, transactions, pipelines, journals, effects } = evidence;
+    let Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread: _ } = evidence;
     let (effects, statements, series) = (effects.as_ref(), Some(&statements), &series);
     let evidence = assess::Evidence {
         ledgers,

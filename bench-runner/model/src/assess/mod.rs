@@ -106,6 +106,10 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let seen = deaths::Seen { statements: stated, ledgers, transactions, journals, batch };
     let unproven = deaths::unproven(&result.cell, seen);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
+    let unread = statements.and_then(|statements| statements.unread_sink.as_ref());
+    if let (Outcome::Inconclusive, Some(why)) = (result.outcome, unread) {
+        result.reason = result.reason.take().map(|reason| format!("{reason} ({why})"));
+    }
     (result.expectation, result.expectation_detail) =
         judgement::expectation(&result.cell, &verdict, result.outcome);
     figures::latencies(result, series);

@@ -66,6 +66,9 @@ pub struct Statements {
     /// Partitions whose leader had changed since the topic was made, once the cluster was quiet again (local clusters).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved_leaders: u64,
+    /// Why the sink could not be read when all had ended; `None`: it was, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_sink: Option<String>,
 }
 
 /// A text that holds no statements.
