@@ -5,7 +5,7 @@ use super::table::Table;
 use super::tables::{head, line, throughput};
 use super::view::{Figure, Group, View};
 use bench_model::result::GroupCourse;
-use bench_model::settings::{CellSettings, GroupSettings};
+use bench_model::settings::{CellSettings, GroupSettings, SinkSettings};
 use bench_model::verdict::{Delivery, TallyKind};
 
 /// Columns of [`semantics`] that a terminal has no room for: cells are named by their settings, and the log has a table of its own.
@@ -71,6 +71,7 @@ pub fn course(view: &View) -> Option<Table> {
     let columns = [
         "commit",
         ">begun only",
+        ">rows refused",
         ">in hand p50",
         ">in hand p99",
         ">processing p99",
@@ -86,6 +87,8 @@ pub fn course(view: &View) -> Option<Table> {
         ">longest pause",
     ];
     let mut table = Table::new(head(view, &columns));
+    let groups_refused =
+        groups.iter().any(|group| group.tally(TallyKind::SinkRefused).is_some_and(|(count, _)| count > 0));
     for group in groups {
         let p = |series, name| group.latency_text(series, Figure::Percentile(name));
         let sum = |figure: fn(&GroupCourse) -> u64| courses(group).map(figure).sum::<u64>();
@@ -95,6 +98,7 @@ pub fn course(view: &View) -> Option<Table> {
         let row = vec![
             settings(group).map_or("–", |settings| settings.commit.as_str()).to_owned(),
             group.tally(TallyKind::BegunOnly).map_or("n/a".into(), |(count, _)| grouped(count)),
+            group.tally(TallyKind::SinkRefused).map_or("n/a".into(), |(count, _)| grouped(count)),
             p("in_hand", "50"),
             p("in_hand", "99"),
             p("processing", "99"),
@@ -120,6 +124,9 @@ pub fn course(view: &View) -> Option<Table> {
     }
     table.note("In hand: from the intended send until a member has the record, first deliveries. Commit: from the call to its answer; commits that the client makes by itself have no call.");
     table.note("Lag: of the group behind an independent reader, in records and in the time since that reader was as far, at the end of the worst second. Pause: how long a partition had no owner.");
+    if groups_refused {
+        table.note("Rows refused: a member wanted to write them, and the sink did not let it: somebody else had their partition, or the transaction had to be aborted.");
+    }
     Some(table.without_idle_columns(&["0", "n/a", "0 ns"]))
 }
 
@@ -186,7 +193,22 @@ fn pipeline(settings: &CellSettings) -> String {
             commit => format!("commit {commit}, batch {}", group.batch_records),
         }
     });
-    [Some(producer), group].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref()).map(sink);
+    [Some(producer), group, sink].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// E.g. `sink sqlite-append (journal_mode wal, synchronous full)`: which, and how durable a write to it is.
+fn sink(settings: &SinkSettings) -> String {
+    let SinkSettings { kind, journal_mode, synchronous, synchronous_commit, url: _ } = settings;
+    let durability = [
+        ("journal_mode", journal_mode),
+        ("synchronous", synchronous),
+        ("synchronous_commit", synchronous_commit),
+    ];
+    let stated: Vec<String> =
+        durability.iter().filter_map(|(key, value)| Some(format!("{key} {}", value.as_ref()?))).collect();
+    let kind = kind.as_str();
+    if stated.is_empty() { format!("sink {kind}") } else { format!("sink {kind} ({})", stated.join(", ")) }
 }
 
 fn is_disturbed(group: &Group) -> bool {

@@ -15,6 +15,21 @@ use std::path::Path;
 const SECOND_NS: u64 = 1_000_000_000;
 pub const RUN: &str = "20261123-193000-quickstart-l1-00ff";
 
+/// Of all that a cell can have.
+const SERIES: [&str; 11] = [
+    "publish",
+    "end_to_end",
+    "in_hand",
+    "effect",
+    "commit",
+    "sink_write",
+    "init",
+    "transaction",
+    "offsets_call",
+    "commit_call",
+    "abort",
+];
+
 /// What is special about a cell.
 #[derive(Clone, Copy)]
 pub struct Made {
@@ -50,7 +65,7 @@ const PLAIN: Made = Made {
 /// A group whose member dies.
 const GROUP: Made = Made { profile: "c1", idempotence: true, ..PLAIN };
 
-pub const CELLS: [Made; 15] = [
+pub const CELLS: [Made; 16] = [
     Made { label: "acks=1", acks: Acks::One, median_ns: 3_000_000, ..PLAIN },
     PLAIN,
     Made { label: "acks=0", acks: Acks::Zero, median_ns: 2_500_000, ..PLAIN },
@@ -89,7 +104,19 @@ pub const CELLS: [Made; 15] = [
         outcome: Outcome::Inconclusive,
         ..GROUP
     },
+    Made { label: "commit=transaction", commit: Some(CommitStrategy::Transaction), ..GROUP },
 ];
+
+/// One group keeps rows in a database, one writes to a topic.
+fn sink(commit: CommitStrategy) -> Option<SinkSettings> {
+    let (kind, durability) = match commit {
+        CommitStrategy::SyncAfter => (SinkKind::SqliteAppend, Some("full".to_owned())),
+        CommitStrategy::Transaction => (SinkKind::Topic, None),
+        _ => return None,
+    };
+    let journal_mode = durability.as_ref().map(|_| "wal".to_owned());
+    Some(SinkSettings { kind, journal_mode, synchronous: durability, url: None, synchronous_commit: None })
+}
 
 fn group(commit: CommitStrategy) -> GroupSettings {
     GroupSettings {
@@ -106,7 +133,7 @@ fn group(commit: CommitStrategy) -> GroupSettings {
         isolation: "read_committed".into(),
         session_timeout_ns: 2 * SECOND_NS,
         extra: BTreeMap::new(),
-        sink: None,
+        sink: sink(commit),
     }
 }
 
@@ -235,7 +262,14 @@ fn latencies(made: &Made) -> Set {
     if made.commit.is_some() {
         set.insert("in_hand", end_to_end.clone());
         set.insert("effect", end_to_end.clone());
-        set.insert("commit", commits(made));
+        let timings: &[&str] = match made.commit {
+            Some(CommitStrategy::Transaction) => {
+                &["sink_write", "init", "transaction", "offsets_call", "commit_call", "abort"]
+            }
+            Some(CommitStrategy::SyncAfter) => &["commit", "sink_write"],
+            _ => &["commit"],
+        };
+        timings.iter().for_each(|name| set.insert(name, commits(made)));
     }
     set.insert("end_to_end", end_to_end);
     set
@@ -297,12 +331,24 @@ fn verdict(made: &Made) -> Verdict {
         promise: if made.lost > 0 { Promise::Allowed } else { Promise::Kept },
     };
     if let Some(commit) = made.commit {
-        let (lost, again) = if commit == CommitStrategy::SyncBefore { (63, 0) } else { (0, 37) };
+        let (lost, again) = match commit {
+            CommitStrategy::SyncBefore => (63, 0),
+            CommitStrategy::Transaction => (0, 0),
+            _ => (0, 37),
+        };
         verdict.tallies.extend([
             tally(TallyKind::ProcessingLoss, lost, records),
             tally(TallyKind::BegunOnly, 0, records),
             tally(TallyKind::Redelivery, again, records + again),
         ]);
+        if let Some(sink) = sink(commit) {
+            let refused = if sink.kind == SinkKind::Topic { 100 } else { 0 };
+            verdict.tallies.extend([
+                tally(TallyKind::SinkDuplicate, again, records + again),
+                tally(TallyKind::SinkLoss, 0, records),
+                tally(TallyKind::SinkRefused, refused, records + again + refused),
+            ]);
+        }
         verdict.promise = Promise::Allowed;
     }
     if let Some(tally) = verdict.tallies.get_mut(&TallyKind::LogLoss) {
@@ -351,7 +397,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             .collect(),
         verdict: ran.then(|| verdict(made)),
         faults: faults.filter(|_| ran).collect(),
-        latencies: ["publish", "end_to_end", "in_hand", "effect", "commit"]
+        latencies: SERIES
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), series(name)?.summary(2..11)?)))
             .collect(),

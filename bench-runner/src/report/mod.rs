@@ -22,6 +22,7 @@ mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod view;
 
 pub use summary::summary;
@@ -76,6 +77,7 @@ pub fn terminal(run: &StoredRun) -> String {
     parts.push(tables::books(&view).terminal());
     parts.extend(delivery::semantics_terminal(&view).map(|table| table.terminal()));
     parts.extend(delivery::course(&view).map(|table| table.terminal()));
+    parts.extend(transactions::timings(&view).map(|table| table.terminal()));
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());
     let notes =

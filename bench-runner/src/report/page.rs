@@ -4,7 +4,7 @@ use super::damage::Damage;
 use super::plots::{Chart, Place};
 use super::table::Table;
 use super::view::View;
-use super::{delivery, environment, faults, notes, offenders, settings, tables};
+use super::{delivery, environment, faults, notes, offenders, settings, tables, transactions};
 
 /// A part of a page.
 #[derive(Debug)]
@@ -73,6 +73,10 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     ));
     if let Some(table) = delivery::course(view) {
         blocks.push(Block::Heading(2, "What the consumer group did".into()));
+        blocks.push(Block::Table(table));
+    }
+    if let Some(table) = transactions::timings(view) {
+        blocks.push(Block::Heading(2, "Transactions".into()));
         blocks.push(Block::Table(table));
     }
     blocks.push(Block::Heading(2, "Throughput and latency".into()));

@@ -25,12 +25,13 @@ const TICKS: [(f64, &str); 8] = [
 ];
 
 /// What has curves, by the name of its series; a series that no cell has gives no chart.
-const SERIES: [(&str, &str); 7] = [
+const SERIES: [(&str, &str); 8] = [
     ("publish", "Publish latency"),
     ("end_to_end", "End-to-end latency"),
     ("effect", "Latency to the end of processing"),
     ("commit", "Latency of commits of offsets"),
     ("transaction", "Latency of whole transactions"),
+    ("offsets_call", "Latency of calls that add offsets to transactions"),
     ("commit_call", "Latency of transactions' commit calls"),
     ("visible", "Latency until transactions are visible"),
 ];
