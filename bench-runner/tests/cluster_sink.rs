@@ -1,5 +1,5 @@
 //! Sinks through the real binary on a real local cluster: what a death between write and commit leaves in SQLite and in
-//! PostgreSQL is what arithmetic says, and a sink that stands still does not keep a member from being polled. Needs Java 17
+//! PostgreSQL, and a zombie's late write in PostgreSQL, is what arithmetic says, and a sink that stands still does not keep a member from being polled. Needs Java 17
 //! (and Maven once), and PostgreSQL.
 
 use serde_json::Value;
@@ -49,21 +49,29 @@ fn all_as_expected(cells: &[Value]) {
 }
 
 #[test]
-fn a_death_between_write_and_commit_leaves_what_arithmetic_says_in_both_databases() {
+fn a_death_or_a_zombie_around_the_write_leaves_what_arithmetic_says_in_both_databases() {
     let place = tempfile::tempdir().expect("a directory");
     let server = server::Server::start();
     let results = place.path().join("results").display().to_string();
     let summary = place.path().join("summary.json");
-    let url = format!("c4-postgres:sink.url=\"{}\"", server.url());
-    let profiles = [profile("../profiles/recipes/c4.toml"), profile("tests/sinks/c4-postgres.toml")];
-    let cold = ["--set", "c4:cluster.warm=0s", "--set", "c4-postgres:cluster.warm=0s", "--set", &url];
+    let url = |name: &str| format!("{name}:sink.url=\"{}\"", server.url());
+    let urls = [url("c4-postgres"), url("c5-postgres")];
+    let profiles = [
+        profile("../profiles/recipes/c4.toml"),
+        profile("tests/sinks/c4-postgres.toml"),
+        profile("tests/sinks/c5-postgres.toml"),
+    ];
+    let cold = ["--set", "cluster.warm=0s", "--set", &urls[0], "--set", &urls[1]];
     let last = ["--results", &results, "--summary", summary.to_str().expect("a path")];
-    let all = [&["run", &profiles[0], &profiles[1]], &cold[..], &last].concat();
+    let all = [&["run", &profiles[0], &profiles[1], &profiles[2]], &cold[..], &last].concat();
     let output = shown(command(&all, place.path()).output().expect("the binary runs"));
     let (cells, run) = told(&summary, &results);
     all_as_expected(&cells);
     assert!(cells.iter().any(|cell| count(cell, "sink_duplicate") > 0), "a control that doubles");
     assert!(cells.iter().any(|cell| count(cell, "sink_loss") > 0), "a control that loses");
+    let refused: Vec<u64> =
+        cells.iter().map(|cell| count(cell, "sink_refused")).filter(|count| *count > 0).collect();
+    assert_eq!(refused, [100], "the zombie's batch, where PostgreSQL keeps the offsets");
     ending::holds(&output);
     // Nothing stays behind on the server, and stored rows give the stored verdicts.
     let tables = server.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'bench_runner%'");
@@ -72,21 +80,27 @@ fn a_death_between_write_and_commit_leaves_what_arithmetic_says_in_both_database
     assert_eq!(verify.status.code(), Some(0));
 }
 
-/// Keeps a table of the server locked for a while, from the moment that more than so many rows are in it.
-fn lock(server: &server::Server, run: &mut Child, rows: u32, time: Duration) -> bool {
+/// Does something to the table of a run as soon as more than so many rows are in it.
+fn when_filled(server: &server::Server, run: &mut Child, rows: u32, act: impl Fn(&str)) -> bool {
     let began = Instant::now();
     let find = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'bench_runner%' AND tablename NOT LIKE '%_offsets'";
     while began.elapsed() < Duration::from_secs(120) && run.try_wait().expect("it runs").is_none() {
         let table = server.ask(find);
         if !table.is_empty() && server.ask(&format!("SELECT count(*) > {rows} FROM {table}")) == "t" {
-            let seconds = time.as_secs_f64();
-            server
-                .ask(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE; SELECT pg_sleep({seconds}); COMMIT"));
+            act(&table);
             return true;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     false
+}
+
+/// Keeps a table of the server locked for a while, from the moment that more than so many rows are in it.
+fn lock(server: &server::Server, run: &mut Child, rows: u32, time: Duration) -> bool {
+    let seconds = time.as_secs_f64();
+    when_filled(server, run, rows, |table| {
+        server.ask(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE; SELECT pg_sleep({seconds}); COMMIT"));
+    })
 }
 
 #[test]
@@ -129,4 +143,34 @@ fn a_sink_that_stands_still_is_waited_for_while_the_client_is_polled() {
         assert!(max_ns(series) > 8_000_000_000, "{series}: at most {} ns", max_ns(series));
     }
     assert!(max_ns("end_to_end") < 8_000_000_000, "the log itself stood still");
+}
+
+#[test]
+fn a_database_that_cannot_be_read_claims_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let server = server::Server::start();
+    let results = place.path().join("results").display().to_string();
+    let summary = place.path().join("summary.json");
+    let url = format!("sink.url=\"{}\"", server.url());
+    let profile = profile("tests/sinks/unread.toml");
+    let last = ["--results", &results, "--summary", summary.to_str().expect("a path")];
+    let all = [&["run", &profile, "--set", &url][..], &last].concat();
+    let mut run =
+        command(&all, place.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    // All rows are written, and the cluster's rest takes a second more: then somebody takes the table away.
+    let hidden = when_filled(&server, &mut run, 199, |table| {
+        server.ask(&format!("ALTER TABLE {table} RENAME TO hidden"));
+    });
+    let status = run.wait().expect("it ends");
+    assert!(hidden, "no rows came within two minutes");
+    let (cells, run) = told(&summary, &results);
+    let reason = cells[0]["reason"].as_str().expect("a reason");
+    assert_eq!(cells[0]["outcome"], "inconclusive", "{reason}");
+    let expected = "the sink's rows were not read (the sink could not read its rows: relation ";
+    assert!(reason.starts_with(expected), "{reason}");
+    assert_eq!(cells[0]["expectation"], "unmet");
+    assert_eq!(cells[0]["verdict"]["tallies"].as_object().map(serde_json::Map::len), Some(0), "no claims");
+    assert_ne!(status.code(), Some(0));
+    let verify = shown(command(&["verify", &run], place.path()).output().expect("the binary runs"));
+    assert_eq!(verify.status.code(), Some(0), "what was not read is not missed");
 }

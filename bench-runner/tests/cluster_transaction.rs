@@ -48,3 +48,15 @@ fn a_producer_is_fenced_when_its_time_is_over_or_its_id_is_taken_and_killed_ones
     let kills: usize = stated.iter().map(|stated| stated["kills"].as_array().map_or(0, Vec::len)).sum();
     assert_eq!(kills, 40);
 }
+
+#[test]
+fn books_of_group_and_sink_balance_where_the_input_is_written_in_transactions() {
+    let profile = "../bench-runner/tests/sinks/transactional-input.toml";
+    let (cells, _) = fine(&[profile, "--set", "cluster.warm=0s"]);
+    assert_eq!(cells.len(), 4);
+    assert!(cells.iter().any(|cell| count(cell, "redelivery") == 100), "the control that repeats");
+    for cell in &cells {
+        let records = cell["verdict"]["records"].as_u64();
+        assert_eq!((records, count(cell, "aborted_copies")), (Some(600), 200), "{}", cell["id"]);
+    }
+}

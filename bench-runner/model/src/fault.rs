@@ -117,6 +117,8 @@ pub enum Point {
     AfterSend,
     /// The transaction that has this record is full and acknowledged, and its end was not called yet (producers).
     BeforeCommit,
+    /// This record's batch is begun as a whole, and the sink was not asked for it yet.
+    BeforeWrite,
     /// The sink has this record's batch, durably; its offsets were not committed yet.
     BetweenWriteAndCommit,
     /// The transaction has this record's batch and its offsets; its end was not called yet.

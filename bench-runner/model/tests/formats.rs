@@ -431,7 +431,7 @@ fn every_word_is_documented() {
         faults::all_words(),
         words(&CommitStrategy::ALL),
         words(&SinkKind::ALL),
-        words(&[Point::BetweenWriteAndCommit, Point::BetweenOffsetsAndCommit]),
+        words(&[Point::BeforeWrite, Point::BetweenWriteAndCommit, Point::BetweenOffsetsAndCommit]),
         words(&[Point::AfterPoll, Point::AfterProcessing, Point::AfterCommit, Point::AfterSend]),
         words(&[End::Kill, End::Close, End::Stop]),
         words(&[Victim::Member, Victim::Producer]),

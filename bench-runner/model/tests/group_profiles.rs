@@ -351,9 +351,27 @@ fn a_death_around_the_write_needs_a_sink_and_one_after_processing_needs_none() {
             "sink=sqlite-append: sink=sqlite-append completes a batch as a whole: a death after it is one between-write-and-commit, not after-processing"
         ]
     );
+    assert_eq!(
+        skipped(&format!("{both}{}", DEATH.replace("after-processing", "before-write"))),
+        ["sink=none: a death before-write needs a sink that is written to, not sink=none"]
+    );
     let [cell] = valid(&format!("[consumer]\nsink = \"sqlite-append\"\n{death}"))
         .combinations
         .try_into()
         .expect("one");
     assert_eq!(cell.deaths[0].point, Point::BetweenWriteAndCommit);
+}
+
+#[test]
+fn a_member_with_a_sink_stands_still_outside_of_its_transactions_only() {
+    let stop = |point: &str| format!("[[death]]\nrecord = 7\npoint = \"{point}\"\nend = \"stop\"\n");
+    let sink = "[consumer]\nmembers = 2\nsink = \"sqlite-append\"\n";
+    for point in ["after-poll", "before-write", "between-write-and-commit"] {
+        let cells = valid(&format!("{sink}{}", stop(point))).combinations;
+        assert_eq!(cells[0].deaths[0].end, End::Stop, "{point}");
+    }
+    let pipe = "[producer]\nidempotence = true\n[consumer]\nmembers = 2\nsink = \"topic\"\ncommit = \"transaction\"\n";
+    let refused = told(&format!("{pipe}{}", stop("between-offsets-and-commit")));
+    let why = "a death between-offsets-and-commit is a kill: an open transaction keeps its offsets from whoever takes over";
+    assert!(refused.iter().any(|line| line.contains(why)), "{refused:?}");
 }

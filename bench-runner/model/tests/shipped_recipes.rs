@@ -130,6 +130,39 @@ fn a_zombie_repeats_what_it_has_in_hand_and_what_was_not_committed() {
 }
 
 #[test]
+fn a_zombie_writes_its_batch_twice_unless_it_is_refused() {
+    let cells = cells("recipes/c5-sinks");
+    assert_eq!(cells.len(), 6);
+    for cell in &cells {
+        let group = cell.settings.group.as_ref().expect("a group");
+        let [Death { record, point: Point::BeforeWrite, end: End::Stop, .. }] = cell.deaths[..] else {
+            panic!("{} has one stop", cell.id)
+        };
+        let b = u64::from(group.batch_records);
+        // Of the last batch, so that nothing more is in hand behind it.
+        assert_eq!((cell.settings.topic.partitions, group.members, cell.records()), (1, 2, 3 * b));
+        assert!(record > 2 * b && record <= 3 * b && group.batch_wait_ns >= 1_000_000_000);
+        let keyed = group.sink.as_ref().expect("a sink").kind.is_idempotent();
+        let (again, refused) = match group.commit {
+            CommitStrategy::SyncAfter => (b, 0),
+            CommitStrategy::SyncBefore => (0, 0),
+            CommitStrategy::InSink | CommitStrategy::Transaction => (0, b),
+            other => panic!("{other:?} is not of this recipe"),
+        };
+        let expected = [
+            ("redelivery", again),
+            ("sink_duplicate", if keyed { 0 } else { again }),
+            ("sink_refused", refused),
+            ("sink_loss", 0),
+            ("processing_loss", 0),
+        ];
+        for (tally, count) in expected {
+            assert_eq!(cell.expect.get(tally), Some(&count), "{} {tally}", cell.id);
+        }
+    }
+}
+
+#[test]
 fn a_newcomer_repeats_what_was_not_committed_of_what_is_given_up() {
     let cells = cells("recipes/c6");
     assert_eq!(cells.len(), 5);

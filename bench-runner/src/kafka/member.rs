@@ -272,23 +272,26 @@ impl Member {
         }
     }
 
-    /// How the group's coordinator knows this member now, for a producer that commits its offsets; empty: not at all.
-    pub fn membership(&self) -> Vec<u8> {
+    /// How the group's coordinator knows this member now, for a producer that commits its offsets; `None`: not at all. Then the
+    /// words of the last assignment have to do: the coordinator refuses them, and would take none at all for those of a
+    /// client that needs no membership.
+    pub fn membership(&self) -> Option<Vec<u8>> {
         let (mut buffer, mut size) = (ptr::null_mut(), 0_usize);
         // SAFETY: the client is live; the words are copied before the C allocator, which made them, frees them.
         unsafe {
             let group = rd::rd_kafka_consumer_group_metadata(self.client);
             if group.is_null() {
-                return Vec::new();
+                return None;
             }
+            let known = rd::rd_kafka_consumer_group_metadata_generation_id(group) >= 0;
             let written = rd::rd_kafka_consumer_group_metadata_write(group, &raw mut buffer, &raw mut size);
             rd::rd_kafka_consumer_group_metadata_destroy(group);
             if said(written).is_err() || buffer.is_null() {
-                return Vec::new();
+                return None;
             }
             let words = std::slice::from_raw_parts(buffer.cast::<u8>(), size).to_vec();
             libc::free(buffer);
-            words
+            known.then_some(words)
         }
     }
 

@@ -11,6 +11,14 @@ use bench_model::verdict::{Delivery, TallyKind};
 /// Columns of [`semantics`] that a terminal has no room for: cells are named by their settings, and the log has a table of its own.
 const WIDE: [&str; 3] = ["settings", ">lost in the log", ">duplicates in the log"];
 
+/// Columns of [`course`] likewise: they stand in the report.
+const WIDE_COURSE: [&str; 3] = [">rows refused", ">in hand p50", ">unanswered commits"];
+
+/// As [`course`], without what a terminal has no room for.
+pub fn course_terminal(view: &View) -> Option<Table> {
+    course(view).map(|table| table.without_columns(&WIDE_COURSE))
+}
+
 /// As [`semantics`], without what a terminal has no room for.
 pub fn semantics_terminal(view: &View) -> Option<Table> {
     semantics(view).map(|table| table.without_columns(&WIDE))

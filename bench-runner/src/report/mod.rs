@@ -76,7 +76,7 @@ pub fn terminal(run: &StoredRun) -> String {
     parts.extend(view.stamp().map(str::to_owned));
     parts.push(tables::books(&view).terminal());
     parts.extend(delivery::semantics_terminal(&view).map(|table| table.terminal()));
-    parts.extend(delivery::course(&view).map(|table| table.terminal()));
+    parts.extend(delivery::course_terminal(&view).map(|table| table.terminal()));
     parts.extend(transactions::timings(&view).map(|table| table.terminal()));
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());

@@ -63,22 +63,13 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     )));
     blocks.push(Block::Heading(2, "What became of the records".into()));
     blocks.push(Block::Table(tables::books(view)));
-    if let Some(table) = delivery::semantics(view) {
-        blocks.push(Block::Heading(2, "Delivery semantics".into()));
-        blocks.push(Block::Table(table));
-    }
+    section("Delivery semantics", delivery::semantics(view), &mut blocks);
     blocks.push(Block::Details(
         "What each guarantee rests on".into(),
         vec![Block::List(delivery::reasons(view))],
     ));
-    if let Some(table) = delivery::course(view) {
-        blocks.push(Block::Heading(2, "What the consumer group did".into()));
-        blocks.push(Block::Table(table));
-    }
-    if let Some(table) = transactions::timings(view) {
-        blocks.push(Block::Heading(2, "Transactions".into()));
-        blocks.push(Block::Table(table));
-    }
+    section("What the consumer group did", delivery::course(view), &mut blocks);
+    section("Transactions", transactions::timings(view), &mut blocks);
     blocks.push(Block::Heading(2, "Throughput and latency".into()));
     blocks.push(Block::Table(tables::speed(view)));
     blocks.push(Block::Heading(2, "What a record cost".into()));
@@ -120,6 +111,14 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     method(view, &mut blocks);
     environment::describe(view, &mut blocks);
     Page { title: manifest.run.clone(), blocks }
+}
+
+/// A table under its heading, if any cell has something to show there.
+fn section(heading: &str, table: Option<Table>, blocks: &mut Vec<Block>) {
+    if let Some(table) = table {
+        blocks.push(Block::Heading(2, heading.into()));
+        blocks.push(Block::Table(table));
+    }
 }
 
 fn figure(mut chart: Chart, blocks: &mut Vec<Block>) {

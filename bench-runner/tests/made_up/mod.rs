@@ -2,14 +2,19 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use bench_model::assess::{self, Statements};
+use bench_model::effects::{self, Effects};
 use bench_model::ids::{BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::ledger::{self, Ledger, LedgerMut, PartitionLedger, State, file_bytes};
 use bench_model::message::{Decoded, Header};
 use bench_model::plan::Cell;
+use bench_model::processing::{self, Journal};
 use bench_model::reading::{self, LogReading, PartitionReading, ReadingBuilder, Source};
 use bench_model::result::CellResult;
-use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
+use bench_model::settings::{
+    Acks, Arrival, CellSettings, GroupSettings, Length, Load, ProducerSettings, TopicSettings,
+};
+use bench_model::transactions::{self, Transactions};
 use bench_model::verdict::TallyKind;
 use bench_model::wire::{Done, Progress};
 use serde_json::{Value, json};
@@ -78,7 +83,22 @@ pub struct Evidence {
     pub ledgers: Vec<Ledger>,
     /// The reader and two replicas.
     pub readings: Vec<LogReading>,
+    /// What its consumer group left behind, if it had one.
+    pub group: Option<Group>,
     acks: Acks,
+}
+
+/// What a made-up group left behind.
+#[derive(Clone)]
+pub struct Group {
+    /// Its settings.
+    pub settings: GroupSettings,
+    /// One for each life of each member.
+    pub journals: Vec<Journal>,
+    /// One for each life that commits in transactions.
+    pub pipelines: Vec<Transactions>,
+    /// What its sink holds.
+    pub effects: Option<Effects>,
 }
 
 impl Evidence {
@@ -91,11 +111,14 @@ impl Evidence {
     pub fn of(acks: Acks) -> Self {
         let state = if acks == Acks::Zero { State::Sent } else { State::Acked };
         let sources = [Source::Reader, Source::Segments(BrokerId(1)), Source::Segments(BrokerId(2))];
-        Evidence { ledgers: vec![made_up_ledger(state)], readings: sources.map(made_up_reading).into(), acks }
+        let (ledgers, readings) = (vec![made_up_ledger(state)], sources.map(made_up_reading).into());
+        Evidence { ledgers, readings, group: None, acks }
     }
 
     fn cell(&self) -> Cell {
-        cell(CELL, self.acks, self.ledgers[0].partitions.len() as u16)
+        let mut cell = cell(CELL, self.acks, self.ledgers[0].partitions.len() as u16);
+        cell.settings.group = self.group.as_ref().map(|group| group.settings.clone());
+        cell
     }
 
     /// Gives the topic so many partitions; the new ones hold no record.
@@ -134,6 +157,11 @@ pub fn made_up_series(ledgers: &[Ledger]) -> Set {
     set.insert("publish", publish);
     set.insert("end_to_end", end_to_end);
     set
+}
+
+fn statements_of(evidence: &Evidence) -> Statements {
+    let unread = evidence.group.as_ref().is_some_and(|group| group.effects.is_none());
+    Statements { unread_sink: unread.then(|| "as made up".to_owned()), ..made_up_statements() }
 }
 
 fn made_up_statements() -> Statements {
@@ -193,10 +221,13 @@ fn manifest_of(plan: Vec<Cell>) -> Value {
 /// What `run` would store of this evidence.
 pub fn assessed(evidence: &Evidence) -> CellResult {
     let mut result = assess::blank("made-up", &evidence.cell());
-    let Evidence { ledgers, readings, .. } = evidence;
-    let (series, statements) = (&made_up_series(ledgers), &made_up_statements());
-    let (transactions, pipelines, journals) = (&[][..], &[][..], &[][..]);
-    let (effects, statements) = (None, Some(statements));
+    let Evidence { ledgers, readings, group, .. } = evidence;
+    let (series, statements) = (&made_up_series(ledgers), &statements_of(evidence));
+    let group = group.as_ref();
+    let pipelines = group.map_or(&[][..], |group| &group.pipelines);
+    let journals = group.map_or(&[][..], |group| &group.journals);
+    let effects = group.and_then(|group| group.effects.as_ref());
+    let (transactions, statements) = (&[][..], Some(statements));
     let evidence = assess::Evidence {
         ledgers,
         readings,
@@ -215,12 +246,17 @@ pub fn assessed(evidence: &Evidence) -> CellResult {
 pub fn write_run(run: &Path, mut stored: CellResult, evidence: &Evidence) {
     let directory = run.join("cells").join(CELL);
     fs::create_dir_all(&directory).expect("directory");
-    let files = [
+    let mut files = vec![
         ("ledger.jsonl", ledger::to_jsonl(&evidence.ledgers)),
         ("reading.jsonl", reading::to_jsonl(&evidence.readings)),
         ("latency.hlog", made_up_series(&evidence.ledgers).to_text()),
-        ("statements.json", made_up_statements().to_json()),
+        ("statements.json", statements_of(evidence).to_json()),
     ];
+    if let Some(group) = &evidence.group {
+        files.push(("processing.jsonl", processing::to_jsonl(&group.journals)));
+        files.push(("pipelines.jsonl", transactions::to_jsonl(&group.pipelines)));
+        files.extend(group.effects.as_ref().map(|effects| ("effects.jsonl", effects::to_jsonl(effects))));
+    }
     for (name, text) in files {
         stored.evidence.insert(name.into(), format!("{:08x}", crc32c::crc32c(text.as_bytes())));
         fs::write(directory.join(name), text).expect("evidence");
@@ -242,8 +278,14 @@ pub fn verify(run: &Path) -> (i32, String) {
 /// Verifies a run whose evidence was changed (checksums made good again) after the clean one was judged.
 #[track_caller]
 pub fn differs(evidence: &Evidence, tallies: &[&str]) -> String {
+    differs_from(&Evidence::of(evidence.acks), evidence, tallies)
+}
+
+/// As [`differs`], with what the evidence was before it was changed.
+#[track_caller]
+pub fn differs_from(clean: &Evidence, evidence: &Evidence, tallies: &[&str]) -> String {
     let run = tempfile::tempdir().expect("directory");
-    let clean = CellResult { cell: evidence.cell(), ..assessed(&Evidence::of(evidence.acks)) };
+    let clean = CellResult { cell: evidence.cell(), ..assessed(clean) };
     write_run(run.path(), clean, evidence);
     let (code, text) = verify(run.path());
     assert_eq!(code, 1, "{text}");

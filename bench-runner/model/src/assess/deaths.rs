@@ -98,14 +98,36 @@ fn completed_at(death: &Death) -> u64 {
     }
 }
 
+/// Whether a life that has begun and completed so many records is at the point of its death; and how exactly
+/// [`completed_at`] says where that is. With a sink batches are completed as a whole.
+fn is_there(death: &Death, batch: Option<u64>, begun: u64, completed: u64) -> (bool, &'static str) {
+    let expected = completed_at(death);
+    match (batch, death.point) {
+        // To the end of the record's batch.
+        (Some(batch), Point::BetweenWriteAndCommit) => {
+            (begun == completed && (expected..expected + batch).contains(&completed), "at least ")
+        }
+        // All of the record's batch is begun, and nothing of it completed.
+        (Some(batch), Point::BeforeWrite | Point::BetweenOffsetsAndCommit) => {
+            let fits = (death.record..death.record + batch).contains(&begun)
+                && completed < death.record
+                && begun - completed <= batch;
+            (fits, "around ")
+        }
+        (Some(batch), _) => (begun == expected && completed <= begun && begun - completed < batch, ""),
+        (None, _) => ((begun, completed) == (expected, expected), ""),
+    }
+}
+
 /// What is missing to the proof that a member stood still until others had what it held, and learnt of that afterwards.
 fn stopped(death: &Death, end: &DeathRecord, journal: &Journal, seen: Seen<'_>) -> Option<String> {
-    let expected = completed_at(death);
     let Some(marks) = end.marks else { return Some("its journal could not be read".to_owned()) };
-    if (marks.begun, marks.completed) != (expected, expected) {
-        let Marks { begun, completed, .. } = marks;
+    let Marks { begun, completed, .. } = marks;
+    let (fits, exact) = is_there(death, seen.batch.map(u64::from), begun, completed);
+    if !fits {
+        let expected = completed_at(death);
         return Some(format!(
-            "its journal had {begun} begun and {completed} completed records, not {expected}"
+            "its journal had {begun} begun and {completed} completed records, not {exact}{expected}"
         ));
     }
     let Some(continued_ns) = end.continued_ns else { return Some("it was never continued".to_owned()) };
@@ -191,24 +213,15 @@ fn misplaced(death: &Death, batch: Option<u64>, journal: &Journal) -> Option<Str
         _ => None,
     });
     let (begun, completed) = processed.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-    let expected = completed_at(death);
-    let (fits, exact) = match (batch, death.point) {
-        // To the end of the record's batch.
-        (Some(batch), Point::BetweenWriteAndCommit) => {
-            (begun == completed && (expected..expected + batch).contains(&completed), "at least ")
-        }
-        // All of the record's batch is begun, and nothing of it completed.
-        (Some(batch), Point::BetweenOffsetsAndCommit) => {
-            let fits = (death.record..death.record + batch).contains(&begun) && begun - completed <= batch;
-            (fits && completed < death.record, "around ")
-        }
-        (Some(batch), _) => (begun == expected && completed <= begun && begun - completed < batch, ""),
-        (None, _) => ((begun, completed) == (expected, expected), ""),
-    };
+    let (fits, exact) = is_there(death, batch, begun, completed);
     if !fits {
+        let expected = completed_at(death);
         return Some(format!(
             "its journal has {begun} begun and {completed} completed records, not {exact}{expected}"
         ));
+    }
+    if death.point == Point::BeforeWrite && journal.called != completed {
+        return Some("its sink had been asked for its last batch".to_owned());
     }
     if death.point == Point::BetweenWriteAndCommit && committed_behind(journal) {
         return Some("its last batch was committed".to_owned());
@@ -257,8 +270,8 @@ mod tests {
             sequence: 0,
             transaction: 0,
         };
-        let (partition, given_up) = (PartitionId(0), false);
-        let run = Processed { partition, copies, completed, begun_ns: 1, completed_ns: 2, given_up };
+        let (partition, given_up, refused) = (PartitionId(0), false, false);
+        let run = Processed { partition, copies, completed, begun_ns: 1, completed_ns: 2, given_up, refused };
         let commit = Commit {
             partition: PartitionId(0),
             offset: 9,
@@ -374,6 +387,32 @@ mod tests {
         );
         let for_ever = statements(vec![DeathRecord { continued_ns: None, ..record }]);
         assert!(check(&stop, &for_ever, &[zombie(), other(20)]).ends_with("it was never continued"));
+    }
+
+    #[test]
+    fn a_stop_before_the_write_counts_with_a_batch_begun_and_nothing_asked_of_the_sink() {
+        let with_sink = |end: &str| {
+            let more = format!("[[death]]\nrecord = 7\npoint = \"before-write\"\nend = \"{end}\"\n");
+            cell(&format!("sink = \"sqlite-append\"\nbatch = 5\n{more}"))
+        };
+        let stop = with_sink("stop");
+        let check_at = |begun, completed| {
+            let marks = Some(Marks { begun, completed, last_ns: 5 });
+            let record = DeathRecord { marks, continued_ns: Some(50), ..end(&stop, true) };
+            let zombie = with(journal(0, 10, 5, true), Entry::Lost(moved(60)));
+            let other = with(journal(1, 5, 5, true), Entry::Assigned(moved(20)));
+            check(&stop, &statements(vec![record]), &[zombie, other])
+        };
+        assert_eq!(check_at(10, 5), "");
+        // Not begun as a whole, written already, or of another batch.
+        for (begun, completed) in [(6, 5), (10, 10), (5, 5), (12, 5)] {
+            assert_ne!(check_at(begun, completed), "", "{begun} {completed}");
+        }
+        let kill = with_sink("kill");
+        let dead = statements(vec![end(&kill, true)]);
+        let called = |called| Journal { called, ..journal(0, 10, 5, false) };
+        assert_eq!(check(&kill, &dead, &[called(5)]), "");
+        assert!(check(&kill, &dead, &[called(10)]).ends_with("its sink had been asked for its last batch"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::settings::Length;
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 15] = [
+const SERIES: [&str; 16] = [
     "publish",
     "service",
     "lateness",
@@ -22,6 +22,7 @@ const SERIES: [&str; 15] = [
     "sink_write",
     "init",
     "transaction",
+    "offsets_call",
     "commit_call",
     "abort",
     "visible",

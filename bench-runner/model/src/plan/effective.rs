@@ -158,6 +158,7 @@ fn death_text(death: &Death) -> String {
         Point::AfterCommit => "after-commit",
         Point::AfterSend => "after-send",
         Point::BeforeCommit => "before-commit",
+        Point::BeforeWrite => "before-write",
         Point::BetweenWriteAndCommit => "between-write-and-commit",
         Point::BetweenOffsetsAndCommit => "between-offsets-and-commit",
     };

@@ -38,6 +38,10 @@ const LOST: u8 = 3;
 const PROCESSED: u8 = 4;
 const COMMIT: u8 = 5;
 
+/// What is not completed never will be: it was left at an orderly end, or the sink refused it.
+const LEFT: u8 = 1;
+const REFUSED: u8 = 2;
+
 /// Offsets within an entry.
 mod at {
     pub const KIND: usize = 0;
@@ -274,9 +278,18 @@ impl<'a> JournalMut<'a> {
         self.put(CALLED_AT, &self.called.to_le_bytes());
     }
 
-    /// Ends the batch in hand: what lies in partitions of which `written` says so is durable, hence completed; the rest is
-    /// given up.
+    /// Ends the batch in hand: what lies in partitions of which `written` says so is durable, hence completed; the rest was
+    /// refused, and is given up.
     pub fn end_batch(&mut self, now_ns: u64, written: impl Fn(PartitionId) -> bool) {
+        self.end(now_ns, REFUSED, written);
+    }
+
+    /// Gives the batch in hand up: nobody has said what became of it.
+    pub fn leave_batch(&mut self, now_ns: u64) {
+        self.end(now_ns, LEFT, |_| false);
+    }
+
+    fn end(&mut self, now_ns: u64, otherwise: u8, written: impl Fn(PartitionId) -> bool) {
         let durable = self.hand.iter().filter(|(_, partition, _)| written(*partition));
         self.answered += durable.map(|(_, _, count)| count).sum::<u64>();
         self.put(ANSWERED_AT, &self.answered.to_le_bytes());
@@ -285,7 +298,7 @@ impl<'a> JournalMut<'a> {
         for index in 0..self.hand.len() {
             let (at, partition, count) = self.hand[index];
             if !written(partition) {
-                self.put(at + at::GIVEN_UP, &[1]);
+                self.put(at + at::GIVEN_UP, &[otherwise]);
                 continue;
             }
             self.put(at + at::COMPLETED_NS, &now_ns.to_le_bytes());
@@ -428,7 +441,8 @@ fn entry(bytes: &[u8]) -> Result<Entry, u8> {
             completed: get_u64(bytes, at::COMPLETED),
             begun_ns: first_ns,
             completed_ns: last_ns,
-            given_up: bytes[at::GIVEN_UP] == 1,
+            given_up: bytes[at::GIVEN_UP] != 0,
+            refused: bytes[at::GIVEN_UP] == REFUSED,
         })),
         COMMIT => Ok(Entry::Commit(Commit {
             partition,

@@ -33,6 +33,9 @@ pub struct Processed {
     /// What is not completed never will be by this life: the sink refused it, or it was left at an orderly end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
+    /// The sink refused it: somebody else had taken the partition over, or its transaction had to be aborted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// How a commit was answered.

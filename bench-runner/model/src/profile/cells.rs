@@ -13,7 +13,7 @@ use crate::settings::{ClusterAsk, CommitStrategy};
 use std::collections::BTreeMap;
 
 /// The names of tallies that `expect` knows: those of `verdict::TallyKind` (held equal by a test).
-pub const TALLIES: [&str; 27] = [
+pub const TALLIES: [&str; 28] = [
     "log_loss",
     "acks0_drop",
     "unknown_present",
@@ -41,6 +41,7 @@ pub const TALLIES: [&str; 27] = [
     "consumer_aborted_read",
     "sink_duplicate",
     "sink_loss",
+    "sink_refused",
 ];
 /// From here on they count what a group does.
 const FIRST_OF_GROUP: &str = "processing_loss";

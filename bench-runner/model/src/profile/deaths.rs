@@ -12,12 +12,13 @@ const HOUR: u64 = 3_600_000_000_000;
 /// How each kind of worker is written.
 pub(super) const WORKERS: [(&str, Victim); 2] = [("member", Victim::Member), ("producer", Victim::Producer)];
 /// How each point is written.
-const POINTS: [(&str, Point); 7] = [
+const POINTS: [(&str, Point); 8] = [
     ("after-poll", Point::AfterPoll),
     ("after-processing", Point::AfterProcessing),
     ("after-commit", Point::AfterCommit),
     ("after-send", Point::AfterSend),
     ("before-commit", Point::BeforeCommit),
+    ("before-write", Point::BeforeWrite),
     ("between-write-and-commit", Point::BetweenWriteAndCommit),
     ("between-offsets-and-commit", Point::BetweenOffsetsAndCommit),
 ];
@@ -49,7 +50,7 @@ fn death(mut section: Section<'_>, group: bool, problems: &Problems) -> Option<P
     let record = section.require("record", "write record = 237: the worker ends at its 237th", |node| {
         values::number(node, 1..=1_000_000_000_000)
     });
-    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"between-write-and-commit\", with commit = \"transaction\" \"between-offsets-and-commit\"; producer: \"after-send\", with transactions \"before-commit\")";
+    let help = "write point = \"after-poll\", \"after-processing\" or \"after-commit\" (sink: \"before-write\", \"between-write-and-commit\", with commit = \"transaction\" \"between-offsets-and-commit\"; producer: \"after-send\", with transactions \"before-commit\")";
     let point = section.require("point", help, |node| values::named(node, "point", &POINTS));
     let ends = [("kill", End::Kill), ("close", End::Close), ("stop", End::Stop)];
     let end = section.require("end", "write end = \"kill\", \"close\" or \"stop\"", |node| {
@@ -110,25 +111,29 @@ pub(super) fn impossible_for(deaths: &[Death], producer: &ProducerSettings) -> O
 /// Why a group with or without a sink cannot die so, if so.
 fn around_a_sink(deaths: &[Death], group: &GroupSettings) -> Option<String> {
     let of = |wanted: fn(&Death) -> bool| deaths.iter().any(wanted);
-    let between = of(|death| death.point == Point::BetweenWriteAndCommit);
-    if of(|death| death.point == Point::BetweenOffsetsAndCommit)
-        && group.commit != CommitStrategy::Transaction
-    {
+    let in_transaction = |death: &Death| death.point == Point::BetweenOffsetsAndCommit;
+    if of(in_transaction) && group.commit != CommitStrategy::Transaction {
         let commit = group.commit.as_str();
         return Some(format!(
             "a death between-offsets-and-commit needs commit=transaction, not commit={commit}"
         ));
     }
+    // Whoever stands still inside of a transaction keeps others from taking over, so it is no zombie.
+    if deaths.iter().any(|death| in_transaction(death) && death.end != End::Kill) {
+        return Some(
+            "a death between-offsets-and-commit is a kill: an open transaction keeps its offsets from whoever takes over"
+                .into(),
+        );
+    }
     let Some(sink) = &group.sink else {
-        let reason = "a death between-write-and-commit needs a sink that is written to, not sink=none";
-        return between.then(|| reason.into());
+        let around = [
+            (Point::BeforeWrite, "before-write"),
+            (Point::BetweenWriteAndCommit, "between-write-and-commit"),
+        ];
+        let (_, name) = around.iter().find(|(point, _)| deaths.iter().any(|death| death.point == *point))?;
+        return Some(format!("a death {name} needs a sink that is written to, not sink=none"));
     };
     let kind = sink.kind.as_str();
-    if of(|death| death.end == End::Stop) {
-        return Some(format!(
-            "a member with sink={kind} cannot stand still at a record: its sink goes on by itself"
-        ));
-    }
     of(|death| death.point == Point::AfterProcessing).then(|| {
         format!("sink={kind} completes a batch as a whole: a death after it is one between-write-and-commit, not after-processing")
     })

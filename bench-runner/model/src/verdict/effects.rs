@@ -32,7 +32,11 @@ pub(super) struct Sums {
 impl Sums {
     /// The denominator of a tally.
     pub(super) fn of(&self, kind: TallyKind) -> u64 {
-        if kind == TallyKind::SinkDuplicate { self.rows } else { self.visible }
+        match kind {
+            TallyKind::SinkDuplicate => self.rows,
+            TallyKind::SinkRefused => self.called,
+            _ => self.visible,
+        }
     }
 
     /// Write calls and answers, in rows, in words.
@@ -71,6 +75,7 @@ pub(super) fn judge(
         close(*who, life, kind.is_idempotent() || kind == SinkKind::Topic, &mut sums);
     }
     keys(kind, journals, effects, &mut sums);
+    refused(journals, findings);
     steps.sweep(|lane, region| tallies(lane, region, findings, &mut sums));
     sums
 }
@@ -191,6 +196,23 @@ fn keys(kind: SinkKind, journals: &[Journal], effects: &Effects, sums: &mut Sums
                 sums.keys.push(format!("producer {producer}, partition {home}: {what}"));
             }
         });
+    }
+}
+
+/// What a life wanted to write and was not let.
+fn refused(journals: &[Journal], findings: &mut Findings) {
+    for entry in journals.iter().flat_map(|journal| &journal.entries) {
+        let Entry::Processed(Processed { partition, copies, completed, refused: true, .. }) = entry else {
+            continue;
+        };
+        let range = Range {
+            producer: Some(copies.producer),
+            partition: *partition,
+            sequence: Some(copies.sequence + completed),
+            offset: Some(copies.offset + *completed as i64),
+            count: copies.count.saturating_sub(*completed),
+        };
+        findings.note(TallyKind::SinkRefused, range, |_| None);
     }
 }
 

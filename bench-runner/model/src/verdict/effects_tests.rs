@@ -3,7 +3,7 @@
 
 use super::history::{History, Id, Slot, clean, settings};
 use super::processing_tests::{counts, group};
-use super::{Alike, Class, Exhibits, TallyKind, Verdict, Weight, judge};
+use super::{Alike, Class, Exhibits, Promise, TallyKind, Verdict, Weight, judge};
 use crate::effects::{self, EffectRun, Effects};
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
@@ -258,7 +258,31 @@ fn a_refused_batch_is_given_up_and_needs_no_death() {
     let mut world = World::new(SqliteAppend, in_order());
     world.life(0, &[(10, Fate::Completed), (10, Fate::Refused), (10, Fate::Refused)], true);
     world.life(10, &[(10, Fate::Completed); 3], true);
-    assert_eq!(counts(&world.verdict(InSink)), [].into());
+    let verdict = world.verdict(InSink);
+    assert_eq!(counts(&verdict), [(TallyKind::SinkRefused, 20)].into());
+    let refused = &verdict.tallies[&TallyKind::SinkRefused];
+    assert_eq!((refused.of, refused.weight, refused.offenders[0].offset), (60, Weight::Reported, Some(10)));
+    assert_eq!(verdict.promise, Promise::Kept);
+}
+
+#[test]
+fn what_was_refused_may_be_sought_again_within_one_assignment() {
+    let mut world = World::new(SqliteAppend, in_order());
+    world.life(0, &[(10, Fate::Completed), (10, Fate::Refused)], true);
+    let mut again = World::new(SqliteAppend, in_order());
+    again.life(10, &[(10, Fate::Completed); 3], true);
+    // The same life goes on: its entries behind one assignment, its processings counted on.
+    let (journal, rest) = (&mut world.journals[0], again.journals[0].clone());
+    journal.entries.extend(rest.entries.into_iter().skip(1));
+    journal.begun += rest.begun;
+    journal.completed += rest.completed;
+    journal.called += rest.called;
+    journal.answered += rest.answered;
+    let moved = again.rows.iter().map(|row| EffectRun { processing: row.processing + 20, ..*row });
+    world.rows.extend(moved);
+    let verdict = world.verdict(InSink);
+    assert_eq!(broken(&verdict), [""; 0]);
+    assert_eq!(counts(&verdict), [(TallyKind::SinkRefused, 10)].into());
 }
 
 #[test]

@@ -199,9 +199,10 @@ fn order(journal: &Journal, positions: &BTreeMap<PartitionId, Position>, finding
             Entry::Revoked(moved) | Entry::Lost(moved) => {
                 next.remove(&moved.partition);
             }
-            Entry::Processed(Processed { partition, copies, .. }) => {
+            Entry::Processed(Processed { partition, copies, refused, .. }) => {
                 let (start, end) = span(copies.offset, copies.count);
-                let expected = next.insert(*partition, Some(end)).flatten();
+                // Whoever still owns what was refused seeks back to it.
+                let expected = next.insert(*partition, (!refused).then_some(end)).flatten();
                 let Some(expected) = expected else { continue };
                 if start < expected {
                     let back = Range { count: 1, ..range(*partition, start, end) };

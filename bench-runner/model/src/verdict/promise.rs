@@ -26,7 +26,9 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
         TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || forgotten || !all),
         TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
-        TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies => Weight::Reported,
+        TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies | TallyKind::SinkRefused => {
+            Weight::Reported
+        }
         // A log that holds a record twice is processed twice, whoever keeps the offsets.
         TallyKind::SinkDuplicate => unless(
             !sink.is_some_and(SinkKind::is_idempotent)

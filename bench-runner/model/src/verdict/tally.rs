@@ -41,7 +41,7 @@ macro_rules! kinds {
 
             /// About the rows of a sink; such tallies stand only in cells that have one.
             pub fn is_of_sink(self) -> bool {
-                matches!(self, TallyKind::SinkDuplicate | TallyKind::SinkLoss)
+                self as usize >= TallyKind::SinkDuplicate as usize
             }
 
             /// A few words for a table.
@@ -139,6 +139,9 @@ kinds! {
     /// In the log, and not in the sink.
     SinkLoss "sink_loss" "missing in the sink"
         "records in the log that have no row in the sink"
+    /// Refused because its writer was taken over, or its transaction aborted.
+    SinkRefused "sink_refused" "refused by the sink"
+        "rows that a member wanted to write and that the sink refused: somebody else had its partition, or the transaction had to be aborted"
 }
 
 impl fmt::Display for TallyKind {

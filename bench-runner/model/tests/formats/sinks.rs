@@ -1,6 +1,7 @@
 //! Documents of cells with a sink, for the test that holds every stored field against the page.
 
 use super::document;
+use bench_model::assess::Statements;
 use bench_model::effects::{self, EffectRun, Effects, Held};
 use bench_model::ids::{Attempt, Incarnation, MemberId, PartitionId, ProducerId};
 use bench_model::processing::{self, Entry, Journal, Processed};
@@ -25,7 +26,15 @@ pub fn of_sinks() -> Vec<Value> {
     let held = vec![Held { partition, epoch: 1, next: 0 }];
     let runs = vec![EffectRun { partition, copies, member, life, processing: 1 }];
     let effects = effects::to_jsonl(&Effects { rows: 1, records: 1, runs, held });
-    let run = Processed { partition, copies, completed: 0, begun_ns: 1, completed_ns: 0, given_up: true };
+    let run = Processed {
+        partition,
+        copies,
+        completed: 0,
+        begun_ns: 1,
+        completed_ns: 0,
+        given_up: true,
+        refused: true,
+    };
     let journal = Journal {
         member,
         incarnation: life,
@@ -48,6 +57,7 @@ pub fn of_sinks() -> Vec<Value> {
     let place = SinkPlace { file: String::new(), table: String::new() };
     let lines = effects.lines().chain(journal.lines());
     let mut all: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect(line)).collect();
-    all.extend([document(&settings), document(&place)]);
+    let unread = Statements { unread_sink: word(), ..Statements::default() };
+    all.extend([document(&settings), document(&place), document(&unread)]);
     all
 }

@@ -217,7 +217,8 @@ impl<'a> Life<'a> {
             ("effect", self.effect),
             ("commit", latency),
         ];
-        series.extend(self.outlet.map(|outlet| ("sink_write", outlet.write)));
+        let t0_ns = self.t0_ns;
+        series.extend(self.outlet.into_iter().flat_map(|outlet| outlet.into_series(t0_ns)));
         (journal, series)
     }
 }

@@ -6,6 +6,7 @@ mod life;
 mod outlet;
 mod pipeline;
 mod serve;
+mod timings;
 mod writer;
 
 use super::control::Control;
@@ -21,7 +22,7 @@ use bench_model::wire::{ConsumeSpec, Event, WorkerSpec};
 use commits::Commits;
 use life::{Client, Life};
 use outlet::Outlet;
-use pipeline::{Membership, Pipeline};
+use pipeline::{Pipeline, Shared};
 use std::collections::BTreeMap;
 use writer::Writer;
 
@@ -73,9 +74,9 @@ fn open_sink(
     let (Some(settings), Some(place)) = (&role.settings.sink, &role.sink) else {
         return Ok(Default::default());
     };
-    let membership = (role.settings.commit == CommitStrategy::Transaction).then(Membership::default);
+    let shared = (role.settings.commit == CommitStrategy::Transaction).then(Shared::default);
     let sink: Box<dyn Sink> = match &role.pipe {
-        Some(pipe) => Box::new(Pipeline::open(spec, role, pipe, place, membership.clone())?),
+        Some(pipe) => Box::new(Pipeline::open(spec, role, pipe, place, shared.clone())?),
         None => sink::open(settings, place)?,
     };
     let effective =
@@ -83,7 +84,7 @@ fn open_sink(
     let waker = member.waker()?;
     let writer = Writer::start(sink, move || waker.wake());
     let who = (role.member, role.incarnation);
-    let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), membership);
+    let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), shared);
     Ok((Some(outlet), effective))
 }
 

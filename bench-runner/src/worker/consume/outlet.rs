@@ -7,7 +7,8 @@
 use super::batch::{IDLE_NS, InHand};
 use super::commits::tell;
 use super::life::{ASK, Client, Ending, Life};
-use super::pipeline::Membership;
+use super::pipeline::{Membership, Shared};
+use super::timings::Timings;
 use super::writer::{Writer, Written};
 use crate::clock;
 use bench_model::effects::{EffectRun, Held};
@@ -15,6 +16,7 @@ use bench_model::fault::Point;
 use bench_model::ids::{Incarnation, MemberId, PartitionId};
 use bench_model::latency::Series;
 use bench_model::settings::CommitStrategy;
+use std::ops::RangeInclusive;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// With a full hand: how long the client is not polled before fetching is paused, so that it can be.
@@ -44,8 +46,10 @@ pub(super) struct Outlet {
     epochs: Vec<u64>,
     /// Where the group's words for us go before each batch, if the sink commits for us.
     membership: Option<Membership>,
+    /// Of its transactions, if the sink has any.
+    timings: Option<Timings>,
     /// Call to durable, by the second of the call.
-    pub(super) write: Series,
+    write: Series,
     pub(super) refused: u64,
     /// The batch in hand goes without more company at this instant.
     full_by_ns: u64,
@@ -60,8 +64,10 @@ impl Outlet {
         who: (MemberId, Incarnation),
         partitions: u16,
         seconds: usize,
-        membership: Option<Membership>,
+        shared: Option<Shared>,
     ) -> Self {
+        let (membership, timings) =
+            shared.map(|Shared { membership, notes }| (membership, Timings::new(notes, seconds))).unzip();
         Outlet {
             writer,
             member: who.0,
@@ -72,12 +78,27 @@ impl Outlet {
             rows: Vec::new(),
             epochs: vec![0; usize::from(partitions)],
             membership,
+            timings,
             write: Series::new(seconds),
             refused: 0,
             full_by_ns: 0,
             paused: Vec::new(),
             polled_ns: u64::MAX,
             longest_unpolled_ns: 0,
+        }
+    }
+
+    /// The series of writes and transactions, by name.
+    pub(super) fn into_series(mut self, t0_ns: u64) -> Vec<(&'static str, Series)> {
+        self.enter_timings(t0_ns);
+        let mut series = vec![("sink_write", self.write)];
+        series.extend(self.timings.into_iter().flat_map(Timings::into_series));
+        series
+    }
+
+    fn enter_timings(&mut self, t0_ns: u64) {
+        if let Some(timings) = &mut self.timings {
+            timings.enter(t0_ns);
         }
     }
 
@@ -231,14 +252,21 @@ impl Life<'_> {
             }
         }
         outlet.parts.sort_by_key(|part| part.held.partition);
+        // The words of this batch's assignment: whoever loses it while the batch is in hand has no others.
+        if let Some(membership) = &outlet.membership
+            && let (Ok(mut words), Some(now)) = (membership.lock(), client.member.membership())
+        {
+            *words = now;
+        }
         let marks =
             if with_offsets { outlet.parts.iter().map(|part| part.held).collect() } else { Vec::new() };
-        if let Some(membership) = &outlet.membership
-            && let Ok(mut words) = membership.lock()
-        {
-            *words = client.member.membership();
+        let last = first + outlet.flying.len() as u64 - 1;
+        let ending = self.death_within(first..=last, Point::BeforeWrite);
+        if ending.is_some() {
+            return ending;
         }
         self.commits.journal.call_write();
+        let Some(outlet) = &mut self.outlet else { return None };
         outlet.writer.write(std::mem::take(&mut outlet.rows), marks);
         None
     }
@@ -248,7 +276,7 @@ impl Life<'_> {
         let written = self.outlet.as_mut()?.writer.answer(wait)?;
         self.now_ns = clock::now_ns();
         if let Err(error) = &written.refused {
-            self.commits.journal.end_batch(self.now_ns, |_| false);
+            self.commits.journal.leave_batch(self.now_ns);
             return Some(Ending::Early(error.to_string()));
         }
         let refused = written.refused.as_ref().map_or(Vec::new(), Clone::clone);
@@ -257,14 +285,18 @@ impl Life<'_> {
             self.go_back(client, &refused);
         }
         let first = self.outlet.as_ref().map_or(last, |outlet| outlet.first);
-        if let Some(death) = self.death.filter(|death| (first..=last).contains(&death.record)) {
-            let ending = self.death_at(death.record, Point::BetweenWriteAndCommit);
-            if ending.is_some() {
-                return ending;
-            }
+        let ending = self.death_within(first..=last, Point::BetweenWriteAndCommit);
+        if ending.is_some() {
+            return ending;
         }
         self.commit_batch(client);
         None
+    }
+
+    /// As `death_at`, for a batch of these records.
+    fn death_within(&mut self, records: RangeInclusive<u64>, point: Point) -> Option<Ending> {
+        let death = self.death.filter(|death| records.contains(&death.record))?;
+        self.death_at(death.record, point)
     }
 
     /// What an aborted transaction held is processed again by whoever owns it: what is still ours, from its first record on.
@@ -291,6 +323,7 @@ impl Life<'_> {
         outlet.rows = rows;
         let call_second = (called_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
         outlet.write.record(call_second, answered_ns - called_ns);
+        outlet.enter_timings(self.t0_ns);
         self.commits.journal.end_batch(self.now_ns, |partition| !refused.contains(&partition.0));
         for Part { held, tenure } in &outlet.parts {
             let partition = held.partition.0;
@@ -343,7 +376,7 @@ impl Life<'_> {
                 self.completed_batch(written);
             }
         }
-        self.commits.journal.end_batch(self.now_ns, |_| false);
+        self.commits.journal.leave_batch(self.now_ns);
         if let Some(outlet) = &self.outlet {
             self.done.refused_rows = outlet.refused;
             self.done.longest_unpolled_ns = outlet.longest_unpolled_ns;

@@ -1,6 +1,7 @@
 //! A topic as a sink: a batch becomes records of another topic, alone or together with the offsets it came from in one
 //! transaction. Runs on the sink's thread; knows nothing of the group but the words by which the coordinator knows it.
 
+use super::timings::{Call, Note, Notes};
 use crate::clock;
 use crate::kafka::lane::{CHUNK_RECORDS, Fate, Lane, Taken};
 use crate::kafka::properties;
@@ -25,13 +26,22 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How the coordinator of the group knows the member just now; written by the thread that serves the client.
 pub(super) type Membership = Arc<Mutex<Vec<u8>>>;
 
+/// What a pipeline with transactions and the thread that serves the client share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared {
+    pub(super) membership: Membership,
+    pub(super) notes: Notes,
+}
+
 /// What a transaction of the pipeline needs besides rows.
 struct Transactional {
     /// Evidence of every transaction.
     log: TransactionsMut<'static>,
     /// The topic that the group reads.
     source: CString,
-    membership: Membership,
+    shared: Shared,
+    /// When the open transaction began.
+    begun_ns: u64,
     /// The processing at which this life ends itself between its offsets and EndTxn, if it does.
     dies_at: Option<u64>,
 }
@@ -77,6 +87,7 @@ impl Sink for Pipeline {
                 }
                 let now_ns = clock::now_ns();
                 self.lane.begin().map_err(|refused| act("begin a transaction")(refused.name))?;
+                one.begun_ns = now_ns;
                 let ordinal = one.log.begin(std::iter::empty(), now_ns);
                 one.log.took(rows.len() as u64);
                 ordinal
@@ -101,6 +112,14 @@ impl Sink for Pipeline {
     }
 }
 
+impl Transactional {
+    fn note(&mut self, call: Call, (called_ns, answered_ns): (u64, u64), fine: bool) {
+        if let Ok(mut notes) = self.shared.notes.lock() {
+            notes.push(Note { call, begun_ns: self.begun_ns, called_ns, answered_ns, fine });
+        }
+    }
+}
+
 impl Pipeline {
     /// Connects as the member's producer; with transactions it takes the member's id, which ends what its last life left open.
     pub(super) fn open(
@@ -108,29 +127,32 @@ impl Pipeline {
         role: &ConsumeSpec,
         pipe: &PipeSpec,
         place: &SinkPlace,
-        membership: Option<Membership>,
+        shared: Option<Shared>,
     ) -> Result<Self, WorkerError> {
         let client = format!("bench-runner-pipe-{}-{}", role.member, role.incarnation);
         let id = properties::pipeline_id(&spec.topic, role.member);
         let properties = properties::producer(&spec.bootstrap, &client, &id, &pipe.settings);
         let mut lane = Lane::open(&properties, &place.table, CONNECT)?;
-        let transactional = match membership {
+        let transactional = match shared {
             None => None,
-            Some(membership) => {
+            Some(shared) => {
                 let bytes = file_bytes(0, pipe.transaction_capacity);
                 // Written by the sink's thread until the process ends.
                 let mapping: &'static mut [u8] =
                     &mut Box::leak(Box::new(map(spec, "transactions.bin", bytes)?))[..];
                 let producer = ProducerId(role.member.0);
                 let log = TransactionsMut::create(mapping, producer, role.incarnation, 0);
-                lane.open_transactions(CONNECT)?;
+                let took_ns = lane.open_transactions(CONNECT)?;
                 let here = |death: &Death| death.point == Point::BetweenOffsetsAndCommit;
-                Some(Transactional {
+                let mut one = Transactional {
                     log,
                     source: CString::new(spec.topic.as_str()).unwrap_or_default(),
-                    membership,
+                    shared,
+                    begun_ns: 0,
                     dies_at: role.death.filter(here).map(|death| death.record),
-                })
+                };
+                one.note(Call::Init, (0, took_ns), true);
+                Some(one)
             }
         };
         Ok(Pipeline {
@@ -202,8 +224,11 @@ impl Pipeline {
     fn end(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
         let Some(one) = &mut self.transactional else { return Ok(Vec::new()) };
         let offsets: Vec<(u16, i64)> = marks.iter().map(|mark| (mark.partition.0, mark.next)).collect();
-        let membership = one.membership.lock().map(|words| words.clone()).unwrap_or_default();
-        if let Err(refused) = self.lane.add_offsets(&one.source, &offsets, &membership) {
+        let membership = one.shared.membership.lock().map(|words| words.clone()).unwrap_or_default();
+        let called_ns = clock::now_ns();
+        let added = self.lane.add_offsets(&one.source, &offsets, &membership);
+        one.note(Call::Offsets, (called_ns, clock::now_ns()), added.is_ok());
+        if let Err(refused) = added {
             return self.abort(refused, marks, false);
         }
         let dies = |row: &EffectRun| one.dies_at == Some(row.processing);
@@ -211,17 +236,19 @@ impl Pipeline {
             // SAFETY: takes no pointers; does not return.
             unsafe { libc::raise(libc::SIGKILL) };
         }
-        one.log.called(State::CommitCalled, clock::now_ns());
-        let answer = self.call(End::Commit);
+        let called_ns = clock::now_ns();
+        one.log.called(State::CommitCalled, called_ns);
+        let (answer, answered_ns) = self.call(End::Commit);
         let Some(one) = &mut self.transactional else { return Ok(Vec::new()) };
+        one.note(Call::Commit, (called_ns, answered_ns), answer.is_ok());
         match answer {
             Ok(()) => {
-                one.log.answered(State::Committed, clock::now_ns());
+                one.log.answered(State::Committed, answered_ns);
                 Ok(Vec::new())
             }
             Err(refused) => {
                 let state = if refused.unflushed { State::Unflushed } else { State::CommitFailed };
-                one.log.answered(state, clock::now_ns());
+                one.log.answered(state, answered_ns);
                 let known = !refused.unflushed;
                 self.abort(refused, marks, known)
             }
@@ -233,25 +260,29 @@ impl Pipeline {
         if matches!(refused.kind, Kind::Fenced | Kind::Fatal) {
             return Err(act("commit a transaction")(format!("{} ({})", refused.name, refused.kind.as_str())));
         }
+        let called_ns = clock::now_ns();
         if let (Some(one), false) = (&mut self.transactional, called) {
-            one.log.called(State::AbortCalled, clock::now_ns());
+            one.log.called(State::AbortCalled, called_ns);
         }
-        let answer = self.call(End::Abort { flush: false });
-        if let (Some(one), false) = (&mut self.transactional, called) {
-            let state = if answer.is_ok() { State::Aborted } else { State::AbortFailed };
-            one.log.answered(state, clock::now_ns());
+        let (answer, answered_ns) = self.call(End::Abort { flush: false });
+        if let Some(one) = &mut self.transactional {
+            one.note(Call::Abort, (called_ns, answered_ns), answer.is_ok());
+            if !called {
+                let state = if answer.is_ok() { State::Aborted } else { State::AbortFailed };
+                one.log.answered(state, answered_ns);
+            }
         }
         answer.map_err(|refused| act("abort a transaction")(refused.name))?;
         Ok(marks.iter().map(|mark| mark.partition.0).collect())
     }
 
-    /// Ends the open transaction and takes reports until that is answered.
-    fn call(&mut self, end: End) -> Result<(), Refusal> {
+    /// Ends the open transaction and takes reports until that is answered; gives the answer and when it came.
+    fn call(&mut self, end: End) -> (Result<(), Refusal>, u64) {
         self.lane.end(end);
         loop {
             self.poll();
             if let Some(ended) = self.lane.ended() {
-                return ended.result;
+                return (ended.result, ended.at_ns);
             }
             self.lane.wait_until(clock::now_ns() + LOOK_NS);
         }

@@ -33,6 +33,7 @@ fn processed(offset: i64, count: u64, from_ms: u64, to_ms: u64) -> Entry {
         begun_ns: T0_NS + from_ms * 1_000_000,
         completed_ns: T0_NS + to_ms * 1_000_000,
         given_up: false,
+        refused: false,
     })
 }
 
