@@ -401,11 +401,8 @@ fn result(made: &Made, set: &Set) -> CellResult {
         seconds: seconds.collect(),
         group: made.commit.filter(|_| ran).map(course),
         caveats: caveat.into_iter().collect(),
-        client_settings: [(
-            "producer".to_owned(),
-            [("acks".to_owned(), made.acks.as_str().to_owned())].into(),
-        )]
-        .into(),
+        client_settings: [("producer".to_owned(), [("acks".to_owned(), made.acks.as_str().into())].into())]
+            .into(),
         topic_settings: [("min.insync.replicas".to_owned(), "2".to_owned())].into(),
         failed_sends: Default::default(),
         errors: Vec::new(),
