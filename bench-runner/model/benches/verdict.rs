@@ -5,7 +5,7 @@ use bench_model::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, Pro
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
 use bench_model::reading::{CopyRun, LogReading, PartitionReading, Source};
 use bench_model::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
-use bench_model::verdict::{Exhibits, TallyKind, judge};
+use bench_model::verdict::{Exhibits, TallyKind, Upsets, judge};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -116,7 +116,7 @@ fn verdict(criterion: &mut Criterion) {
         let settings = settings();
         let exhibits =
             Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
-        let judge = || judge(&settings, &[], black_box(exhibits), Ok(()));
+        let judge = || judge(&settings, Upsets::NONE, black_box(exhibits), Ok(()));
         let verdict = judge();
         assert!(!verdict.is_void() && verdict.tallies[&TallyKind::LogLoss].count == lost, "{verdict:?}");
         group.bench_function(name, |bencher| bencher.iter(judge));

@@ -311,3 +311,9 @@ impl CellResult {
         })
     }
 }
+
+/// A value of a stored enumeration as its word in the stored form, with spaces, e.g. `not injected`.
+pub fn word(value: &impl Serialize) -> String {
+    let text = serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned));
+    text.unwrap_or_default().replace(['_', '-'], " ")
+}

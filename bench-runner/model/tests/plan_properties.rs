@@ -130,11 +130,16 @@ fn profiles_that_cannot_share_a_cluster_or_a_name_are_refused() {
 fn a_plan_over_a_limit_is_refused_with_the_arithmetic() {
     let refused = |text: &str| plan::build(&[profile("p", text)], &[]).unwrap_err().to_string();
     let disk = refused("[load]\nrate = \"100k/s\"\nduration = \"10 min\"\nwarmup = \"0 s\"\n");
-    assert!(disk.contains("60000000 records x 1024 B x 3 replicas + ledger"), "{disk}");
+    assert!(disk.contains("60,000,000 records x 1024 B x 3 replicas + ledger"), "{disk}");
     let records = refused("[load]\nrate = \"1M/s\"\nduration = \"10 min\"\nwarmup = \"0 s\"\n");
-    assert!(records.contains("600000000 > 200000000"), "{records}");
+    assert!(records.contains("1M/s x (0 s + 10 min) = 600,000,000 > 200,000,000"), "{records}");
     let cells = refused("repeats = 1000\n[load]\nrate = \"1/s\"\n[matrix]\nacks = [0, 1]\n");
     assert!(cells.contains("2000 cells"), "{cells}");
     let memory = refused("[cluster]\nheap = \"8 GiB\"\n[load]\nrate = \"1/s\"\n");
     assert!(memory.contains("3 brokers x (8 GiB heap"), "{memory}");
+    assert!(memory.contains("the workers of p.base.r0: 2 workers x 64 MiB + 1 producers x"), "{memory}");
+    let bursts = refused(
+        "[load]\nbursts = [{ at = \"0 s\", records = 150000000 }, { at = \"9 s\", records = 60000000 }]\n",
+    );
+    assert!(bursts.contains("150,000,000 + 60,000,000 = 210,000,000"), "{bursts}");
 }

@@ -40,11 +40,11 @@ impl Mock {
     pub fn create_topic(
         &self,
         name: &str,
-        partitions: i32,
+        partitions: u16,
         replication_factor: i32,
     ) -> Result<(), KafkaError> {
         self.cluster
-            .create_topic(name, partitions, replication_factor)
+            .create_topic(name, i32::from(partitions), replication_factor)
             .map_err(|error| KafkaError::new("create a topic on the mock cluster", error))
     }
 

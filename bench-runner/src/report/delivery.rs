@@ -1,9 +1,10 @@
 //! Delivery semantics: what each pipeline guarantees, what was seen, and what it costs; to be pasted into a design document.
 
-use super::figures::{duration, grouped, share, three_digits};
+use super::figures::{duration, share, three_digits};
 use super::table::Table;
 use super::tables::{head, line, throughput};
 use super::view::{Figure, Group, View};
+use bench_model::profile::grouped;
 use bench_model::result::GroupCourse;
 use bench_model::settings::{CellSettings, GroupSettings, SinkSettings};
 use bench_model::verdict::{Delivery, TallyKind};

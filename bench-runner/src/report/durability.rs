@@ -4,13 +4,14 @@
 
 use super::view::{Figure, Group, View, word};
 use bench_model::fault::{FaultStep, When};
+use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, CellSettings};
 use bench_model::verdict::{Class, TallyKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The settings that decide about durability.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The settings that decide about durability, and those that cells of one profile differ in besides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// `acks`.
     pub acks: Acks,
@@ -22,6 +23,22 @@ pub struct Setting {
     pub unclean: Option<u16>,
     /// `flush.messages`, where the topic has it.
     pub flush: Option<u64>,
+    /// Further axes of a profile of this run: key and value.
+    pub others: Vec<(String, String)>,
+}
+
+/// Axes that [`Setting`] has fields for, or that are no setting.
+const OWN_AXES: [&str; 6] = ["acks", "retries", "idempotence", "unclean-election", "flush-messages", "fault"];
+
+/// The other axes, on which a profile of the run has cells with different values.
+fn other_axes(results: &[&CellResult]) -> BTreeSet<String> {
+    let mut values: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for cell in results.iter().map(|result| &result.cell) {
+        for (axis, value) in cell.axes.iter().filter(|(axis, _)| !OWN_AXES.contains(&axis.as_str())) {
+            values.entry((&cell.profile, axis)).or_default().insert(value);
+        }
+    }
+    values.into_iter().filter(|(_, values)| values.len() > 1).map(|((_, axis), _)| axis.to_owned()).collect()
 }
 
 impl Setting {
@@ -36,7 +53,19 @@ impl Setting {
             idempotence: producer.idempotence,
             unclean: unclean.then_some(topic.min_insync_replicas),
             flush: stated("flush.messages").and_then(|count| count.parse().ok()),
+            others: Vec::new(),
         }
+    }
+
+    /// The same with a cell's values on these axes, whatever profile it comes from.
+    fn of_cell(cell: &Cell, axes: &BTreeSet<String>) -> Self {
+        let effective = if axes.is_empty() { Vec::new() } else { cell.effective() };
+        let value = |axis: &String| {
+            let here = effective.iter().find(|(key, _)| key.rsplit('.').next() == Some(axis));
+            cell.axes.get(axis).or(here.map(|(_, value)| value)).cloned()
+        };
+        let others = axes.iter().filter_map(|axis| Some((axis.clone(), value(axis)?))).collect();
+        Setting { others, ..Setting::of(&cell.settings) }
     }
 
     /// E.g. `acks=all, idempotent`.
@@ -48,6 +77,7 @@ impl Setting {
         if let Some(count) = self.flush {
             name.push_str(&format!(", flush.messages={count}"));
         }
+        name.extend(self.others.iter().map(|(axis, value)| format!(", {axis}={value}")));
         name
     }
 
@@ -138,8 +168,9 @@ fn fired(result: &CellResult) -> bool {
 /// Every setting of the run under every fault that it met.
 pub fn trials(view: &View) -> Vec<Trial> {
     let results: Vec<&CellResult> = view.run.cells.iter().map(|cell| &cell.result).collect();
+    let axes = other_axes(&results);
     let mut settings: Vec<Setting> =
-        results.iter().map(|result| Setting::of(&result.cell.settings)).collect();
+        results.iter().map(|result| Setting::of_cell(&result.cell, &axes)).collect();
     settings.sort();
     settings.dedup();
     let mut timelines: Vec<&[FaultStep]> = Vec::new();
@@ -150,8 +181,9 @@ pub fn trials(view: &View) -> Vec<Trial> {
         }
     }
     let mut trials = Vec::new();
-    for setting in settings {
-        let of_setting = |result: &&&CellResult| Setting::of(&result.cell.settings) == setting;
+    for setting in &settings {
+        let of_setting = |result: &&&CellResult| Setting::of_cell(&result.cell, &axes) == *setting;
+        let untested = || untested(setting, &axes, view);
         let before = trials.len();
         for steps in &timelines {
             let with_fault: Vec<&CellResult> = results
@@ -164,7 +196,7 @@ pub fn trials(view: &View) -> Vec<Trial> {
                 continue;
             }
             let control_fired = results.iter().any(|result| result.cell.faults == *steps && fired(result));
-            let mut trial = Trial { fault: timeline(steps), control_fired, ..untested(setting, view) };
+            let mut trial = Trial { fault: timeline(steps), control_fired, ..untested() };
             trial.caveats.extend(kinds(&with_fault));
             for result in with_fault {
                 if !is_proven(result) {
@@ -179,11 +211,9 @@ pub fn trials(view: &View) -> Vec<Trial> {
             }
             trials.push(trial);
         }
-        trials.extend(lost_without_a_fault(results.iter().filter(of_setting).copied(), || {
-            untested(setting, view)
-        }));
+        trials.extend(lost_without_a_fault(results.iter().filter(of_setting).copied(), untested));
         if trials.len() == before {
-            trials.push(untested(setting, view));
+            trials.push(untested());
         }
     }
     trials
@@ -213,11 +243,11 @@ fn kinds<'r>(results: &'r [&CellResult]) -> impl Iterator<Item = String> + 'r {
 }
 
 /// The setting alone: its latency, and no fault.
-fn untested(setting: Setting, view: &View) -> Trial {
+fn untested(setting: &Setting, axes: &BTreeSet<String>, view: &View) -> Trial {
     let groups: Vec<_> = view
         .groups
         .iter()
-        .filter(|group| Setting::of(&group.first().cell.settings) == setting && group.is_comparable())
+        .filter(|group| Setting::of_cell(&group.first().cell, axes) == *setting && group.is_comparable())
         .collect();
     let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
     let calm = groups.iter().filter(|group| !group.has_fault()).find(has_p99);
@@ -228,7 +258,7 @@ fn untested(setting: Setting, view: &View) -> Trial {
     let cells: Vec<&CellResult> =
         source.iter().flat_map(|group| &group.cells).map(|cell| &cell.result).collect();
     Trial {
-        setting,
+        setting: setting.clone(),
         fault: String::new(),
         claimed: 0,
         lost: 0,

@@ -1,5 +1,7 @@
 //! Numbers as people read them. Rounds for print only; nothing here decides anything.
 
+use bench_model::profile::grouped;
+
 /// Nanoseconds with three digits and a unit.
 pub fn duration(ns: f64) -> String {
     let (divisor, unit) = match ns {
@@ -20,19 +22,6 @@ pub fn three_digits(value: f64) -> String {
         size if size >= 0.9995 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
-}
-
-/// A count with separators: `1,000`.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The 95 % bound for nothing seen in `of` independent trials, per million.

@@ -19,14 +19,21 @@ pub fn doubts(view: &View) -> Vec<String> {
         })
         .collect();
     for (mark, kind) in &view.marks {
-        let mut seen: Vec<String> = Vec::new();
+        // Cells that say the same stand together.
+        let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
         let mut advice = String::new();
         for cell in &view.run.cells {
             for caveat in cell.result.caveats.iter().filter(|caveat| caveat.kind == *kind) {
-                seen.push(format!("{}: {}", cell.result.cell.id, caveat.what));
+                let id = cell.result.cell.id.as_str();
+                match said.iter_mut().find(|(what, _)| *what == caveat.what) {
+                    Some((_, ids)) => ids.push(id),
+                    None => said.push((&caveat.what, vec![id])),
+                }
                 advice.clone_from(&caveat.advice);
             }
         }
+        let mut seen: Vec<String> =
+            said.iter().map(|(what, ids)| format!("{}: {what}", ids.join(", "))).collect();
         if kind == DAMAGED {
             advice = damage::ADVICE.into();
             seen = view.damage.iter().map(damage::Damage::line).collect();
@@ -59,7 +66,16 @@ pub fn without_verdict(view: &View) -> Vec<String> {
     }
     let done: BTreeSet<&str> = view.run.cells.iter().map(|cell| cell.result.cell.id.as_str()).collect();
     let missing = view.run.manifest.plan.iter().filter(|cell| !done.contains(cell.id.as_str()));
-    list.extend(missing.map(|cell| format!("{}: planned, not run", cell.id)));
+    // Cells run in the order of the plan, and what is not finished is not kept.
+    let mut cut = view.run.manifest.interrupted;
+    list.extend(missing.map(|cell| {
+        let what = if std::mem::take(&mut cut) {
+            "cut off by the interrupt, or not begun"
+        } else {
+            "planned, not run"
+        };
+        format!("{}: {what}", cell.id)
+    }));
     list
 }
 

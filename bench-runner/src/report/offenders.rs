@@ -1,12 +1,13 @@
 //! Offending records by name: when they were due, and which fault was active at that instant.
 
 use super::faults::{Span, spans};
-use super::figures::{duration, grouped};
+use super::figures::duration;
 use super::page::Block;
 use super::table::Table;
 use super::view::{View, word};
 use bench_model::ids::ProducerId;
 use bench_model::plan::Cell;
+use bench_model::profile::grouped;
 use bench_model::schedule::{Placement, Schedule};
 use bench_model::settings::Arrival;
 use bench_model::verdict::Offender;

@@ -1,9 +1,10 @@
 //! The tables of a report. Each takes the view and returns text; acks=0 never shares a publish column.
 
 use super::durability::Trial;
-use super::figures::{bytes, duration, grouped, share, three_digits, zero_bound_per_million};
+use super::figures::{bytes, duration, share, three_digits, zero_bound_per_million};
 use super::table::{PROFILE, Table};
 use super::view::{Figure, Group, View};
+use bench_model::profile::grouped;
 use bench_model::result::CellResult;
 use bench_model::settings::{Acks, Arrival};
 use bench_model::verdict::{Class, TallyKind};

@@ -96,6 +96,23 @@ fn a_zero_counts_only_where_a_control_fired() {
     assert!(trials.iter().all(durability::Trial::is_untested));
 }
 
+#[test]
+fn cells_that_differ_in_further_axes_of_their_profile_are_trials_of_their_own() {
+    let (_results, mut run) = rendered("local");
+    let sizes = ["48 B", "1 KiB"].into_iter().cycle();
+    for (cell, size) in run.cells.iter_mut().zip(sizes) {
+        if cell.result.cell.profile == "quickstart" {
+            cell.result.cell.axes.insert("record-size".to_owned(), size.to_owned());
+        }
+    }
+    let trials = durability::trials(&View::of(&run));
+    let names: Vec<String> = trials.iter().map(|trial| trial.setting.name()).collect();
+    assert!(names.iter().any(|name| name.ends_with("record-size=48 B")), "{names:?}");
+    // The recipe has no such axis, and its cells have a size all the same.
+    let lost = trials.iter().find(|trial| trial.lost > 0).expect("a loss");
+    assert_eq!(lost.setting.name(), "acks=1, retries, record-size=1 KiB");
+}
+
 /// Every text that people and programs are given of a run.
 fn views(results: &tempfile::TempDir, run: &StoredRun) -> Vec<(&'static str, String)> {
     render(run, &results.path().join(RUN)).expect("room for a report");

@@ -5,6 +5,7 @@ use super::figures::duration;
 use super::lines::counted;
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::{LatencySummary, Percentile};
+pub use bench_model::result::word;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, Arrival};
 use bench_model::verdict::{Guarantee, Promise, TallyKind, Verdict, Weight, guarantee};
@@ -243,12 +244,6 @@ impl<'a> Group<'a> {
             other => word(&other),
         }))
     }
-}
-
-/// A value of a stored enumeration as its word in the stored form, with spaces.
-pub fn word(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned));
-    text.unwrap_or_default().replace(['_', '-'], " ")
 }
 
 fn tell(words: impl Iterator<Item = String>) -> String {

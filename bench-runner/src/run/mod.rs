@@ -128,7 +128,7 @@ async fn on_cluster(
     let directory = RunDir::create(&orders.results, run)?;
     let admin = Admin::open(&cluster.bootstrap())?;
     let mut manifest = manifest(orders, cluster, run);
-    manifest.caveats.extend(shared_machine(&cluster.sharers()));
+    let mut sharers: BTreeSet<String> = cluster.sharers().into_iter().collect();
     directory.write_manifest(&manifest)?;
     warm_up(orders, cluster, &admin, &mut manifest, interrupt, bar).await;
     directory.write_manifest(&manifest)?;
@@ -139,24 +139,26 @@ async fn on_cluster(
         }
         bar.begin(index, planned);
         let aside = directory.cell_aside(&planned.id)?;
-        let mut sharers = cluster.sharers();
+        let mut here = cluster.sharers();
         let mut stage =
             cell::Stage { cluster, admin: &admin, run, keep_topics: orders.keep_topics, interrupt };
         let mut result =
             cell::carry_out(&mut stage, planned, aside.path(), &mut |progress| bar.tick(progress)).await;
-        sharers.extend(cluster.sharers());
-        if let Some(caveat) = shared_machine(&sharers) {
-            if !manifest.caveats.iter().any(|known| known.kind == caveat.kind) {
-                manifest.caveats.push(caveat.clone());
-            }
-            result.caveats.push(caveat);
+        here.extend(cluster.sharers());
+        if !here.is_empty() {
+            result.caveats.push(shared_machine("another run was active on this machine".to_owned()));
         }
+        sharers.extend(here);
         bar.end(&result);
         if result.outcome == Outcome::Interrupted {
             break;
         }
         aside.commit(&mut result)?;
         cells.push(result);
+    }
+    if !sharers.is_empty() {
+        let pids = sharers.into_iter().collect::<Vec<_>>().join(", ");
+        manifest.caveats.push(shared_machine(format!("other runs were active on this machine ({pids})")));
     }
     manifest.ended = host::utc_now();
     manifest.interrupted = interrupt.is_raised();
@@ -266,15 +268,11 @@ async fn warm_up(
     }
 }
 
-fn shared_machine(sharers: &[String]) -> Option<Caveat> {
-    let pids: BTreeSet<&str> = sharers.iter().map(String::as_str).collect();
-    (!pids.is_empty()).then(|| Caveat {
+fn shared_machine(what: String) -> Caveat {
+    Caveat {
         kind: "shared-machine".into(),
-        what: format!(
-            "another run was active on this machine ({})",
-            pids.into_iter().collect::<Vec<_>>().join(", ")
-        ),
+        what,
         advice: "repeat on a machine of its own before comparing latencies; the books are not affected"
             .into(),
-    })
+    }
 }

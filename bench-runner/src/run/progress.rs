@@ -1,7 +1,7 @@
 //! What the user sees while a run goes on: bars with an ETA in a terminal, plain lines elsewhere. All on standard error.
 
 use bench_model::plan::{Cell, Plan};
-use bench_model::result::{CellResult, Outcome};
+use bench_model::result::{CellResult, Outcome, word};
 use bench_model::settings::Arrival;
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -78,7 +78,10 @@ impl Bar {
             (Outcome::Finished, _) => {
                 format!("finished, {:.0} records/s", result.throughput_per_s)
             }
-            (outcome, reason) => format!("{outcome:?}: {}", reason.as_deref().unwrap_or("no reason given")),
+            (Outcome::Interrupted, _) => word(&result.outcome),
+            (outcome, reason) => {
+                format!("{}: {}", word(&outcome), reason.as_deref().unwrap_or("no reason given"))
+            }
         };
         self.say(&format!("{}: {state}", self.label));
     }

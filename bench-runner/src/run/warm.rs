@@ -74,7 +74,6 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
     let Some(kind) = job.cells.iter().find(|cell| cell.faults.is_empty()).or(job.cells.first()) else {
         return Err("the plan has no cells".to_owned());
     };
-    let started_ns = clock::now_ns();
     let name = format!("bench-runner-{}-warm", job.run);
     let created = tokio::select! {
         created = Topic::create(job.cluster, job.admin, &name, &kind.settings.topic) => created,
@@ -102,13 +101,16 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
     };
     job.cluster.favour_compilers(true);
     let windows = match Gang::start(&task, interrupt).await {
-        Ok(mut gang) => watch(job.cluster, &task, &mut gang, job.limit_ns, interrupt, tell).await,
+        Ok(mut gang) => {
+            let windows = watch(job.cluster, &task, &mut gang, job.limit_ns, interrupt, tell).await;
+            windows.map(|windows| (windows, clock::now_ns().saturating_sub(gang.t0_ns)))
+        }
         Err(error) => Err(error.to_string()),
     };
     job.cluster.favour_compilers(false);
     topic::discard(job.cluster, job.admin, &name, interrupt).await?;
-    let (cpu_ns_per_record, idle) = windows?;
-    let took_s = (clock::now_ns() - started_ns) as f64 / 1e9;
+    let ((cpu_ns_per_record, idle), took_ns) = windows?;
+    let took_s = took_ns as f64 / 1e9;
     Ok(Warm { stable: is_stable(&cpu_ns_per_record, &idle), cpu_ns_per_record, idle, took_s })
 }
 

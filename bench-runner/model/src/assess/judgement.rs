@@ -2,7 +2,7 @@
 
 use crate::fault::FaultRecord;
 use crate::plan::Cell;
-use crate::result::{Expectation, Outcome};
+use crate::result::{Expectation, Outcome, word};
 use crate::verdict::{TallyKind, Verdict};
 
 /// The outcome, and why unless finished.
@@ -25,8 +25,7 @@ pub(super) fn outcome(
         return (Outcome::NotInjected, unproven_death);
     }
     if let Some(step) = faults.iter().find(|fault| !fault.is_proven()) {
-        let what = format!("{:?} of the {:?} could not be proven", step.step.action, step.step.target)
-            .to_lowercase();
+        let what = format!("{} {} could not be proven", word(&step.step.action), word(&step.step.target));
         return (Outcome::NotInjected, Some(what));
     }
     if let Some(reason) = &verdict.inconclusive {

@@ -25,7 +25,7 @@ use crate::reading::LogReading;
 use crate::result::{CellResult, Cost, Expectation, Outcome, SCHEMA_VERSION};
 use crate::settings::Arrival;
 use crate::transactions::Transactions;
-use crate::verdict::{self, Exhibits};
+use crate::verdict::{self, Exhibits, Upsets};
 
 /// What a cell left behind.
 #[derive(Debug, Clone, Copy)]
@@ -95,10 +95,9 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let drained = undrained.map_or(Ok(()), Err);
     let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
     let settings = &result.cell.settings;
-    let mut verdict = verdict::judge(settings, &result.faults, exhibits, drained);
-    if statements.is_some_and(|statements| statements.moved_leaders > 0) {
-        verdict.allow_what_moved_leaders_lose(&settings.producer);
-    }
+    let moved_leaders = statements.map_or(0, |statements| statements.moved_leaders);
+    let upsets = Upsets { faults: &result.faults, moved_leaders };
+    let verdict = verdict::judge(settings, upsets, exhibits, drained);
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);

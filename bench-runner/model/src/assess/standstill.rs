@@ -3,6 +3,7 @@
 
 use crate::fault::{Death, DeathRecord, End};
 use crate::ledger::{Ledger, State as Fate};
+use crate::result::word;
 use crate::transactions::{State, Transaction, Transactions};
 
 /// A producer's life with such an end.
@@ -29,7 +30,7 @@ pub(super) fn unproven(life: Halted<'_>) -> Option<String> {
     }
     let is_last = index + 1 == transactions.transactions.len();
     if one.state != State::Open || !is_last || ledger.closed {
-        return Some(format!("its transaction {} was ended ({:?})", one.ordinal, one.state));
+        return Some(format!("its transaction {} was ended ({})", one.ordinal, word(&one.state)));
     }
     let mut runs = ledger.partitions.iter().flat_map(|part| &part.runs);
     runs.any(|run| run.state == Fate::Unreported)
@@ -69,8 +70,7 @@ fn stood_still(
     }
     let is_fenced = end.was_fenced() && matches!(one.state, State::CommitFailed | State::AbortFailed);
     let must_be = death.continue_after_ns.is_none_or(|after_ns| after_ns > timeout_ns);
-    (must_be && !is_fenced)
-        .then(|| format!("it was not fenced: its transaction was {:?}", one.state).to_lowercase())
+    (must_be && !is_fenced).then(|| format!("it was not fenced: its transaction was {}", word(&one.state)))
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(alone, "nobody had taken its transactional id before it was continued");
         }
         let other = found(timed_out, Some(200), None, &["commit: fatal: _FATAL: stopped"]);
-        assert_eq!(told(timed_out, &other, &fenced), "it was not fenced: its transaction was commitfailed");
+        assert_eq!(told(timed_out, &other, &fenced), "it was not fenced: its transaction was commit failed");
         let committed = life(&[Committed, Committed], 0, true);
         let unharmed = found(timed_out, Some(200), None, &[]);
         assert_eq!(

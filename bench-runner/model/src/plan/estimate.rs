@@ -2,6 +2,7 @@
 
 use super::Cell;
 use crate::fault::{Death, End, Victim};
+use crate::profile::{duration_text, grouped, rate_text, rough_size};
 use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load, TransactionSpan};
 use serde::Serialize;
 
@@ -109,6 +110,20 @@ impl Load {
         match self.length {
             Length::Time(time_ns) => Self::due(self.per_second(), self.warmup_ns.saturating_add(time_ns)),
             Length::Records(records) => Self::due(self.per_second(), self.warmup_ns).saturating_add(records),
+        }
+    }
+
+    /// How [`Load::records`] come about, e.g. `20k/s x (5 s + 15 s)`.
+    pub(super) fn records_text(&self) -> String {
+        let rate = rate_text(self.per_second());
+        let rate = if self.arrival == Arrival::Max { format!("{rate} (assumed of max)") } else { rate };
+        let warmup = duration_text(self.warmup_ns);
+        match (&self.arrival, self.length) {
+            (Arrival::Bursts(bursts), _) => {
+                bursts.iter().map(|burst| grouped(burst.records)).collect::<Vec<_>>().join(" + ")
+            }
+            (_, Length::Time(time_ns)) => format!("{rate} x ({warmup} + {})", duration_text(time_ns)),
+            (_, Length::Records(records)) => format!("{rate} x {warmup} + {}", grouped(records)),
         }
     }
 
@@ -226,6 +241,29 @@ impl Cell {
             .saturating_add(members.saturating_mul(member))
             .saturating_add(self.ledger_bytes())
             .saturating_add(self.transaction_bytes())
+    }
+
+    /// How [`Cell::memory_bytes`] come about; parts that are 0 are left out.
+    pub(super) fn memory_text(&self) -> String {
+        let (producers, members) = (u64::from(self.settings.load.producers), self.members());
+        let mut text =
+            format!("{} workers x {}", producers + members + 1, rough_size(Assumptions::WORKER_BYTES));
+        let queue = rough_size(self.settings.producer.queue_bytes);
+        text.push_str(&format!(" + {producers} producers x {queue} queue"));
+        if members > 0 {
+            text.push_str(&format!(
+                " + {members} members x ({} fetched + {} journal: {} entries x {} B)",
+                rough_size(Assumptions::MEMBER_QUEUE_BYTES),
+                rough_size(self.journal_bytes()),
+                grouped(self.journal_entries()),
+                Assumptions::JOURNAL_ENTRY_BYTES
+            ));
+        }
+        let rest = [(self.ledger_bytes(), "ledgers"), (self.transaction_bytes(), "transactions")];
+        for (bytes, what) in rest.into_iter().filter(|(bytes, _)| *bytes > 0) {
+            text.push_str(&format!(" + {} {what}", rough_size(bytes)));
+        }
+        text
     }
 
     fn members(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! What a plan may take at most; one that is over is refused with the arithmetic.
 
 use super::{Assumptions, Cell, Estimate, PlanError};
-use crate::profile::rough_size;
+use crate::profile::{grouped, rough_size};
 use crate::settings::ClusterAsk;
 use serde::Serialize;
 
@@ -48,7 +48,9 @@ impl Limits {
             return over("cells", arithmetic, "fewer axis values or repeats, or pick cells by --only");
         }
         if let Some(cell) = cells.iter().find(|cell| cell.records() > self.records_per_cell) {
-            let arithmetic = format!("{} sends {} > {}", cell.id, cell.records(), self.records_per_cell);
+            let sum = cell.settings.load.records_text();
+            let [records, limit] = [cell.records(), self.records_per_cell].map(grouped);
+            let arithmetic = format!("{} sends {sum} = {records} > {limit}", cell.id);
             return over("records per cell", arithmetic, "a lower rate, or a shorter duration");
         }
         if estimate.disk_bytes > self.disk_bytes {
@@ -58,7 +60,7 @@ impl Limits {
                 rough_size(estimate.disk_bytes),
                 rough_size(self.disk_bytes),
                 largest.id,
-                largest.records(),
+                grouped(largest.records()),
                 largest.settings.load.record_bytes,
                 largest.settings.topic.replication_factor,
                 rough_size(largest.disk_bytes()),
@@ -70,16 +72,18 @@ impl Limits {
             );
         }
         if estimate.memory_bytes > self.memory_bytes {
-            let workers = cells.iter().map(Cell::memory_bytes).max().unwrap_or(0);
+            let Some(largest) = cells.iter().max_by_key(|cell| cell.memory_bytes()) else { return Ok(()) };
             let arithmetic = format!(
-                "{} brokers x ({} heap + {}) + {} controller + {} workers = {} > {}",
+                "{} brokers x ({} heap + {}) + {} controller + {} workers = {} > {}; the workers of {}: {}",
                 cluster.brokers,
                 rough_size(cluster.heap_bytes),
                 rough_size(Assumptions::BROKER_BYTES),
                 rough_size(Assumptions::CONTROLLER_BYTES),
-                rough_size(workers),
+                rough_size(largest.memory_bytes()),
                 rough_size(estimate.memory_bytes),
                 rough_size(self.memory_bytes),
+                largest.id,
+                largest.memory_text(),
             );
             return over(
                 "memory",

@@ -13,6 +13,7 @@ mod kills;
 mod ordeals;
 mod problems;
 mod property_names;
+mod property_values;
 mod section;
 mod sink;
 mod transaction;
@@ -26,7 +27,7 @@ pub use faults::lose_text;
 pub use problems::{Problem, ProfileErrors};
 pub use property_names::{Client, ClientRefusal};
 pub use transaction::span_text;
-pub use units::{counted, duration_text, rate_text, rough_size, size_text};
+pub use units::{counted, duration_text, grouped, rate_text, rough_size, size_text};
 pub use values::retries_text;
 
 use crate::fault::{Death, FaultStep, Join, KillAsk};
@@ -105,15 +106,12 @@ pub fn parse(
     let mut sources = vec![(file.to_string(), text.to_string())];
     sources.extend(overrides.iter().map(|text| (OVERRIDE.to_string(), text.clone())));
     let problems = Problems::default();
-    let mut root = tree::parse(text, &problems);
-    let profile = if problems.is_empty() {
+    let profile = tree::parse(text, &problems).and_then(|mut root| {
         for (index, text) in overrides.iter().enumerate() {
             tree::graft(&mut root, index + 1, text, &problems);
         }
         read(&root, text, overrides, client, &problems)
-    } else {
-        None
-    };
+    });
     problems.into_result(&sources)?;
     // Without a problem every required part was there: `read` notes one wherever it returns `None`.
     Ok(profile.expect("a profile without problems is complete"))

@@ -1,14 +1,18 @@
-//! Properties of brokers, topics and the client that a profile passes on verbatim: which names there are, and which of
-//! them may not be set.
+//! Properties of brokers, topics and the client that a profile passes on verbatim: which names there are, which of
+//! them may not be set, and which values Kafka would refuse.
 //!
 //! Brokers ignore a name that they do not know, so a slip would change what is measured, and nobody would see it.
 
+use super::property_values;
 use super::section::nearest;
 
 /// Of Kafka 4.3, by its own definitions (`KafkaConfig`).
 const BROKER: &str = include_str!("broker-properties.txt");
 /// Of Kafka 4.3 (`LogConfig`).
 const TOPIC: &str = include_str!("topic-properties.txt");
+/// Both.
+#[cfg(test)]
+pub(super) const LISTS: [&str; 2] = [BROKER, TOPIC];
 
 /// What the client library says of its properties; this room does not know the library.
 pub trait Client {
@@ -59,17 +63,23 @@ impl Refusal {
     }
 }
 
-/// Refuses a name that is not known, or that `owned` gives a reason for.
-fn by_name(
+/// Refuses a name that is not in the list, or that `owned` gives a reason for, and a value that Kafka would not take.
+fn by_list(
     name: &str,
+    value: &str,
     whose: &str,
-    known: &[&str],
+    list: &str,
     owned: impl Fn(&str) -> Option<String>,
 ) -> Option<Refusal> {
     if let Some(help) = owned(name) {
         return Some(Refusal::name(format!("{name} cannot be set here"), help));
     }
-    (!known.contains(&name)).then(|| unknown(name, whose, known, owned))
+    let known: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    if !known.contains(&name) {
+        return Some(unknown(name, whose, &known, owned));
+    }
+    let (message, help) = property_values::refusal(list, name, value)?;
+    Some(Refusal { message, help, part: Part::Value })
 }
 
 fn unknown(name: &str, whose: &str, known: &[&str], owned: impl Fn(&str) -> Option<String>) -> Refusal {
@@ -84,8 +94,8 @@ fn unknown(name: &str, whose: &str, known: &[&str], owned: impl Fn(&str) -> Opti
 }
 
 /// Broker properties.
-pub(super) fn broker(name: &str, _: &str) -> Option<Refusal> {
-    by_name(name, "broker", &BROKER.split_whitespace().collect::<Vec<_>>(), |name| {
+pub(super) fn broker(name: &str, value: &str) -> Option<Refusal> {
+    by_list(name, value, "broker", BROKER, |name| {
         const IDENTITY: [&str; 7] =
             ["node.id", "broker.id", "process.roles", "listeners", "log.dir", "log.dirs", "metadata.log.dir"];
         const ADDRESSES: [&str; 7] = [
@@ -114,7 +124,7 @@ pub(super) fn broker(name: &str, _: &str) -> Option<Refusal> {
 
 /// Topic properties.
 pub(super) fn topic(name: &str, value: &str) -> Option<Refusal> {
-    by_name(name, "topic", &TOPIC.split_whitespace().collect::<Vec<_>>(), |name| match name {
+    by_list(name, value, "topic", TOPIC, |name| match name {
         "min.insync.replicas" => Some("write min-insync-replicas = … in [topic]".into()),
         "cleanup.policy" if value != "delete" => {
             Some("remove it: a topic that compacts cannot be judged, absent records would look lost".into())

@@ -92,22 +92,27 @@ impl Origin {
     }
 }
 
-/// Parses a whole file (source 0); syntax errors go to `problems`.
-pub(super) fn parse(text: &str, problems: &Problems) -> Node {
+/// Parses a whole file (source 0); syntax errors go to `problems`. `None`: what could be read is no base for further
+/// problems, because a line that could not be read would be missed there.
+pub(super) fn parse(text: &str, problems: &Problems) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
+    let mut is_whole = true;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let (message, help) = match error.message() {
             "duplicate key" => ("this key stands here a second time".into(), "keep one of the two lines"),
-            other => (
-                format!("not TOML: {other}"),
-                "write key = value; texts, durations and sizes stand in double quotes",
-            ),
+            other => {
+                is_whole = false;
+                (
+                    format!("not TOML: {other}"),
+                    "write key = value; texts, durations and sizes stand in double quotes. The rest is checked once this is TOML",
+                )
+            }
         };
         problems.add(&Place { source: 0, span }, message, help);
     }
     let origin = Origin { source: 0, added: 0, removed: 0 };
-    Node { place: origin.place(0..0), value: Value::Table(origin.entries(table.get_ref())) }
+    is_whole.then(|| Node { place: origin.place(0..0), value: Value::Table(origin.entries(table.get_ref())) })
 }
 
 /// Grafts one `key=value` of the command line (already registered as `source`) onto the tree.

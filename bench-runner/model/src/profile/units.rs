@@ -130,6 +130,19 @@ pub fn rough_size(size_bytes: u64) -> String {
     format!("{}.{} {name}", size_bytes / unit, size_bytes % unit * 10 / unit)
 }
 
+/// A count with separators: `1,000`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// `1 cell`, `2 cells`.
 pub fn counted(count: impl Into<u64>, what: &str) -> String {
     let count = count.into();

@@ -3,7 +3,7 @@
 
 use super::history::{History, Id, Slot, clean, settings};
 use super::processing_tests::{counts, group};
-use super::{Alike, Class, Exhibits, Promise, TallyKind, Verdict, Weight, judge};
+use super::{Alike, Class, Exhibits, Promise, TallyKind, Upsets, Verdict, Weight, judge};
 use crate::effects::{self, EffectRun, Effects};
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
@@ -158,7 +158,7 @@ impl World {
             effects,
             pipelines: &[],
         };
-        judge(&settings, &[], exhibits, Ok(()))
+        judge(&settings, Upsets::NONE, exhibits, Ok(()))
     }
 
     fn verdict(&self, commit: CommitStrategy) -> Verdict {

@@ -1,7 +1,6 @@
 //! Made-up histories of a cell, from which ledgers and readings follow. Only for tests.
 
-use super::{Exhibits, Verdict, judge};
-use crate::fault::FaultRecord;
+use super::{Exhibits, Upsets, Verdict, judge};
 use crate::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{Ledger, PartitionLedger, Resend, State, StateRun, push_run};
 use crate::message::{Decoded, Header};
@@ -165,10 +164,9 @@ impl History {
 pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogReading]) -> Verdict {
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
-    let no_faults: &[FaultRecord] = &[];
     let exhibits =
         Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
-    judge(&settings, no_faults, exhibits, Ok(()))
+    judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }
 
 fn header(id: Id) -> Header {

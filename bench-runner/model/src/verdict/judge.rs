@@ -59,12 +59,26 @@ struct OfGroup {
     unread: bool,
 }
 
+/// What befell the brokers of a cell.
+#[derive(Debug, Clone, Copy)]
+pub struct Upsets<'a> {
+    /// What was done to them.
+    pub faults: &'a [FaultRecord],
+    /// Partitions whose leader had moved when the cell was over.
+    pub moved_leaders: u64,
+}
+
+impl Upsets<'_> {
+    /// A cell without any.
+    pub const NONE: Upsets<'static> = Upsets { faults: &[], moved_leaders: 0 };
+}
+
 /// Judges a cell: `drained` says whether every report and record that was waited for came in time.
 ///
 /// The result does not depend on the order of ledgers and readings.
 pub fn judge(
     settings: &CellSettings,
-    faults: &[FaultRecord],
+    upsets: Upsets<'_>,
     exhibits: Exhibits<'_>,
     drained: Result<(), String>,
 ) -> Verdict {
@@ -86,7 +100,7 @@ pub fn judge(
     let shown = if transactional { &log.committed } else { &log.reader };
     let claims = visible.as_mut().unwrap_or(&mut all);
     let group = group.map(|group| of_group(group, &log, (shown, seen), exhibits, claims, &mut findings));
-    let tallies = tallies(settings, faults, &all, visible.as_ref(), &findings, &log, group.as_ref());
+    let tallies = tallies(settings, upsets, &all, visible.as_ref(), &findings, &log, group.as_ref());
     let mut inconclusive = log.inconclusive.clone();
     if group.as_ref().is_some_and(|group| group.unread) {
         inconclusive.push("the sink's rows were not read".to_owned());
@@ -278,7 +292,7 @@ impl<'b> Walk<'b> {
 /// Every tally of the cell, zeros included, with its denominator and weight.
 fn tallies(
     settings: &CellSettings,
-    faults: &[FaultRecord],
+    upsets: Upsets<'_>,
     all: &Walk<'_>,
     visible: Option<&Walk<'_>>,
     findings: &Findings,
@@ -326,7 +340,7 @@ fn tallies(
         let tally = Tally {
             count,
             of,
-            weight: weight(kind, settings, faults),
+            weight: weight(kind, settings, upsets),
             offenders: findings.offenders(kind),
             not_checked: not_checked.map(str::to_owned),
         };

@@ -37,7 +37,7 @@ mod transaction_lives_tests;
 mod transaction_tests;
 
 pub use guarantee::{Delivery, Guarantee, guarantee};
-pub use judge::{Exhibits, judge};
+pub use judge::{Exhibits, Upsets, judge};
 pub use spans::{Part, Spans};
 pub use tally::{TallyKind, UnknownTally, bound_95};
 

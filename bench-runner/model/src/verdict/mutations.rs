@@ -2,7 +2,7 @@
 //! each error of book-keeping breaks an identity.
 
 use super::history::{Attempted, History, Id, Slot, clean, settings, verdict};
-use super::{Class, Exhibits, Promise, TallyKind, Verdict, judge};
+use super::{Class, Exhibits, Promise, TallyKind, Upsets, Verdict, judge};
 use crate::ids::{Attempt, BrokerId, Incarnation, PartitionId};
 use crate::ledger::{LedgerMut, State, StateRun, file_bytes, read};
 use crate::reading::{CopyRun, LogReading, Source};
@@ -245,7 +245,7 @@ fn without_a_whole_and_quiet_log_there_is_no_verdict() {
         effects: None,
         pipelines: &[],
     };
-    let undrained = judge(&settings(Acks::All, 1), &[], exhibits, Err("3 reports missing".into()));
+    let undrained = judge(&settings(Acks::All, 1), Upsets::NONE, exhibits, Err("3 reports missing".into()));
     assert!(undrained.inconclusive.is_some_and(|why| why.contains("3 reports missing")));
 }
 

@@ -1,7 +1,7 @@
 //! Group members on made-up logs: a slow, obvious model agrees with the verdict, and each mutation changes exactly its tally.
 
 use super::history::{History, clean, settings};
-use super::{Exhibits, TallyKind, Verdict, Weight, judge};
+use super::{Exhibits, TallyKind, Upsets, Verdict, Weight, judge};
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
 use crate::processing::{self, CommitAnswer, Entry, Journal, JournalMut, Move, file_bytes, parse};
@@ -41,7 +41,7 @@ fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Ve
         effects: None,
         pipelines: &[],
     };
-    judge(&settings, &[], exhibits, Ok(()))
+    judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }
 
 /// The copy at an offset of a clean log, where offsets are sequences.

@@ -1,17 +1,19 @@
 //! What the settings promise: the weight of each kind of finding. It counts nothing.
 
-use super::{Promise, Tally, TallyKind, Verdict, Weight};
-use crate::fault::{Action, FaultRecord};
-use crate::settings::{Acks, CellSettings, CommitStrategy, ProducerSettings, SinkKind};
+use super::{Promise, Tally, TallyKind, Upsets, Weight};
+use crate::fault::{Action, FaultRecord, Target};
+use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a finding of this kind weighs under these settings and faults.
-pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRecord]) -> Weight {
+/// What a finding of this kind weighs under these settings, after what befell the brokers.
+pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_>) -> Weight {
+    let Upsets { faults, moved_leaders } = upsets;
     let idempotent = settings.producer.idempotence;
     let all = idempotent || settings.producer.acks == Acks::All;
     let unclean =
         settings.topic.extra.get("unclean.leader.election.enable").is_some_and(|value| value == "true");
-    let broker_fault = faults.iter().any(|fault| fault.done_ns.is_some() && !fault.step.action.is_undo());
+    // A leader that gave way by itself loses what it alone had acknowledged, as one does that was killed.
+    let leader_upset = moved_leaders > 0 || faults.iter().any(befell_a_broker);
     // Of what an answer promises nothing is left: as many brokers as hold it lost what they had not flushed.
     let forgotten = !flushes_first(settings) && lost_power(faults) >= settings.topic.min_insync_replicas;
     let commit = settings.group.as_ref().map(|group| group.commit);
@@ -20,7 +22,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
     match kind {
         TallyKind::Acks0Drop | TallyKind::UnknownPresent | TallyKind::UnknownAbsent => Weight::Reported,
         TallyKind::LogLoss if all => unless(unclean || forgotten),
-        TallyKind::LogLoss => unless(unclean || broker_fault),
+        TallyKind::LogLoss => unless(unclean || leader_upset),
         TallyKind::DuplicateSameAttempt | TallyKind::Reorder => unless(!idempotent),
         TallyKind::DuplicateCrossAttempt => Weight::Allowed,
         TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || forgotten || !all),
@@ -49,6 +51,10 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, faults: &[FaultRe
     }
 }
 
+fn befell_a_broker(fault: &FaultRecord) -> bool {
+    fault.done_ns.is_some() && !fault.step.action.is_undo() && fault.step.target != Target::Controller
+}
+
 /// Every append is flushed before it is answered.
 fn flushes_first(settings: &CellSettings) -> bool {
     settings.topic.extra.get("flush.messages").is_some_and(|value| value == "1")
@@ -72,31 +78,15 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
     }
 }
 
-impl Verdict {
-    /// A leader that gave way by itself loses what it alone had acknowledged, as one does that was killed.
-    pub(crate) fn allow_what_moved_leaders_lose(&mut self, producer: &ProducerSettings) {
-        let all = producer.idempotence || producer.acks == Acks::All;
-        if let Some(tally) = self.tallies.get_mut(&TallyKind::LogLoss)
-            && self.promise != Promise::Unjudged
-            && !all
-        {
-            tally.weight = Weight::Allowed;
-            self.promise = promise(&self.tallies);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{FaultStep, Target, When};
+    use crate::fault::{FaultStep, When};
     use crate::ids::BrokerId;
-    use crate::ledger::State;
-    use crate::verdict::history::{clean, settings};
+    use crate::verdict::history::settings;
 
-    fn fault(done_ns: Option<u64>, action: Action) -> Vec<FaultRecord> {
-        let step = FaultStep::new(When::At(0), action, Target::Leader);
-        vec![FaultRecord { done_ns, ..FaultRecord::planned(step) }]
+    fn fault(done_ns: Option<u64>, action: Action, target: Target) -> [FaultRecord; 1] {
+        [FaultRecord { done_ns, ..FaultRecord::planned(FaultStep::new(When::At(0), action, target)) }]
     }
 
     #[test]
@@ -107,13 +97,17 @@ mod tests {
             if unclean {
                 settings.topic.extra.insert("unclean.leader.election.enable".into(), "true".into());
             }
-            weight(TallyKind::LogLoss, &settings, faults)
+            weight(TallyKind::LogLoss, &settings, Upsets { faults, ..Upsets::NONE })
         };
-        let killed = fault(Some(1), Action::Kill);
+        let killed = fault(Some(1), Action::Kill, Target::Leader);
+        let planned = fault(None, Action::Kill, Target::Leader);
+        let undone = fault(Some(1), Action::Continue, Target::Leader);
+        let controller = fault(Some(1), Action::Stop, Target::Controller);
         assert_eq!(weigh(Acks::One, false, &killed, false), Weight::Allowed);
         assert_eq!(weigh(Acks::One, false, &[], false), Weight::Violation);
-        assert_eq!(weigh(Acks::One, false, &fault(None, Action::Kill), false), Weight::Violation);
-        assert_eq!(weigh(Acks::One, false, &fault(Some(1), Action::Continue), false), Weight::Violation);
+        for no_broker in [&planned, &undone, &controller] {
+            assert_eq!(weigh(Acks::One, false, no_broker, false), Weight::Violation);
+        }
         assert_eq!(weigh(Acks::All, false, &killed, false), Weight::Violation);
         assert_eq!(weigh(Acks::All, true, &killed, false), Weight::Violation);
         assert_eq!(weigh(Acks::All, true, &[], true), Weight::Allowed);
@@ -129,7 +123,8 @@ mod tests {
             let brokers = brokers.iter().copied().map(BrokerId).collect();
             let step = FaultStep::new(When::At(0), Action::PowerCut, Target::All);
             let faults = [FaultRecord { done_ns, brokers, ..FaultRecord::planned(step) }];
-            [TallyKind::LogLoss, TallyKind::RewrittenLog].map(|kind| weight(kind, &settings, &faults))
+            [TallyKind::LogLoss, TallyKind::RewrittenLog]
+                .map(|kind| weight(kind, &settings, Upsets { faults: &faults, ..Upsets::NONE }))
         };
         assert_eq!(weigh(&[1, 2, 3], Some(1), None), [Weight::Allowed; 2]);
         assert_eq!(weigh(&[1, 2], Some(1), Some("10")), [Weight::Allowed; 2]);
@@ -140,14 +135,9 @@ mod tests {
 
     #[test]
     fn a_leader_that_moved_by_itself_explains_the_loss_of_what_it_alone_had_acknowledged() {
-        for (acks, expected) in [(Acks::One, Promise::Allowed), (Acks::All, Promise::Violated)] {
-            let mut history = clean(10, State::Acked);
-            history.logs[0].remove(3);
-            let mut verdict = history.verdict();
-            assert_eq!(verdict.promise, Promise::Violated);
-            verdict.allow_what_moved_leaders_lose(&settings(acks, 1).producer);
-            assert_eq!(verdict.promise, expected);
-        }
+        let moved = Upsets { moved_leaders: 1, ..Upsets::NONE };
+        let weigh = |acks| weight(TallyKind::LogLoss, &settings(acks, 1), moved);
+        assert_eq!([Acks::One, Acks::All].map(weigh), [Weight::Allowed, Weight::Violation]);
     }
 
     #[test]
@@ -155,9 +145,9 @@ mod tests {
         for (idempotence, expected) in [(true, Weight::Violation), (false, Weight::Allowed)] {
             let mut settings = settings(Acks::All, 1);
             settings.producer.idempotence = idempotence;
-            assert_eq!(weight(TallyKind::DuplicateSameAttempt, &settings, &[]), expected);
-            assert_eq!(weight(TallyKind::Reorder, &settings, &[]), expected);
-            assert_eq!(weight(TallyKind::DuplicateCrossAttempt, &settings, &[]), Weight::Allowed);
+            assert_eq!(weight(TallyKind::DuplicateSameAttempt, &settings, Upsets::NONE), expected);
+            assert_eq!(weight(TallyKind::Reorder, &settings, Upsets::NONE), expected);
+            assert_eq!(weight(TallyKind::DuplicateCrossAttempt, &settings, Upsets::NONE), Weight::Allowed);
         }
     }
 }

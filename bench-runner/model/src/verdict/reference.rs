@@ -2,7 +2,7 @@
 //! judge must agree with it on random histories.
 
 use super::history::{Attempted, History, Id, Slot, settings, verdict};
-use super::{Class, ClassCount, Contingency, Exhibits, Offender, TallyKind, judge};
+use super::{Class, ClassCount, Contingency, Exhibits, Offender, TallyKind, Upsets, judge};
 use crate::ids::{PartitionId, ProducerId};
 use crate::ledger::State;
 use crate::reading::LogReading;
@@ -338,6 +338,6 @@ fn nothing_sent_is_nothing_wrong() {
         effects: None,
         pipelines: &[],
     };
-    let verdict = judge(&settings(Acks::One, 1), &[], exhibits, Ok(()));
+    let verdict = judge(&settings(Acks::One, 1), Upsets::NONE, exhibits, Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");
 }

@@ -2,7 +2,7 @@
 //! model agrees with the verdict, and each mutation changes exactly its tally.
 
 use super::history::settings;
-use super::{Class, Exhibits, Promise, TallyKind, Verdict, judge};
+use super::{Class, Exhibits, Promise, TallyKind, Upsets, Verdict, judge};
 use crate::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{self, Ledger, PartitionLedger, Resend, StateRun, push_run};
 use crate::message::{Decoded, Header};
@@ -179,7 +179,7 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
         timeout_ns: 1,
     });
     let exhibits = Exhibits { ledgers, readings, transactions, journals: &[], effects: None, pipelines: &[] };
-    judge(&settings, &[], exhibits, Ok(()))
+    judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }
 
 fn broken(verdict: &Verdict) -> String {

@@ -1,7 +1,7 @@
 //! Transactions on made-up logs: a slow, obvious model agrees with the verdict, and each mutation changes exactly its tally.
 
 use super::history::settings;
-use super::{Class, Exhibits, TallyKind, Verdict, Weight, judge};
+use super::{Class, Exhibits, TallyKind, Upsets, Verdict, Weight, judge};
 use crate::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{self, Ledger, PartitionLedger, StateRun, push_run};
 use crate::message::{Decoded, Header};
@@ -214,7 +214,7 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
     });
     judge(
         &settings,
-        &[],
+        Upsets::NONE,
         Exhibits { ledgers, readings, transactions, journals: &[], effects: None, pipelines: &[] },
         Ok(()),
     )

@@ -73,7 +73,7 @@ fn calm_p99(trial: &Trial) -> Option<(f64, bool)> {
 
 /// Where everything stands.
 struct Layout {
-    /// Latency across, losses upwards.
+    /// Latency across, losses upwards; no height where no trial has a place there.
     panel: Panel,
     /// The same with the lanes below, for frame and ticks.
     framed: Panel,
@@ -82,26 +82,28 @@ struct Layout {
 }
 
 fn layout(trials: &[&Trial]) -> Layout {
-    let heights = trials.iter().filter_map(|trial| match spot(trial) {
-        Spot::Lost(per_million) => Some(per_million.min(MOST_LOST)),
-        // Room below a bound, where its arrow points.
-        Spot::Below(bound) => Some(bound / 3.0),
-        Spot::Lane(_) => None,
-    });
+    let heights: Vec<f64> = trials
+        .iter()
+        .filter_map(|trial| match spot(trial) {
+            Spot::Lost(per_million) => Some(per_million.min(MOST_LOST)),
+            // Room below a bound, where its arrow points.
+            Spot::Below(bound) => Some(bound / 3.0),
+            Spot::Lane(_) => None,
+        })
+        .collect();
     let calm: Vec<f64> = trials.iter().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
     let x = if calm.is_empty() {
         Axis::between("end-to-end latency p99: none without a fault", (0.0, 1.0), Vec::new())
     } else {
         Axis::log("end-to-end latency p99, without a fault (log scale)", calm, time_tick, ACROSS)
     };
-    // Always up to everything lost, so that runs can be compared by eye.
-    let y = Axis::log(
-        "acknowledged records lost per million, under a fault (log scale)",
-        heights.chain([MOST_LOST]),
-        count_tick,
-        UPWARDS,
-    );
-    let panel = Panel { left: 150, right: 740, top: 76, bottom: 400, x, y: Some(y) };
+    // Where nobody stands between the lanes and the top, the lanes are all there is. Otherwise always up to everything lost,
+    // so that runs can be compared by eye.
+    let y = (!heights.is_empty()).then(|| {
+        let title = "acknowledged records lost per million, under a fault (log scale)";
+        Axis::log(title, heights.into_iter().chain([MOST_LOST]), count_tick, UPWARDS)
+    });
+    let panel = Panel { left: 150, right: 740, top: 76, bottom: if y.is_some() { 400 } else { 76 }, x, y };
     let framed = Panel { bottom: panel.bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
     let others = trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32;
     let left = panel.right + 60;
@@ -162,8 +164,9 @@ fn lane_px(panel: &Panel, lane: usize) -> i32 {
 fn frame(canvas: &Canvas, layout: &Layout) {
     let Layout { panel, framed, column } = layout;
     framed.draw(canvas);
-    let losses = Panel { x: Axis::between("", (0.0, 1.0), Vec::new()), ..panel.clone() };
-    losses.draw(canvas);
+    if panel.y.is_some() {
+        Panel { x: Axis::between("", (0.0, 1.0), Vec::new()), ..panel.clone() }.draw(canvas);
+    }
     if let Some(column) = column {
         canvas.line(
             &[

@@ -4,11 +4,12 @@ use super::axis::{Axis, Panel, count_tick, time_tick};
 use super::canvas::{BAND, Canvas, LINE_PX, LINE_WIDTH, Style, foot_px, picture, widest_px};
 use super::series::{Band, WIDTH_PX, bands, draw_with_bands, name_bands, tick_step};
 use super::{Chart, Place, footer, slug};
-use crate::report::figures::{duration, grouped};
+use crate::report::figures::duration;
 use crate::report::lines::counted;
 use crate::report::table::Table;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
+use bench_model::profile::grouped;
 use bench_model::result::{CellResult, GroupCourse, Outcome, Rebalance, RebalanceCause};
 use plotters::style::RGBColor;
 

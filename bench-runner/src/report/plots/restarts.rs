@@ -4,11 +4,11 @@ use super::axis::{Axis, Panel, count_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, LINE_WIDTH, SOFT, Style, foot_px, picture, widest_px};
 use super::{Chart, LeftOut, Place, any_caveat, footer, not_shown, slug, without};
 use crate::report::delivery::met_with;
-use crate::report::figures::grouped;
 use crate::report::lines::counted;
 use crate::report::table::Table;
 use crate::report::tables::{head, line};
 use crate::report::view::{Group, View};
+use bench_model::profile::grouped;
 use bench_model::verdict::TallyKind;
 
 /// Tallies by name, so that one which this version does not know gives no bar.
