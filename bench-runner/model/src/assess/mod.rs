@@ -96,7 +96,9 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
     let settings = &result.cell.settings;
     let moved_leaders = statements.map_or(0, |statements| statements.moved_leaders);
-    let upsets = Upsets { faults: &result.faults, moved_leaders };
+    let resends = result.cell.deaths.iter().any(|death| death.resend)
+        || result.cell.kills.iter().any(|kill| kill.resend);
+    let upsets = Upsets { faults: &result.faults, moved_leaders, resends };
     let verdict = verdict::judge(settings, upsets, exhibits, drained);
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());

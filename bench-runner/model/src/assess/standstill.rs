@@ -150,10 +150,10 @@ mod tests {
         assert_eq!(told(kill, &seen, &life(&[Committed, Open], 0, false)), "");
         for (wrong, what) in [
             (life(&[Committed], 0, false), "none of its transactions"),
-            (life(&[Committed, CommitCalled], 0, false), "transaction 2 was ended (CommitCalled)"),
-            (life(&[Committed, Committed, Open], 0, false), "transaction 2 was ended (Committed)"),
+            (life(&[Committed, CommitCalled], 0, false), "transaction 2 was ended (commit called)"),
+            (life(&[Committed, Committed, Open], 0, false), "transaction 2 was ended (committed)"),
             (life(&[Committed, Open], 1, false), "not all of its transaction was answered"),
-            (life(&[Committed, Open], 0, true), "was ended (Open)"),
+            (life(&[Committed, Open], 0, true), "was ended (open)"),
         ] {
             assert!(told(kill, &seen, &wrong).contains(what), "{}", told(kill, &seen, &wrong));
         }

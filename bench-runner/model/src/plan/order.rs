@@ -35,7 +35,7 @@ fn cell(profile: &Profile, combination: &Combination, repeat: u16) -> Cell {
         seed,
         settings: combination.settings.clone(),
         deaths: combination.deaths.clone(),
-        kills: draw::kills(&combination.kills, &combination.settings, seed),
+        kills: draw::kills(&combination.kills, &combination.settings, seed, &combination.label),
         joins: combination.joins.clone(),
         faults: combination.faults.clone(),
         expect: combination.expect.clone(),

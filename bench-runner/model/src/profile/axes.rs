@@ -19,6 +19,7 @@ pub(super) enum Axis {
     Acks,
     Retries,
     Idempotence,
+    Partitions,
     MinInsyncReplicas,
     ReplicationFactor,
     RecordSize,
@@ -44,6 +45,7 @@ pub(super) enum Choice {
     Acks(Acks),
     Retries(u32),
     Idempotence(bool),
+    Partitions(u16),
     MinInsyncReplicas(u16),
     ReplicationFactor(u16),
     RecordSize(u32),
@@ -71,10 +73,11 @@ pub(super) enum Choice {
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 29] = [
+    pub const ALL: [Axis; 30] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
+        Axis::Partitions,
         Axis::MinInsyncReplicas,
         Axis::ReplicationFactor,
         Axis::RecordSize,
@@ -109,6 +112,7 @@ impl Axis {
             Axis::Acks => "acks",
             Axis::Retries => "retries",
             Axis::Idempotence => "idempotence",
+            Axis::Partitions => "partitions",
             Axis::MinInsyncReplicas => "min-insync-replicas",
             Axis::ReplicationFactor => "replication-factor",
             Axis::RecordSize => "record-size",
@@ -135,6 +139,7 @@ impl Axis {
             Axis::Acks => Choice::Acks(values::acks(node)?),
             Axis::Retries => Choice::Retries(values::retries(node)?),
             Axis::Idempotence => Choice::Idempotence(values::boolean(node)?),
+            Axis::Partitions => Choice::Partitions(values::narrow(node, 1..=1000)?),
             Axis::MinInsyncReplicas => Choice::MinInsyncReplicas(values::narrow(node, 1..=100)?),
             Axis::ReplicationFactor => Choice::ReplicationFactor(values::narrow(node, 1..=100)?),
             Axis::RecordSize => Choice::RecordSize(values::size32(node, 48..=1 << 30)?),
@@ -163,6 +168,7 @@ impl Axis {
             Axis::Acks => Choice::Acks(producer.acks),
             Axis::Retries => Choice::Retries(producer.retries),
             Axis::Idempotence => Choice::Idempotence(producer.idempotence),
+            Axis::Partitions => Choice::Partitions(topic.partitions),
             Axis::MinInsyncReplicas => Choice::MinInsyncReplicas(topic.min_insync_replicas),
             Axis::ReplicationFactor => Choice::ReplicationFactor(topic.replication_factor),
             Axis::RecordSize => Choice::RecordSize(load.record_bytes),
@@ -203,6 +209,7 @@ impl Choice {
             Choice::Acks(_) => Axis::Acks,
             Choice::Retries(_) => Axis::Retries,
             Choice::Idempotence(_) => Axis::Idempotence,
+            Choice::Partitions(_) => Axis::Partitions,
             Choice::MinInsyncReplicas(_) => Axis::MinInsyncReplicas,
             Choice::ReplicationFactor(_) => Axis::ReplicationFactor,
             Choice::RecordSize(_) => Axis::RecordSize,
@@ -234,6 +241,7 @@ impl Choice {
             Choice::Acks(acks) => producer.acks = *acks,
             Choice::Retries(retries) => producer.retries = *retries,
             Choice::Idempotence(idempotence) => producer.idempotence = *idempotence,
+            Choice::Partitions(partitions) => topic.partitions = *partitions,
             Choice::MinInsyncReplicas(replicas) => topic.min_insync_replicas = *replicas,
             Choice::ReplicationFactor(replicas) => topic.replication_factor = *replicas,
             Choice::RecordSize(bytes) => load.record_bytes = *bytes,
@@ -299,7 +307,9 @@ impl Choice {
             }
             Choice::FlushMessages(messages) => messages.map_or("never".into(), |count| count.to_string()),
             Choice::Fault(name) => name.clone().unwrap_or_else(|| "-".into()),
-            Choice::MinInsyncReplicas(number) | Choice::ReplicationFactor(number) => number.to_string(),
+            Choice::Partitions(number)
+            | Choice::MinInsyncReplicas(number)
+            | Choice::ReplicationFactor(number) => number.to_string(),
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),
             Choice::Rate(Some(per_second)) => units::rate_text(*per_second),
             Choice::Rate(None) => "max".into(),

@@ -22,6 +22,8 @@ pub enum Delivery {
     ExactlyOnce,
 }
 
+const READ_COMMITTED: &str = "read_committed";
+
 /// A delivery guarantee with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guarantee {
@@ -57,15 +59,22 @@ impl Delivery {
 /// The guarantee of these settings, from the producer's send to the end of processing (without a group: to the log).
 pub fn guarantee(settings: &CellSettings) -> Guarantee {
     let produce = produce(&settings.producer, &settings.topic);
-    let steps: Vec<Step> = std::iter::once(produce).chain(settings.group.as_ref().map(process)).collect();
+    let group = settings.group.as_ref();
+    let mut steps: Vec<Step> = std::iter::once(produce).chain(group.map(process)).collect();
+    if settings.producer.transaction.is_some() && group.is_some_and(|group| group.isolation != READ_COMMITTED)
+    {
+        steps[0].holds = "";
+        steps.push(Step {
+            repeats: Some("isolation=read_uncommitted hands out what is aborted, and what takes its place"),
+            ..Step::default()
+        });
+    }
     let loses: Vec<&str> = steps.iter().filter_map(|step| step.loses).collect();
     let repeats: Vec<&str> = steps.iter().filter_map(|step| step.repeats).collect();
-    let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref());
+    let sink = group.and_then(|group| group.sink.as_ref());
     let keyed = sink.is_some_and(|sink| sink.kind.is_idempotent());
     let delivery = match (loses.is_empty(), repeats.is_empty()) {
-        (true, true)
-            if settings.group.as_ref().is_some_and(|group| group.commit == CommitStrategy::Transaction) =>
-        {
+        (true, true) if group.is_some_and(|group| group.commit == CommitStrategy::Transaction) => {
             Delivery::ExactlyOnce
         }
         (true, once) if sink.is_some() && (once || keyed) => Delivery::EffectivelyOnce,
@@ -184,6 +193,27 @@ mod tests {
             let found = of(acks, idempotence, retries, unclean);
             assert_eq!(found, expected, "{acks:?} {idempotence} {retries} {unclean}");
         }
+    }
+
+    #[test]
+    fn who_reads_uncommitted_has_effects_of_what_was_aborted() {
+        let mut settings = settings(Acks::All, 1);
+        settings.producer.idempotence = true;
+        settings.producer.transaction = Some(crate::settings::TransactionSettings {
+            span: crate::settings::TransactionSpan::Records(50),
+            abort_every: 2,
+            abort_flush: true,
+            timeout_ns: 1,
+        });
+        let mut of = |isolation: &str| {
+            let group = group(CommitStrategy::SyncBefore);
+            settings.group = Some(GroupSettings { isolation: isolation.to_owned(), ..group });
+            guarantee(&settings)
+        };
+        assert_eq!(of("read_committed").delivery, Delivery::AtMostOnce);
+        let uncommitted = of("read_uncommitted");
+        assert_eq!(uncommitted.delivery, Delivery::NoGuarantee);
+        assert!(!uncommitted.why.contains("whole and once"), "{}", uncommitted.why);
     }
 
     #[test]

@@ -66,11 +66,13 @@ pub struct Upsets<'a> {
     pub faults: &'a [FaultRecord],
     /// Partitions whose leader had moved when the cell was over.
     pub moved_leaders: u64,
+    /// A later life of a producer sends again what an earlier one left without an answer.
+    pub resends: bool,
 }
 
 impl Upsets<'_> {
     /// A cell without any.
-    pub const NONE: Upsets<'static> = Upsets { faults: &[], moved_leaders: 0 };
+    pub const NONE: Upsets<'static> = Upsets { faults: &[], moved_leaders: 0, resends: false };
 }
 
 /// Judges a cell: `drained` says whether every report and record that was waited for came in time.

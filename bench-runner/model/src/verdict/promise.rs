@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding of this kind weighs under these settings, after what befell the brokers.
 pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_>) -> Weight {
-    let Upsets { faults, moved_leaders } = upsets;
+    let Upsets { faults, moved_leaders, resends } = upsets;
     let idempotent = settings.producer.idempotence;
     let all = idempotent || settings.producer.acks == Acks::All;
     let unclean =
@@ -25,6 +25,8 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
         TallyKind::LogLoss => unless(unclean || leader_upset),
         TallyKind::DuplicateSameAttempt | TallyKind::Reorder => unless(!idempotent),
         TallyKind::DuplicateCrossAttempt => Weight::Allowed,
+        // A part of it is lost like any record.
+        TallyKind::TornTransaction => unless(unclean || forgotten),
         TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || forgotten || !all),
         TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
@@ -34,7 +36,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
         // A log that holds a record twice is processed twice, whoever keeps the offsets.
         TallyKind::SinkDuplicate => unless(
             !sink.is_some_and(SinkKind::is_idempotent)
-                && (commit.is_none_or(CommitStrategy::may_repeat) || !idempotent),
+                && (commit.is_none_or(CommitStrategy::may_repeat) || !idempotent || resends),
         ),
         TallyKind::SinkLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
         TallyKind::Phantom
@@ -46,7 +48,6 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
         | TallyKind::PollSkip
         | TallyKind::NonMonotonicPoll
         | TallyKind::AbortedRead
-        | TallyKind::TornTransaction
         | TallyKind::ConsumerAbortedRead => Weight::Violation,
     }
 }
@@ -123,14 +124,14 @@ mod tests {
             let brokers = brokers.iter().copied().map(BrokerId).collect();
             let step = FaultStep::new(When::At(0), Action::PowerCut, Target::All);
             let faults = [FaultRecord { done_ns, brokers, ..FaultRecord::planned(step) }];
-            [TallyKind::LogLoss, TallyKind::RewrittenLog]
+            [TallyKind::LogLoss, TallyKind::RewrittenLog, TallyKind::TornTransaction]
                 .map(|kind| weight(kind, &settings, Upsets { faults: &faults, ..Upsets::NONE }))
         };
-        assert_eq!(weigh(&[1, 2, 3], Some(1), None), [Weight::Allowed; 2]);
-        assert_eq!(weigh(&[1, 2], Some(1), Some("10")), [Weight::Allowed; 2]);
-        assert_eq!(weigh(&[1], Some(1), None), [Weight::Violation; 2]);
-        assert_eq!(weigh(&[1, 2, 3], None, None), [Weight::Violation; 2]);
-        assert_eq!(weigh(&[1, 2, 3], Some(1), Some("1")), [Weight::Violation; 2]);
+        assert_eq!(weigh(&[1, 2, 3], Some(1), None), [Weight::Allowed; 3]);
+        assert_eq!(weigh(&[1, 2], Some(1), Some("10")), [Weight::Allowed; 3]);
+        assert_eq!(weigh(&[1], Some(1), None), [Weight::Violation; 3]);
+        assert_eq!(weigh(&[1, 2, 3], None, None), [Weight::Violation; 3]);
+        assert_eq!(weigh(&[1, 2, 3], Some(1), Some("1")), [Weight::Violation; 3]);
     }
 
     #[test]
@@ -138,6 +139,15 @@ mod tests {
         let moved = Upsets { moved_leaders: 1, ..Upsets::NONE };
         let weigh = |acks| weight(TallyKind::LogLoss, &settings(acks, 1), moved);
         assert_eq!([Acks::One, Acks::All].map(weigh), [Weight::Allowed, Weight::Violation]);
+    }
+
+    #[test]
+    fn a_sink_may_have_twice_what_the_log_has_twice() {
+        let mut settings = settings(Acks::All, 1);
+        settings.producer.idempotence = true;
+        settings.group = Some(crate::verdict::processing_tests::group(CommitStrategy::InSink));
+        let weigh = |resends| weight(TallyKind::SinkDuplicate, &settings, Upsets { resends, ..Upsets::NONE });
+        assert_eq!([false, true].map(weigh), [Weight::Violation, Weight::Allowed]);
     }
 
     #[test]

@@ -15,6 +15,9 @@ struct Stretch {
     to: i64,
 }
 
+/// Offsets from one to before another.
+type Offsets = (i64, i64);
+
 impl Stretch {
     fn at(&self, now_ns: u64) -> i64 {
         if now_ns >= self.to_ns {
@@ -34,10 +37,10 @@ pub(super) fn course(
     journals: &[Journal],
     t0_ns: u64,
 ) -> Vec<(u64, u64)> {
-    let partitions: Vec<(&PartitionReading, Vec<Stretch>)> = reading
+    let partitions: Vec<(Vec<Offsets>, Vec<Stretch>)> = reading
         .partitions
         .iter()
-        .map(|partition| (partition, stretches(journals, partition.partition)))
+        .map(|partition| (records(partition, journals), stretches(journals, partition.partition)))
         .collect();
     let last_ns = partitions.iter().flat_map(|(_, all)| all).map(|stretch| stretch.to_ns).max().unwrap_or(0);
     let processed_s = last_ns.saturating_sub(t0_ns).div_ceil(SECOND_NS).min(MOST_SECONDS);
@@ -47,7 +50,7 @@ pub(super) fn course(
         .map(|second| {
             let now_ns = t0_ns + second * SECOND_NS;
             let passed: u64 =
-                partitions.iter().map(|(reading, all)| records_below(reading, position(all, now_ns))).sum();
+                partitions.iter().map(|(known, all)| records_below(known, position(all, now_ns))).sum();
             let last = course.len() - 1;
             let known = course[usize::try_from(second).unwrap_or(last).min(last)];
             let lag_records = known.saturating_sub(passed);
@@ -111,12 +114,32 @@ fn position(stretches: &[Stretch], now_ns: u64) -> i64 {
     stretches[..begun].last().map_or(0, |stretch| stretch.at(now_ns))
 }
 
-/// Records of the log below a position: offsets also count what is no record.
-fn records_below(reading: &PartitionReading, position: i64) -> u64 {
-    let copies = reading.runs.iter().take_while(|run| run.offset < position).map(|run| {
-        let below = u64::try_from(position - run.offset).unwrap_or(0);
-        run.count.min(below)
+/// Offsets that have or had a record, as ranges in their order: the log as it was read, and what members processed, because a
+/// log that was cut no longer has that.
+fn records(reading: &PartitionReading, journals: &[Journal]) -> Vec<Offsets> {
+    let read = reading.runs.iter().map(|run| (run.offset, run.offset + run.count as i64));
+    let odd = reading.oddities.iter().filter(|(_, oddity)| *oddity != Oddity::Control);
+    let processed = journals.iter().flat_map(|journal| &journal.entries).filter_map(|entry| match entry {
+        Entry::Processed(run) if run.partition == reading.partition => {
+            Some((run.copies.offset, run.copies.offset + run.completed as i64))
+        }
+        _ => None,
     });
-    let odd = reading.oddities.iter().take_while(|(offset, _)| *offset < position);
-    copies.sum::<u64>() + odd.filter(|(_, oddity)| *oddity != Oddity::Control).count() as u64
+    let mut all: Vec<Offsets> =
+        read.chain(odd.map(|(offset, _)| (*offset, offset + 1))).chain(processed).collect();
+    all.sort_unstable();
+    let mut merged: Vec<Offsets> = Vec::new();
+    for (from, to) in all {
+        match merged.last_mut() {
+            Some((_, end)) if from <= *end => *end = (*end).max(to),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
+}
+
+/// How many of them lie below a position.
+fn records_below(known: &[Offsets], position: i64) -> u64 {
+    let below = known.iter().take_while(|(from, _)| *from < position);
+    below.map(|(from, to)| (position.min(*to) - from) as u64).sum()
 }

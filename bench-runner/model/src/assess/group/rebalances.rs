@@ -4,9 +4,9 @@ use super::super::group::SECOND_NS;
 use crate::ids::PartitionId;
 use crate::processing::{Entry, Journal};
 use crate::result::{Rebalance, RebalanceCause};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Partitions that change hands within this time of each other do so in one rebalance.
+/// Partitions that get their next owner within this time of each other do so in one rebalance.
 const TOGETHER_NS: u64 = SECOND_NS / 4;
 
 /// One life's time with a partition.
@@ -21,6 +21,7 @@ struct Owned {
 /// A partition between two owners.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
+    partition: PartitionId,
     from_ns: u64,
     to_ns: u64,
     cause: RebalanceCause,
@@ -30,36 +31,38 @@ struct Gap {
 pub(super) fn of(journals: &[Journal], t0_ns: u64) -> Vec<Rebalance> {
     let signs: Vec<Vec<u64>> = journals.iter().map(signs_of_life).collect();
     let mut gaps: Vec<Gap> = Vec::new();
-    for owners in owners(journals, &signs).values_mut() {
+    for (partition, mut owners) in owners(journals, &signs) {
         owners.sort_by_key(|owned| owned.from_ns);
-        gaps.extend(owners.windows(2).map(|pair| gap(&pair[0], &pair[1], &signs)));
+        gaps.extend(owners.windows(2).map(|pair| gap(partition, &pair[0], &pair[1], &signs)));
     }
     gaps.retain(|gap| gap.to_ns > t0_ns);
-    gaps.sort_by_key(|gap| (gap.from_ns, gap.to_ns));
-    let mut all: Vec<(Rebalance, u64)> = Vec::new();
+    // They begin when each owner was last heard of, and end together, when the group has agreed.
+    gaps.sort_by_key(|gap| (gap.to_ns, gap.from_ns));
+    let mut all: Vec<Rebalance> = Vec::new();
+    let mut here: BTreeSet<PartitionId> = BTreeSet::new();
     for gap in gaps {
         let pause_ns = gap.to_ns - gap.from_ns;
+        let (start_ns, end_ns) = (gap.from_ns.saturating_sub(t0_ns), gap.to_ns - t0_ns);
         match all.last_mut() {
-            Some((rebalance, end_ns)) if gap.from_ns <= end_ns.saturating_add(TOGETHER_NS) => {
-                *end_ns = (*end_ns).max(gap.to_ns);
+            Some(rebalance)
+                if end_ns <= rebalance.end_ns.saturating_add(TOGETHER_NS)
+                    && !here.contains(&gap.partition) =>
+            {
                 rebalance.cause = rebalance.cause.max(gap.cause);
-                rebalance.end_ns = *end_ns - t0_ns;
+                rebalance.start_ns = rebalance.start_ns.min(start_ns);
+                rebalance.end_ns = end_ns;
                 rebalance.pause_ns = rebalance.pause_ns.max(pause_ns);
                 rebalance.partitions += 1;
             }
             _ => {
-                let rebalance = Rebalance {
-                    cause: gap.cause,
-                    start_ns: gap.from_ns.saturating_sub(t0_ns),
-                    end_ns: gap.to_ns - t0_ns,
-                    pause_ns,
-                    partitions: 1,
-                };
-                all.push((rebalance, gap.to_ns));
+                here.clear();
+                all.push(Rebalance { cause: gap.cause, start_ns, end_ns, pause_ns, partitions: 1 });
             }
         }
+        here.insert(gap.partition);
     }
-    all.into_iter().map(|(rebalance, _)| rebalance).collect()
+    all.sort_by_key(|rebalance| (rebalance.start_ns, rebalance.end_ns));
+    all
 }
 
 /// Every instant of a life that its journal tells, in order.
@@ -108,13 +111,13 @@ fn owners(journals: &[Journal], signs: &[Vec<u64>]) -> BTreeMap<PartitionId, Vec
 }
 
 /// Whoever did not know that the partition was another's by then is behind it from his last sign of life before on.
-fn gap(before: &Owned, after: &Owned, signs: &[Vec<u64>]) -> Gap {
+fn gap(partition: PartitionId, before: &Owned, after: &Owned, signs: &[Vec<u64>]) -> Gap {
     if before.to_ns <= after.from_ns {
-        return Gap { from_ns: before.to_ns, to_ns: after.from_ns, cause: before.ended_by };
+        return Gap { partition, from_ns: before.to_ns, to_ns: after.from_ns, cause: before.ended_by };
     }
     let of_life = &signs[before.life];
     let known = of_life.partition_point(|at_ns| *at_ns <= after.from_ns);
     let last_ns = of_life[..known].last().copied().unwrap_or(after.from_ns);
     let cause = before.ended_by.max(RebalanceCause::Lost);
-    Gap { from_ns: last_ns.max(before.from_ns).min(after.from_ns), to_ns: after.from_ns, cause }
+    Gap { partition, from_ns: last_ns.max(before.from_ns).min(after.from_ns), to_ns: after.from_ns, cause }
 }

@@ -98,6 +98,14 @@ fn control_records_and_what_was_never_processed_are_passed_by() {
 }
 
 #[test]
+fn a_log_that_was_cut_after_it_had_been_processed_leaves_no_lag_behind() {
+    let journal = life(0, true, vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 1_000, 0, 900)]);
+    // Only 100 are left in the end.
+    let course = lag::course(&[1_000, 0], &reading(100), &[journal], T0_NS);
+    assert_eq!(course, [(0, 0), (0, 0)]);
+}
+
+#[test]
 fn the_parts_of_a_call_are_one_commit_that_is_as_good_as_its_worst_part() {
     use CommitAnswer::{Failed, Ok};
     let journal = life(
@@ -148,6 +156,17 @@ fn partitions_that_change_hands_together_are_one_rebalance() {
         partitions: 2,
     };
     assert_eq!(rebalances::of(&[one, other], T0_NS), [expected]);
+}
+
+#[test]
+fn deaths_that_overlap_are_rebalances_of_their_own() {
+    // Partition 1's owner dies while partition 0 still waits for its next one.
+    let one = life(0, false, vec![Entry::Assigned(moved(0, 0, 0)), processed(0, 5, 100, 500)]);
+    let two = life(0, false, vec![Entry::Assigned(moved(1, 0, 0)), Entry::Assigned(moved(0, 5, 2_500))]);
+    let three = life(0, true, vec![Entry::Assigned(moved(1, 0, 5_000)), Entry::Assigned(moved(0, 5, 5_010))]);
+    let all = rebalances::of(&[one, two, three], T0_NS);
+    let told: Vec<_> = all.iter().map(|one| (one.end_ns / 1_000_000, one.partitions)).collect();
+    assert_eq!(told, [(2_500, 1), (5_010, 2)]);
 }
 
 #[test]
