@@ -1,22 +1,13 @@
 //! The recipes of broker faults that ship: instants leave room on both sides, and what is expected is plain arithmetic.
 
+mod shipped;
+
 use bench_model::fault::{Action, FaultStep, Lose, Target, When};
-use bench_model::plan::{self, Cell};
-use bench_model::profile;
+use bench_model::plan::Cell;
 use bench_model::settings::{Acks, Arrival};
-use std::path::Path;
+use shipped::cells;
 
 const MS: u64 = 1_000_000;
-
-fn recipe(name: &str) -> Vec<Cell> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../profiles/recipes/{name}.toml"));
-    let text = std::fs::read_to_string(path).expect("the profile ships");
-    let profile = profile::parse(name, &text, &[], &());
-    let profile = profile.unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)));
-    let plan = plan::build(&[profile], &[]).expect("within limits");
-    assert!(plan.skipped.is_empty(), "{:?}", plan.skipped);
-    plan.cells
-}
 
 /// The instants and sizes of the two bursts: to warm up, and to lose.
 fn bursts(cell: &Cell) -> [(u64, u64); 2] {
@@ -42,7 +33,7 @@ const FENCED: std::ops::Range<u64> = 2_500 * MS..3_600 * MS;
 
 #[test]
 fn l4_sends_to_a_leader_alone_and_kills_it() {
-    for cell in recipe("l4") {
+    for cell in cells("recipes/l4") {
         let [_, (burst_ns, records)] = bursts(&cell);
         let [stop, kill, on, start] = cell.faults[..] else { panic!("{:?}", cell.faults) };
         assert!(burst_ns > at_ns(&stop) + FENCED.end + 500 * MS && burst_ns < at_ns(&kill));
@@ -58,7 +49,7 @@ fn l4_sends_to_a_leader_alone_and_kills_it() {
 
 #[test]
 fn d4_goes_on_after_the_first_time_out_and_before_the_second_or_the_end_of_the_session() {
-    for cell in recipe("d4") {
+    for cell in cells("recipes/d4") {
         let [_, (burst_ns, records)] = bursts(&cell);
         let [stop, on] = cell.faults[..] else { panic!("{:?}", cell.faults) };
         let producer = &cell.settings.producer;
@@ -78,7 +69,7 @@ fn d4_goes_on_after_the_first_time_out_and_before_the_second_or_the_end_of_the_s
 #[test]
 fn s1_gives_up_before_the_follower_is_out_or_waits_until_it_is() {
     const LOOK: u64 = 1_000 * MS;
-    for cell in recipe("s1") {
+    for cell in cells("recipes/s1") {
         let [_, (burst_ns, records)] = bursts(&cell);
         one_request(&cell);
         let patience_ns = cell.settings.producer.delivery_timeout_ns;
@@ -98,7 +89,7 @@ fn s1_gives_up_before_the_follower_is_out_or_waits_until_it_is() {
 
 #[test]
 fn p1_loses_all_where_nothing_was_flushed_and_nobody_has_power() {
-    for cell in recipe("p1") {
+    for cell in cells("recipes/p1") {
         let [(_, warm), (burst_ns, records)] = bursts(&cell);
         let [cut, start] = cell.faults[..] else { panic!("{:?}", cell.faults) };
         assert!(burst_ns + 1_000 * MS < at_ns(&cut), "all are acknowledged by then");

@@ -1,20 +1,11 @@
 //! The recipes of group members that ship: what they expect is what plain arithmetic says of batch and record.
 
-use bench_model::fault::{Death, End, Point, Victim};
-use bench_model::plan::{self, Cell};
-use bench_model::profile;
-use bench_model::settings::{Arrival, CommitStrategy, TransactionSettings, TransactionSpan};
-use std::path::Path;
+mod shipped;
 
-fn cells(name: &str) -> Vec<Cell> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../profiles/{name}.toml"));
-    let text = std::fs::read_to_string(path).expect("the profile ships");
-    let profile = profile::parse(name, &text, &[], &());
-    let profile = profile.unwrap_or_else(|errors| panic!("{:?}", miette::Report::new(errors)));
-    let plan = plan::build(&[profile], &[]).expect("within limits");
-    assert!(plan.skipped.is_empty(), "{:?}", plan.skipped);
-    plan.cells
-}
+use bench_model::fault::{Death, End, Point, Victim};
+use bench_model::plan::Cell;
+use bench_model::settings::{Arrival, CommitStrategy, TransactionSettings, TransactionSpan};
+use shipped::cells;
 
 /// What one cell must show; `None`: not known beforehand.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::ids::PartitionId;
 use crate::processing::{Entry, Journal, Processed};
 use crate::reading::{CopyRun, PartitionReading};
 use crate::settings::GroupSettings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What all members together did with one partition. Offsets are positions from 0.
 #[derive(Debug, Default)]
@@ -126,6 +126,10 @@ pub(super) fn judge(
     for &(partition, start, end) in hidden {
         let (start, end) = span(start, end.abs_diff(start));
         positions.entry(partition).or_default().hidden.insert(start, end, |_, _, _| {});
+    }
+    let lives: BTreeSet<_> = journals.iter().map(|journal| (journal.member, journal.incarnation)).collect();
+    if lives.len() < journals.len() {
+        sums.faults.push(format!("{} journals of {} lives", journals.len(), lives.len()));
     }
     for journal in journals {
         processed(journal, &mut positions, findings, &mut sums);

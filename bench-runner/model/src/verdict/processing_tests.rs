@@ -181,6 +181,30 @@ fn a_record_in_hand_at_the_death_is_begun_only_unless_somebody_completes_it() {
     assert_eq!(counts(&done), [].into());
 }
 
+/// A member dies between begin and completion; the other one, which has a partition of its own, takes over.
+#[test]
+fn of_two_members_the_one_that_lives_completes_what_the_dead_one_had_begun() {
+    let history = clean(40, State::Acked);
+    let mut clock = 0;
+    let dead = [vec![Step::Assigned(0)], batches(0, 10), vec![Step::Begin(10)]].concat();
+    let dead = life(0, 0, false, &mut clock, &dead);
+    let heir = [vec![Step::Assigned(10)], batches(10, 40)].concat();
+    let heir = life(1, 0, true, &mut clock, &heir);
+    let judged = |journals: &[Journal]| judged(&history, CommitStrategy::SyncAfter, journals);
+    assert_eq!(counts(&judged(&[dead.clone(), heir.clone()])), [].into());
+    assert_eq!(counts(&judged(&[heir.clone(), dead.clone()])), [].into());
+    // Each of these changes what it says, and nothing else.
+    let mut late = heir.clone();
+    late.entries.retain(|entry| !matches!(entry, Entry::Processed(run) if run.copies.offset == 10));
+    assert!(judged(&[dead.clone(), late]).is_void(), "the counters beside the entries know better");
+    let mut twice = dead.clone();
+    twice.begun += 1;
+    assert!(judged(&[twice, heir.clone()]).is_void(), "begun twice, and one death");
+    let mut both = dead;
+    both.member = MemberId(1);
+    assert!(judged(&[both, heir]).is_void(), "one life in two journals");
+}
+
 #[test]
 fn skips_and_steps_back_inside_one_assignment_are_defects_and_between_two_they_are_not() {
     let history = clean(20, State::Acked);
@@ -240,9 +264,9 @@ fn lost_and_doubled_marks_void_the_cell() {
     }));
 }
 
-/// Lives of one member, each of which processes from some position and dies somewhere.
-fn lives() -> impl Strategy<Value = Vec<(u64, Vec<u64>, bool)>> {
-    let life = (0_u64..30, prop::collection::vec(1_u64..8, 0..6), any::<bool>());
+/// Lives of three members, each of which processes from some position and dies somewhere.
+fn lives() -> impl Strategy<Value = Vec<(u64, Vec<u64>, bool, u16)>> {
+    let life = (0_u64..30, prop::collection::vec(1_u64..8, 0..6), any::<bool>(), 0_u16..3);
     prop::collection::vec(life, 1..6)
 }
 
@@ -257,7 +281,7 @@ proptest! {
         let mut committed = 0;
         let mut clock = 0;
         let mut journals = Vec::new();
-        for (number, (start, lengths, commits_early)) in lives.iter().enumerate() {
+        for (number, (start, lengths, commits_early, member)) in lives.iter().enumerate() {
             let mut steps = vec![Step::Assigned(*start as i64)];
             let mut at = *start;
             for length in lengths {
@@ -285,7 +309,7 @@ proptest! {
                 *begun.entry(at).or_default() += 1;
                 steps.push(Step::Begin(at));
             }
-            journals.push(life(0, number as u8, !*commits_early, &mut clock, &steps));
+            journals.push(life(*member, number as u8, !*commits_early, &mut clock, &steps));
         }
         let verdict = judged(&history, CommitStrategy::Auto, &journals);
         prop_assert!(!verdict.is_void(), "{:?}", verdict.identities);
