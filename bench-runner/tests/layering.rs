@@ -47,6 +47,7 @@ const MODEL: &[&str] = &[
     "wire",
     "verdict",
     "result",
+    "expectation",
     "assess",
 ];
 

@@ -1,9 +1,11 @@
 //! Faults: what a profile asks for, and the record of what was really done, with its proof.
 
 mod cut;
+mod span;
 mod standing;
 
 pub use cut::{Cut, Lose, PartitionCut};
+pub use span::{Span, spans};
 pub use standing::{Role, Standing, left, standing};
 
 use crate::ids::{BrokerId, Incarnation, MemberId};

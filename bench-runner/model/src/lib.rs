@@ -23,4 +23,5 @@ pub mod visibility;
 pub mod wire;
 pub mod verdict;
 pub mod result;
+pub mod expectation;
 pub mod assess;

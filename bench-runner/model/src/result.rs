@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Major.minor of the stored schema: a reader refuses another major, and ignores unknown fields of a newer minor.
-pub const SCHEMA_VERSION: &str = "1.2";
+pub const SCHEMA_VERSION: &str = "1.3";
 
 /// `manifest.json`: what was asked, of what, on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,14 +136,18 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Whether what the profile expects was observed.
+/// Whether what is expected was observed: by the profile, or where it says nothing by the table for faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expectation {
-    /// The profile expects nothing of this cell.
+    /// Nothing is expected of this cell: no fault, or no verdict.
     None,
-    /// Exactly what was expected.
+    /// The profile expects nothing, and the table has no column for the fault.
+    NoEntry,
+    /// Exactly what the profile expects, or what the table does.
     Met,
+    /// Nothing of what the table allows under the fault.
+    BetterThanRequired,
     /// Something else.
     Unmet,
 }
@@ -250,10 +254,13 @@ pub struct CellResult {
     pub outcome: Outcome,
     /// Why, unless finished.
     pub reason: Option<String>,
-    /// Judged by `expect`.
+    /// Judged by `expect`, or where that is empty by the table for faults.
     pub expectation: Expectation,
-    /// What was expected and observed, one line each.
+    /// What was expected and observed, one line each; of a cell without an entry, why.
     pub expectation_detail: Vec<String>,
+    /// Those of these lines that are not met (stored since 1.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectation_unmet: Vec<String>,
     /// The books; none if the cell could not start.
     pub verdict: Option<Verdict>,
     /// Fault steps as carried out.

@@ -284,6 +284,7 @@ fn result() -> CellResult {
     let series = ["publish", "service", "lateness", "end_to_end"];
     CellResult {
         verdict: Some(verdict()),
+        expectation_unmet: vec![String::new()],
         faults: vec![faults::record()],
         latencies: series.map(|name| (name.to_owned(), summary.clone())).into(),
         seconds: vec![Second::default()],
@@ -421,7 +422,8 @@ fn every_word_is_documented() {
             Outcome::CouldNotStart,
             Outcome::Interrupted,
         ]),
-        words(&[Expectation::None, Expectation::Met, Expectation::Unmet]),
+        words(&[Expectation::None, Expectation::NoEntry, Expectation::Met]),
+        words(&[Expectation::BetterThanRequired, Expectation::Unmet]),
         words(&[Promise::Kept, Promise::Allowed, Promise::Violated]),
         words(&[Weight::Reported, Weight::Allowed, Weight::Violation]),
         words(&Class::ALL),

@@ -380,6 +380,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             .iter()
             .map(|(name, count)| format!("{name}: expected {count}"))
             .collect(),
+        expectation_unmet: Vec::new(),
         verdict: ran.then(|| verdict(made)),
         faults: faults.filter(|_| ran).collect(),
         latencies: set

@@ -79,15 +79,23 @@ pub fn without_verdict(view: &View) -> Vec<String> {
     list
 }
 
-/// Those lines of the expectation that are not met; all of them where it fails as a whole.
-fn unmet(result: &CellResult) -> Vec<&str> {
-    let is_met = |line: &&str| {
-        let figures = line.split_once(": expected ").and_then(|(_, rest)| rest.split_once(", observed "));
-        figures.is_some_and(|(expected, observed)| expected == observed)
-    };
-    let lines = || result.expectation_detail.iter().map(String::as_str);
-    let open: Vec<&str> = lines().filter(|line| !is_met(line)).collect();
-    if open.is_empty() { lines().collect() } else { open }
+/// What was expected of each cell and observed, by its profile or the table for faults; without an entry there, why.
+pub fn expected(view: &View) -> Vec<String> {
+    let results = view.run.cells.iter().map(|cell| &cell.result);
+    let told = results.filter(|result| !result.expectation_detail.is_empty());
+    told.map(|result| {
+        let (id, judged) = (&result.cell.id, word(&result.expectation));
+        format!("{id}: {judged}: {}", result.expectation_detail.join("; "))
+    })
+    .collect()
+}
+
+/// Those lines of the expectation that are not met; all of them where it fails as a whole, or where that was not stored.
+fn unmet(result: &CellResult) -> &[String] {
+    match result.expectation_unmet.as_slice() {
+        [] => &result.expectation_detail,
+        unmet => unmet,
+    }
 }
 
 /// Why a measurement is compared with nothing, if so.

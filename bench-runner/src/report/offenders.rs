@@ -1,10 +1,10 @@
 //! Offending records by name: when they were due, and which fault was active at that instant.
 
-use super::faults::{Span, spans};
 use super::figures::duration;
 use super::page::Block;
 use super::table::Table;
 use super::view::{View, word};
+use bench_model::fault::{Span, spans};
 use bench_model::ids::ProducerId;
 use bench_model::plan::Cell;
 use bench_model::profile::grouped;
@@ -40,7 +40,7 @@ pub fn describe(view: &View, blocks: &mut Vec<Block>) {
     ]);
     for cell in &view.run.cells {
         let result = &cell.result;
-        let spans = spans(result);
+        let spans = spans(&result.faults);
         for (kind, tally) in result.judged().iter().flat_map(|verdict| &verdict.tallies) {
             if tally.offenders.is_empty() {
                 continue;
@@ -117,8 +117,7 @@ fn stretches(offenders: &[Offender], due: &BTreeMap<Identity, u64>, spans: &[Spa
 }
 
 fn active(spans: &[Span], due_ns: u64) -> String {
-    let names: Vec<&str> =
-        spans.iter().filter(|span| span.holds_at(due_ns)).map(|span| span.what.as_str()).collect();
+    let names: Vec<String> = spans.iter().filter(|span| span.holds_at(due_ns)).map(Span::words).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 

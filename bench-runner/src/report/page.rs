@@ -63,6 +63,10 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     )));
     blocks.push(Block::Heading(2, "What became of the records".into()));
     blocks.push(Block::Table(tables::books(view)));
+    let expected = notes::expected(view);
+    if !expected.is_empty() {
+        blocks.push(Block::Details("What was expected, and observed".into(), vec![Block::List(expected)]));
+    }
     section("Delivery semantics", delivery::semantics(view), &mut blocks);
     blocks.push(Block::Details(
         "What each guarantee rests on".into(),

@@ -11,7 +11,7 @@ use bench_model::verdict::{Promise, Tally, guarantee};
 use serde_json::{Map, Value, json};
 
 /// Major.minor of the document.
-const SUMMARY_VERSION: &str = "1.1";
+const SUMMARY_VERSION: &str = "1.2";
 
 /// The whole document.
 pub fn summary(run: &StoredRun) -> Value {
@@ -134,6 +134,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "promise": promise(view, cell),
         "expectation": result.expectation,
         "expectation_detail": result.expectation_detail,
+        "expectation_unmet": result.expectation_unmet,
         "failed_sends": result.failed_sends,
         "caveats": result.caveats,
         "settings": planned.effective().into_iter().collect::<std::collections::BTreeMap<_, _>>(),

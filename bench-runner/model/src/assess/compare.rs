@@ -3,7 +3,7 @@
 use super::{Evidence, assess, blank, caveats, killed};
 use crate::latency::Set;
 use crate::ledger::State;
-use crate::result::{Caveat, CellResult, Outcome};
+use crate::result::{Caveat, CellResult, Expectation, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 const SHOWN: usize = 120;
 /// Schemas that stored claims of void and inconclusive cells beside the outcome.
 const CLAIMED_ANYWAY: [&str; 2] = ["1.0", "1.1"];
+
+/// Schemas that held cells against `expect` alone, and stored of no line whether it is met.
+const WITHOUT_TABLE: [&str; 3] = ["1.0", "1.1", "1.2"];
 
 /// Where a stored result differs from what follows from its plan and evidence (`None`: it has none that could be
 /// judged), one line each.
@@ -25,6 +28,13 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
                 keep_unproven(&mut again, stored);
             }
             assess(&mut again, evidence);
+            if WITHOUT_TABLE.contains(&stored.schema.as_str()) {
+                again.expectation_unmet.clear();
+                if stored.cell.expect.is_empty() {
+                    again.expectation = Expectation::None;
+                    again.expectation_detail.clear();
+                }
+            }
             let claimed_anyway = CLAIMED_ANYWAY.contains(&stored.schema.as_str());
             if claimed_anyway && again.judged().is_none() {
                 again.expectation_detail.clone_from(&stored.expectation_detail);
@@ -75,6 +85,7 @@ fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
     differ(&mut found, "reason", &stored.reason, &again.reason);
     differ(&mut found, "expectation", &stored.expectation, &again.expectation);
     differ(&mut found, "expectation_detail", &stored.expectation_detail, &again.expectation_detail);
+    differ(&mut found, "expectation_unmet", &stored.expectation_unmet, &again.expectation_unmet);
     differ(&mut found, "latencies", &stored.latencies, &again.latencies);
     differ(&mut found, "failed_sends", &stored.failed_sends, &again.failed_sends);
     differ(&mut found, "throughput_per_s", &stored.throughput_per_s, &again.throughput_per_s);

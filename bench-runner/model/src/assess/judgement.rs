@@ -1,5 +1,6 @@
 //! What a verdict makes of the cell as an experiment, and of what its profile expects. It counts nothing.
 
+use crate::expectation::Comparison;
 use crate::fault::FaultRecord;
 use crate::plan::Cell;
 use crate::result::{Expectation, Outcome, word};
@@ -34,30 +35,24 @@ pub(super) fn outcome(
     (Outcome::Finished, None)
 }
 
-/// Whether exactly the expected counts were observed, and each of them in words (no count without a verdict).
-pub(super) fn expectation(cell: &Cell, verdict: &Verdict, outcome: Outcome) -> (Expectation, Vec<String>) {
-    if cell.expect.is_empty() {
-        return (Expectation::None, Vec::new());
+/// Whether exactly the counts were observed that the profile expects (no count without a verdict).
+pub(super) fn expectation(cell: &Cell, verdict: &Verdict, outcome: Outcome) -> Comparison {
+    let mut compared = Comparison::default();
+    for (name, expected) in &cell.expect {
+        let kind = name.parse::<TallyKind>().ok();
+        let observed = kind.and_then(|kind| verdict.tallies.get(&kind)).map(|tally| tally.count);
+        let line = match observed {
+            _ if !verdict.is_given() => format!("{name}: expected {expected}, not judged"),
+            Some(observed) => format!("{name}: expected {expected}, observed {observed}"),
+            None => format!("{name}: expected {expected}, observed nothing"),
+        };
+        compared.add(line, verdict.is_given() && observed == Some(*expected));
     }
-    let mut met = outcome == Outcome::Finished;
-    let lines = cell
-        .expect
-        .iter()
-        .map(|(name, expected)| {
-            let observed = name
-                .parse::<TallyKind>()
-                .ok()
-                .and_then(|kind| verdict.tallies.get(&kind))
-                .map(|tally| tally.count);
-            met &= observed == Some(*expected);
-            if !verdict.is_given() {
-                return format!("{name}: expected {expected}, not judged");
-            }
-            let observed = observed.map_or_else(|| "nothing".to_owned(), |count| count.to_string());
-            format!("{name}: expected {expected}, observed {observed}")
-        })
-        .collect();
-    (if met { Expectation::Met } else { Expectation::Unmet }, lines)
+    compared.expectation = match outcome == Outcome::Finished && compared.unmet.is_empty() {
+        true => Expectation::Met,
+        false => Expectation::Unmet,
+    };
+    compared
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub use compare::differences;
 pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
 
 use crate::effects::Effects;
+use crate::expectation::{self, Comparison};
 use crate::latency;
 use crate::ledger::Ledger;
 use crate::plan::Cell;
@@ -58,6 +59,7 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
         reason: None,
         expectation: if cell.expect.is_empty() { Expectation::None } else { Expectation::Unmet },
         expectation_detail: Vec::new(),
+        expectation_unmet: Vec::new(),
         verdict: None,
         faults: Vec::new(),
         latencies: Default::default(),
@@ -111,8 +113,14 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     if let (Outcome::Inconclusive, Some(why)) = (result.outcome, unread) {
         result.reason = result.reason.take().map(|reason| format!("{reason} ({why})"));
     }
-    (result.expectation, result.expectation_detail) =
-        judgement::expectation(&result.cell, &verdict, result.outcome);
+    let compared = match (result.cell.expect.is_empty(), result.outcome) {
+        (false, _) => judgement::expectation(&result.cell, &verdict, result.outcome),
+        (true, Outcome::Finished) => expectation::compare(&result.cell, &result.faults, &verdict, moved_leaders > 0),
+        (true, _) => Comparison::default(),
+    };
+    result.expectation = compared.expectation;
+    result.expectation_detail = compared.lines;
+    result.expectation_unmet = compared.unmet;
     figures::latencies(result, series);
     if let Some(statements) = statements {
         figures::from_statements(result, statements, series);

@@ -8,7 +8,7 @@ use crate::reading::{LogReading, ReadingBuilder, Source};
 use crate::settings::{Acks, Arrival, CellSettings, Length, Load, ProducerSettings, TopicSettings};
 
 /// A plain cell.
-pub(super) fn settings(acks: Acks, partitions: u16) -> CellSettings {
+pub(crate) fn settings(acks: Acks, partitions: u16) -> CellSettings {
     CellSettings {
         producer: ProducerSettings {
             acks,

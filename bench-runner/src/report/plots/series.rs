@@ -5,12 +5,12 @@ use super::canvas::{
     Anchor, BAND, BROAD, Canvas, INK, LINE_PX, LINE_WIDTH, SOFT, Style, WARMUP, foot_px, picture, widest_px,
 };
 use super::{Chart, Place, footer, slug};
-use crate::report::faults;
 use crate::report::figures::duration;
 use crate::report::lines::counted;
 use crate::report::tables;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
+use bench_model::fault::spans;
 use bench_model::result::{CellResult, Outcome, Second};
 use bench_model::settings::Acks;
 use plotters::style::RGBColor;
@@ -102,7 +102,7 @@ pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
     if warmup_s > 0.0 {
         bands.push(Band { from_s: 0.0, to_s: warmup_s.min(end_s), name: "warm-up".into(), colour: WARMUP });
     }
-    bands.extend(faults::spans(result).into_iter().map(|span| {
+    bands.extend(spans(&result.faults).into_iter().map(|span| {
         let from_s = span.from_ns as f64 / SECOND_NS;
         let undone = span.to_ns.map(|ns| ns as f64 / SECOND_NS);
         let until = undone
@@ -110,7 +110,7 @@ pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
         Band {
             from_s,
             to_s: undone.unwrap_or(end_s).min(end_s).max(from_s),
-            name: format!("{} {until}", span.what),
+            name: format!("{} {until}", span.words()),
             colour: BAND,
         }
     }));

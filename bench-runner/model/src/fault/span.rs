@@ -1,0 +1,85 @@
+//! Faults as stretches of time: from an act to its undoing.
+
+use super::{Action, FaultRecord, Target};
+use crate::ids::BrokerId;
+
+/// From an act to its undoing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// What was done.
+    pub action: Action,
+    /// To whom.
+    pub target: Target,
+    /// The brokers that it resolved to.
+    pub brokers: Vec<BrokerId>,
+    /// The act, nanoseconds after T0.
+    pub from_ns: u64,
+    /// Its undoing, nanoseconds after T0; `None`: never undone.
+    pub to_ns: Option<u64>,
+}
+
+impl Span {
+    /// It was active at this instant after T0.
+    pub fn holds_at(&self, instant_ns: u64) -> bool {
+        self.from_ns <= instant_ns && self.to_ns.is_none_or(|to_ns| instant_ns < to_ns)
+    }
+
+    /// E.g. `followers stopped`.
+    pub fn words(&self) -> String {
+        let act = match self.action {
+            Action::Stop => "stopped",
+            Action::Kill => "killed",
+            Action::Terminate => "terminated",
+            Action::PowerCut => "without power",
+            Action::Continue => "continued",
+            Action::Start => "started",
+        };
+        format!("{} {act}", self.target.as_str())
+    }
+}
+
+/// The acts that were carried out, in their order, each up to the undoing of the last of its brokers.
+pub fn spans(faults: &[FaultRecord]) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for (at, fault) in faults.iter().enumerate() {
+        let action = fault.step.action;
+        let (Some(from_ns), false) = (fault.done_ns, action.is_undo()) else { continue };
+        let undo = if action == Action::Stop { Action::Continue } else { Action::Start };
+        let undone_ns = |broker: &BrokerId| {
+            let undoes = |later: &&FaultRecord| later.step.action == undo && later.brokers.contains(broker);
+            faults[at + 1..].iter().find(undoes).and_then(|later| later.done_ns)
+        };
+        let all: Option<Vec<u64>> = fault.brokers.iter().map(undone_ns).collect();
+        let to_ns = all.and_then(|instants| instants.into_iter().max());
+        let (target, brokers) = (fault.step.target, fault.brokers.clone());
+        spans.push(Span { action, target, brokers, from_ns, to_ns });
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FaultStep, When};
+    use super::*;
+
+    #[test]
+    fn a_stretch_ends_when_the_last_of_its_brokers_is_back() {
+        let record = |action, brokers: &[i32], done_ns| FaultRecord {
+            brokers: brokers.iter().copied().map(BrokerId).collect(),
+            done_ns,
+            ..FaultRecord::planned(FaultStep::new(When::At(0), action, Target::All))
+        };
+        let killed = record(Action::Kill, &[1, 2], Some(5));
+        let (one, other) = (record(Action::Start, &[1], Some(7)), record(Action::Start, &[2], Some(9)));
+        let ends = |faults: &[FaultRecord]| -> Vec<(u64, Option<u64>)> {
+            spans(faults).iter().map(|span| (span.from_ns, span.to_ns)).collect()
+        };
+        assert_eq!(ends(&[killed.clone(), one.clone(), other.clone()]), [(5, Some(9))]);
+        assert_eq!(ends(&[killed.clone(), one.clone()]), [(5, None)]);
+        assert_eq!(ends(&[killed.clone(), one, record(Action::Start, &[2], None)]), [(5, None)]);
+        assert_eq!(ends(&[record(Action::Kill, &[1, 2], None), other]), []);
+        let span = &spans(&[killed])[0];
+        assert_eq!(span.words(), "all killed");
+        assert!(!span.holds_at(4) && span.holds_at(5) && span.holds_at(u64::MAX));
+    }
+}
