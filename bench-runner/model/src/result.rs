@@ -39,6 +39,9 @@ pub struct Manifest {
     pub host: HostFacts,
     /// Doubts about the run as a whole.
     pub caveats: Vec<Caveat>,
+    /// The run carries controls: its zeros say whether a recipe of the same run found such a thing (stored since 1.3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub controls: bool,
     /// Ended by an interrupt.
     pub interrupted: bool,
 }

@@ -197,6 +197,7 @@ fn manifest() -> Manifest {
         cluster: ClusterFacts { warm: Some(warm), ..ClusterFacts::default() },
         host: HostFacts::default(),
         caveats: vec![caveat()],
+        controls: true,
         interrupted: false,
     }
 }

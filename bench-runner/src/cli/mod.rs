@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod controls;
 mod endpoints;
 mod exit;
 mod mock_cluster;

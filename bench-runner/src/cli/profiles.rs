@@ -1,5 +1,6 @@
 //! Profiles from files to a plan: the first step of `check`, `plan` and `run`, and the same one.
 
+use super::controls;
 use super::exit::{Exit, Failure};
 use crate::kafka::offline::Offline;
 use bench_model::plan::{self, Plan, PlanError};
@@ -91,7 +92,8 @@ struct Invalid {
 
 /// Reads, validates and plans; every error names the place and what to write instead.
 pub fn load(args: &Args) -> Result<(Vec<Profile>, Plan), Failure> {
-    let profiles = read(&args.files)?;
+    let mut profiles = read(&args.files)?;
+    controls::add(&mut profiles)?;
     let plan = order(&profiles, &args.only)?;
     Ok((profiles, plan))
 }

@@ -1,6 +1,6 @@
 //! Delivery semantics: what each pipeline guarantees, what was seen, and what it costs; to be pasted into a design document.
 
-use super::figures::{duration, share, three_digits};
+use super::figures::{duration, three_digits};
 use super::table::Table;
 use super::tables::{head, line, throughput};
 use super::view::{Figure, Group, View};
@@ -52,12 +52,12 @@ pub fn semantics(view: &View) -> Option<Table> {
             pipeline(settings),
             group.guarantee().delivery.as_str().to_owned(),
             met_with(group),
-            seen(group, TallyKind::LogLoss),
-            seen(group, TallyKind::ProcessingLoss),
-            seen(group, TallyKind::DuplicateSameAttempt),
-            seen(group, TallyKind::Redelivery),
-            seen(group, TallyKind::SinkDuplicate),
-            seen(group, TallyKind::SinkLoss),
+            seen(view, group, TallyKind::LogLoss),
+            seen(view, group, TallyKind::ProcessingLoss),
+            seen(view, group, TallyKind::DuplicateSameAttempt),
+            seen(view, group, TallyKind::Redelivery),
+            seen(view, group, TallyKind::SinkDuplicate),
+            seen(view, group, TallyKind::SinkLoss),
             group.latency_text("effect", Figure::Percentile("50")),
             group.latency_text("effect", Figure::Percentile("99")),
             throughput(group),
@@ -240,12 +240,7 @@ pub(super) fn met_with(group: &Group) -> String {
 }
 
 /// A count with its denominator; the bound for each record only where records are the trials.
-fn seen(group: &Group, kind: TallyKind) -> String {
-    group.tally(kind).map_or("n/a".into(), |(count, of)| {
-        if group.is_mock || is_disturbed(group) {
-            format!("{} of {}", grouped(count), grouped(of))
-        } else {
-            share(count, of)
-        }
-    })
+fn seen(view: &View, group: &Group, kind: TallyKind) -> String {
+    let bounded = !group.is_mock && !is_disturbed(group);
+    group.tally(kind).map_or("n/a".into(), |counts| view.controls.share(kind, counts, bounded))
 }

@@ -31,11 +31,13 @@ pub fn zero_bound_per_million(of: u64) -> Option<f64> {
 
 /// `k of n`; nothing seen is a bound at 95 %, never a zero share.
 pub fn share(count: u64, of: u64) -> String {
-    let plain = format!("{} of {}", grouped(count), grouped(of));
-    match zero_bound_per_million(of) {
-        Some(bound) if count == 0 => format!("{plain} (< {} ppm)", three_digits(bound)),
-        _ => plain,
-    }
+    let bound = if count == 0 { zero_bound_note(of) } else { String::new() };
+    format!("{} of {}{bound}", grouped(count), grouped(of))
+}
+
+/// ` (< 53.0 ppm)`: what nothing seen in `of` independent trials is worth; empty without a trial.
+pub fn zero_bound_note(of: u64) -> String {
+    zero_bound_per_million(of).map_or(String::new(), |bound| format!(" (< {} ppm)", three_digits(bound)))
 }
 
 /// Bytes with a binary unit.

@@ -478,6 +478,7 @@ fn manifest(provider: &str) -> Manifest {
             disk: "ext4".into(),
         },
         caveats: Vec::new(),
+        controls: false,
         interrupted: false,
     }
 }

@@ -7,7 +7,7 @@ use super::view::{View, word};
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
 use bench_model::settings::Acks;
-use bench_model::verdict::{Promise, Tally, guarantee};
+use bench_model::verdict::{Promise, Tally, TallyKind, guarantee};
 use serde_json::{Map, Value, json};
 
 /// Major.minor of the document.
@@ -59,13 +59,15 @@ fn bound(view: &View, count: u64, of: u64) -> Option<f64> {
     if count == 0 && view.stamp().is_none() { zero_bound_per_million(of) } else { None }
 }
 
-fn tally(view: &View, tally: &Tally) -> Value {
+fn tally(view: &View, kind: TallyKind, tally: &Tally) -> Value {
+    let is_zero = tally.count == 0 && tally.not_checked.is_none();
     json!({
         "count": tally.count,
         "of": tally.of,
         "weight": word(&tally.weight),
         "bound_per_million_95": if tally.not_checked.is_none() { bound(view, tally.count, tally.of) } else { None },
         "not_checked": tally.not_checked,
+        "zero": view.controls.reading(kind).filter(|_| is_zero),
     })
 }
 
@@ -114,7 +116,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         let tallies: Map<String, Value> = judged
             .iter()
             .flat_map(|verdict| &verdict.tallies)
-            .map(|(kind, it)| (word(kind).replace(' ', "_"), tally(view, it)))
+            .map(|(kind, it)| (word(kind).replace(' ', "_"), tally(view, *kind, it)))
             .collect();
         json!({
             "records": books.records, "attempts": books.attempts, "copies": books.copies,

@@ -52,32 +52,7 @@ pub fn books(view: &View) -> Table {
         ],
     ));
     for group in &view.groups {
-        let count = |kind| group.tally(kind).map_or("n/a".into(), |(count, _)| grouped(count));
-        let (fate, verb) =
-            if group.is_acks0() { (TallyKind::Acks0Drop, "dropped ") } else { (TallyKind::LogLoss, "") };
-        let fate = group.tally(fate).map_or("n/a".into(), |(count, of)| match group.is_mock {
-            // A bound would be a claim.
-            true => format!("{verb}{} of {}", grouped(count), grouped(of)),
-            false => format!("{verb}{}", share(count, of)),
-        });
-        let pair = |one, other| format!("{} / {}", count(one), count(other));
-        let judged = group.finished().next().is_some();
-        let shown = |text: String| if judged { text } else { "n/a".into() };
-        let records: u64 =
-            group.finished().filter_map(|cell| Some(cell.result.verdict.as_ref()?.records)).sum();
-        let row = vec![
-            group.outcome(),
-            shown(group.promise()),
-            group.expectation(),
-            shown(grouped(records)),
-            fate,
-            shown(grouped(group.finished().map(|cell| never_written(&cell.result)).sum())),
-            shown(pair(TallyKind::UnknownPresent, TallyKind::UnknownAbsent)),
-            shown(pair(TallyKind::DuplicateSameAttempt, TallyKind::DuplicateCrossAttempt)),
-            count(TallyKind::Reorder),
-            shown(group.other_findings()),
-        ];
-        table.row(line(view, group, row));
+        table.row(line(view, group, book(view, group)));
     }
     let pairs = [
         (TallyKind::UnknownPresent, TallyKind::UnknownAbsent, "Unknown: present / absent."),
@@ -95,6 +70,7 @@ pub fn books(view: &View) -> Table {
         }
     }
     failed_sends(view).into_iter().for_each(|line| table.note(line));
+    view.controls.legend().into_iter().for_each(|line| table.note(line));
     table.note(super::delivery::guarantees(view));
     if view.groups.iter().any(Group::is_acks0) {
         table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
@@ -103,6 +79,49 @@ pub fn books(view: &View) -> Table {
         table.note("ppm: per million records. \"0 of n (< x ppm)\": nothing seen; the bound holds at 95 % where failures are independent.");
     }
     table.without_idle_columns(&["0", "0 / 0", "none", "n/a"])
+}
+
+/// One line of [`books`].
+fn book(view: &View, group: &Group) -> Vec<String> {
+    let count = |kind| group.tally(kind).map_or("n/a".into(), |(count, _)| grouped(count));
+    let tested = |kind| view.controls.count(group, kind);
+    let (lost, verb) =
+        if group.is_acks0() { (TallyKind::Acks0Drop, "dropped ") } else { (TallyKind::LogLoss, "") };
+    let fate = group.tally(lost).map_or("n/a".into(), |(count, of)| match group.is_mock {
+        // A bound would be a claim.
+        true => format!("{verb}{} of {}", grouped(count), grouped(of)),
+        false => format!("{verb}{}", view.controls.share(lost, (count, of), true)),
+    });
+    let judged = group.finished().next().is_some();
+    let shown = |text: String| if judged { text } else { "n/a".into() };
+    let records: u64 = group.finished().filter_map(|cell| Some(cell.result.verdict.as_ref()?.records)).sum();
+    vec![
+        group.outcome(),
+        shown(group.promise()),
+        group.expectation(),
+        shown(grouped(records)),
+        fate,
+        shown(grouped(group.finished().map(|cell| never_written(&cell.result)).sum())),
+        shown(format!("{} / {}", count(TallyKind::UnknownPresent), count(TallyKind::UnknownAbsent))),
+        shown(format!(
+            "{} / {}",
+            tested(TallyKind::DuplicateSameAttempt),
+            count(TallyKind::DuplicateCrossAttempt)
+        )),
+        tested(TallyKind::Reorder),
+        shown(other_findings(view, group)),
+    ]
+}
+
+/// What has no column of its own; with controls also what was not found where it could have been.
+fn other_findings(view: &View, group: &Group) -> String {
+    let aborted = TallyKind::AbortedRead;
+    match (group.tally(aborted), view.controls.reading(aborted)) {
+        (Some((0, of)), Some(_)) if of > 0 => {
+            format!("{}; aborted read {}", group.other_findings(), view.controls.count(group, aborted))
+        }
+        _ => group.other_findings(),
+    }
 }
 
 /// Records of which it is sure that they are not in the log: the client gave up on them, or would not take them.

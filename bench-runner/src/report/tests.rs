@@ -113,6 +113,27 @@ fn cells_that_differ_in_further_axes_of_their_profile_are_trials_of_their_own() 
     assert_eq!(lost.setting.name(), "acks=1, retries, record-size=1 KiB");
 }
 
+#[test]
+fn a_run_with_controls_says_of_each_zero_whether_they_fired() {
+    let (_results, mut run) = rendered("local");
+    assert!(!terminal(&run).contains("controls fired"), "nobody asked for them");
+    run.manifest.controls = true;
+    let rows = |run: &StoredRun| tables::books(&View::of(run)).markdown();
+    let found = rows(&run);
+    let of_cell =
+        |text: &str, name: &str| text.lines().find(|line| line.contains(name)).expect(name).to_owned();
+    let clean = of_cell(&found, "acks=all, idempotence=true [");
+    assert!(clean.contains("0 of 10,000; controls fired (<"), "l1 has lost what it expected: {clean}");
+    assert!(clean.contains("0 of 10,000; untested"), "no recipe has doubled or reordered anything: {clean}");
+    let tallies = &summary(&run)["cells"][1]["verdict"]["tallies"];
+    assert_eq!(tallies["log_loss"]["zero"], "controls fired");
+    assert_eq!(tallies["reorder"]["zero"], "untested");
+
+    run.cells.retain(|cell| cell.result.cell.id != "l1.acks-1.r0");
+    assert!(!rows(&run).contains("controls fired;"), "without the cell that lost nothing has fired for loss");
+    assert_eq!(summary(&run)["cells"][1]["verdict"]["tallies"]["log_loss"]["zero"], "untested");
+}
+
 /// Every text that people and programs are given of a run.
 fn views(results: &tempfile::TempDir, run: &StoredRun) -> Vec<(&'static str, String)> {
     render(run, &results.path().join(RUN)).expect("room for a report");

@@ -1,5 +1,6 @@
 //! Stored cells as a reader compares them: repeats together, doubts as marks, figures only where there is a verdict.
 
+use super::controls::Controls;
 use super::damage::{self, DAMAGED, Damage};
 use super::figures::duration;
 use super::lines::counted;
@@ -274,6 +275,8 @@ pub struct View<'a> {
     pub marks: Vec<(char, String)>,
     /// Evidence that is not what was stored.
     pub damage: Vec<Damage>,
+    /// What zeros are worth.
+    pub controls: Controls,
 }
 
 impl<'a> View<'a> {
@@ -332,7 +335,7 @@ impl<'a> View<'a> {
             group.doubt = bound.map_or(String::new(), |(mark, _)| format!(" [{mark}]"));
             group.name.push_str(&suffix);
         }
-        View { run, groups, marks, damage }
+        View { run, groups, marks, damage, controls: Controls::of(run) }
     }
 
     /// The profiles that have cells, in order.

@@ -219,6 +219,7 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
         cluster: facts,
         host: host::facts(&orders.results),
         caveats,
+        controls: orders.profiles.iter().any(|profile| profile.controls),
         interrupted: false,
     }
 }

@@ -115,7 +115,9 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     }
     let compared = match (result.cell.expect.is_empty(), result.outcome) {
         (false, _) => judgement::expectation(&result.cell, &verdict, result.outcome),
-        (true, Outcome::Finished) => expectation::compare(&result.cell, &result.faults, &verdict, moved_leaders > 0),
+        (true, Outcome::Finished) => {
+            expectation::compare(&result.cell, &result.faults, &verdict, moved_leaders > 0)
+        }
         (true, _) => Comparison::default(),
     };
     result.expectation = compared.expectation;

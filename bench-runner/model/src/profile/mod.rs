@@ -50,6 +50,8 @@ pub struct Profile {
     pub repeats: u16,
     /// The first cell is run once more at the end (A/A).
     pub again: bool,
+    /// The run carries controls: recipes that prove that it can find what it does not find.
+    pub controls: bool,
     /// What is asked of the cluster.
     pub cluster: ClusterAsk,
     /// The cells to run, at least one, all different.
@@ -134,6 +136,7 @@ fn read(
     let seed = root.read("seed", |node| values::number(node, 0..=(1 << 53) - 1)).unwrap_or(1);
     let repeats = root.read("repeats", |node| values::narrow(node, 1..=1000)).unwrap_or(1);
     let again = root.read("again", values::boolean).unwrap_or(false);
+    let controls = root.read("controls", values::boolean).unwrap_or(false);
     let cluster = draft::cluster(root.table("cluster"));
     let topic = draft::topic(root.table("topic"), problems);
     let (load, poisson, pace) = draft::load(root.table("load"), problems);
@@ -156,6 +159,7 @@ fn read(
         seed,
         repeats,
         again,
+        controls,
         cluster,
         combinations,
         impossible,
