@@ -29,6 +29,7 @@ const PROGRAM: &[&str] = &[
 /// The model's rooms, from the ground floor up.
 const MODEL: &[&str] = &[
     "ids",
+    "outage",
     "settings",
     "fault",
     "profile",

@@ -5,6 +5,7 @@
 //! imports a higher one (held by `bench-runner/tests/layering.rs`).
 
 pub mod ids;
+pub mod outage;
 pub mod settings;
 pub mod fault;
 pub mod profile;

@@ -1,5 +1,9 @@
 //! The stored schema of a run: a manifest, and one result for each cell. Versioned; see `docs/formats.md`.
 
+mod recovery;
+
+pub use recovery::{PartitionChange, PartitionRecovery, Recovery, Stretch};
+
 use crate::fault::FaultRecord;
 use crate::latency::LatencySummary;
 use crate::plan::{Cell, Skipped};
@@ -287,6 +291,12 @@ pub struct CellResult {
     /// The consumer group's commits, lag and rebalances; `None`: no group, or stored before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupCourse>,
+    /// How each fault was got over, in the order of the acts (stored since 1.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<Recovery>,
+    /// Partitions as they changed under faults (stored since 1.3; local clusters).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionChange>,
     /// Doubts.
     pub caveats: Vec<Caveat>,
     /// Effective client settings, by role (`producer`, `reader`).
@@ -296,6 +306,9 @@ pub struct CellResult {
     /// Delivery reports with an error, by `CODE: not persisted` or `CODE: possibly persisted`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_sends: BTreeMap<String, u64>,
+    /// The same by second after T0: pairs of second and count (stored since 1.3).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_by_second: BTreeMap<String, Vec<[u64; 2]>>,
     /// Librdkafka's and our own errors, the first 32.
     pub errors: Vec<String>,
     /// Where the time went, by stage, in nanoseconds.

@@ -5,6 +5,7 @@
 
 use crate::fault::Death;
 use crate::ids::{BookKey, Incarnation, MemberId, ProducerId};
+use crate::outage::Outage;
 use crate::settings::{GroupSettings, Load, ProducerSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -231,6 +232,13 @@ pub struct Done {
     /// Delivery reports with an error: its code, and what the client says of the record (producer).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_sends: BTreeMap<String, u64>,
+    /// The same by second after T0: pairs of second and count (producer).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_by_second: BTreeMap<String, Vec<[u64; 2]>>,
+    /// Times in which a partition gave no success although something was asked of it (producer, reader). `None`: stored before
+    /// this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outages: Option<Vec<Outage>>,
     /// Errors of transactions: the call, the client's judgement of the error, its code, and what was done (producer).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub transaction_errors: BTreeMap<String, u64>,

@@ -102,6 +102,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             joins: Vec::new(),
             untimed: 0,
             moved_leaders: 0,
+            partitions: Vec::new(),
             unread_sink: None,
             t0_ns: 7,
             unquiet: None,

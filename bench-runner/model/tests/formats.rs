@@ -400,6 +400,7 @@ fn every_field_is_documented() {
         document(&commands),
         document(&events),
         json!(lines_of_evidence()),
+        faults::recovered(),
         json!(sinks::of_sinks()),
         summary,
     ];

@@ -204,7 +204,8 @@ impl Local {
         self.brokers.iter().map(|node| (BrokerId(node.id), node.data())).collect()
     }
 
-    fn endpoints(&self) -> Vec<String> {
+    /// Where all brokers listen, running or not.
+    pub fn endpoints(&self) -> Vec<String> {
         self.brokers.iter().map(|node| self.endpoint(node.id)).collect()
     }
 

@@ -18,7 +18,7 @@ mod protocol;
 mod residence;
 mod usage;
 
-pub use partitions::PartitionView;
+pub use partitions::{PartitionView, Watcher};
 pub use usage::Usage;
 
 use crate::kafka::admin::Admin;
@@ -269,6 +269,14 @@ impl Cluster {
     pub async fn partition_view(&self, topic: &str) -> Option<Vec<PartitionView>> {
         match &self.kind {
             Kind::Local(local) => partitions::newest_view(&local.running_endpoints(), topic).await,
+            _ => None,
+        }
+    }
+
+    /// Asks all brokers about a topic without regard to who is stopped; `None` unless local.
+    pub fn watcher(&self, topic: &str) -> Option<Watcher> {
+        match &self.kind {
+            Kind::Local(local) => Some(Watcher::new(local.endpoints(), topic)),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use super::protocol::{ask, put_string};
 use bench_model::ids::BrokerId;
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// One partition as the best informed broker sees it.
@@ -25,10 +26,21 @@ pub struct PartitionView {
 
 /// The newest view of `topic`'s partitions in their order; `None`: no broker could say.
 pub async fn newest_view(endpoints: &[String], topic: &str) -> Option<Vec<PartitionView>> {
+    view_of(endpoints, |endpoint| {
+        let topic = topic.to_owned();
+        async move { describe(&endpoint, &topic).await }
+    })
+    .await
+}
+
+/// The newest of what all of them say.
+async fn view_of<F>(endpoints: &[String], describe: impl Fn(String) -> F) -> Option<Vec<PartitionView>>
+where
+    F: Future<Output = io::Result<Vec<PartitionView>>> + Send + 'static,
+{
     let mut asked = JoinSet::new();
     for endpoint in endpoints {
-        let (endpoint, topic) = (endpoint.clone(), topic.to_owned());
-        asked.spawn(async move { describe(&endpoint, &topic).await });
+        asked.spawn(describe(endpoint.clone()));
     }
     let mut newest: BTreeMap<i32, PartitionView> = BTreeMap::new();
     while let Some(answered) = asked.join_next().await {
@@ -42,6 +54,36 @@ pub async fn newest_view(endpoints: &[String], topic: &str) -> Option<Vec<Partit
         }
     }
     (!newest.is_empty()).then(|| newest.into_values().collect())
+}
+
+/// How long a broker may take to say how partitions stand, before it is left out.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Asks brokers that may be stopped or dead, again and again.
+#[derive(Debug)]
+pub struct Watcher {
+    endpoints: Vec<String>,
+    topic: String,
+}
+
+impl Watcher {
+    pub(super) fn new(endpoints: Vec<String>, topic: &str) -> Self {
+        Watcher { endpoints, topic: topic.to_owned() }
+    }
+
+    /// The newest view of all that answer within 200 ms; empty: nobody does.
+    pub async fn look(&self) -> Vec<PartitionView> {
+        let topic = &self.topic;
+        view_of(&self.endpoints, |endpoint| {
+            let topic = topic.clone();
+            async move {
+                let answer = tokio::time::timeout(LOOK, describe(&endpoint, &topic)).await;
+                answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+        })
+        .await
+        .unwrap_or_default()
+    }
 }
 
 /// Whether `known` must not be replaced. ISR changes raise no leader epoch: of two views with one epoch the smaller

@@ -18,6 +18,7 @@ use std::time::Duration;
 /// Records of one `send` at most.
 pub const CHUNK_RECORDS: usize = 512;
 const REPORTS: usize = 1024;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What the client says became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,24 @@ pub enum Taken {
     Refused(usize),
 }
 
+/// Reports with one error in one second.
+#[derive(Debug)]
+struct Failure {
+    code: RDKafkaRespErr,
+    fate: Fate,
+    second: u64,
+    count: u64,
+}
+
+impl Failure {
+    fn name(&self) -> String {
+        let status = if self.fate == Fate::Unknown { "possibly persisted" } else { "not persisted" };
+        // SAFETY: the name is static.
+        let name = unsafe { text(rd::rd_kafka_err2name(self.code)) };
+        format!("{name}: {status}")
+    }
+}
+
 /// One librdkafka producer with one topic.
 pub struct Lane {
     /// Dropped before the client, on which its thread works.
@@ -69,8 +88,10 @@ pub struct Lane {
     messages: Vec<rd::rd_kafka_message_t>,
     reports: Vec<*const rd::rd_kafka_message_t>,
     settings: BTreeMap<String, String>,
-    /// Reports with an error, by code and fate: of a handful of kinds.
-    failures: Vec<(RDKafkaRespErr, Fate, u64)>,
+    /// Reports with an error, by code, fate and second after T0: of a handful of kinds.
+    failures: Vec<Failure>,
+    /// Nanoseconds of the monotonic clock.
+    t0_ns: u64,
 }
 
 // SAFETY: librdkafka handles may be used from any thread; a `Lane` is used by one at a time, and what its arrays point to is
@@ -133,6 +154,7 @@ impl Lane {
             reports: vec![std::ptr::null(); REPORTS],
             settings,
             failures: Vec::new(),
+            t0_ns: 0,
         })
     }
 
@@ -198,13 +220,25 @@ impl Lane {
     /// Reports with an error so far: `CODE: not persisted` or `CODE: possibly persisted`, as the client says.
     pub fn failed_sends(&self) -> BTreeMap<String, u64> {
         let mut named = BTreeMap::new();
-        for (code, fate, count) in &self.failures {
-            let status = if *fate == Fate::Unknown { "possibly persisted" } else { "not persisted" };
-            // SAFETY: the name is static.
-            let name = unsafe { text(rd::rd_kafka_err2name(*code)) };
-            *named.entry(format!("{name}: {status}")).or_default() += count;
+        for failure in &self.failures {
+            *named.entry(failure.name()).or_default() += failure.count;
         }
         named
+    }
+
+    /// The same by second after T0: pairs of second and count.
+    pub fn failed_by_second(&self) -> BTreeMap<String, Vec<[u64; 2]>> {
+        let mut named: BTreeMap<String, Vec<[u64; 2]>> = BTreeMap::new();
+        for failure in &self.failures {
+            named.entry(failure.name()).or_default().push([failure.second, failure.count]);
+        }
+        named.values_mut().for_each(|seconds| seconds.sort_unstable());
+        named
+    }
+
+    /// Says when T0 is.
+    pub fn start(&mut self, t0_ns: u64) {
+        self.t0_ns = t0_ns;
     }
 
     /// Hands over records to one partition: `records` holds them back to back, one for each slot.
@@ -278,7 +312,8 @@ impl Lane {
                         for message in &self.reports[..count] {
                             let fate = fate(*message);
                             if fate != Fate::Delivered {
-                                count_failure(&mut self.failures, (**message).err, fate);
+                                let second = now_ns.saturating_sub(self.t0_ns) / SECOND_NS;
+                                count_failure(&mut self.failures, (**message).err, fate, second);
                             }
                             report((**message)._private as usize as u32, fate, now_ns);
                         }
@@ -344,10 +379,12 @@ unsafe fn fate(message: *const rd::rd_kafka_message_t) -> Fate {
     }
 }
 
-fn count_failure(failures: &mut Vec<(RDKafkaRespErr, Fate, u64)>, code: RDKafkaRespErr, fate: Fate) {
-    match failures.iter_mut().find(|(known, of, _)| (*known, *of) == (code, fate)) {
-        Some((.., count)) => *count += 1,
-        None => failures.push((code, fate, 1)),
+fn count_failure(failures: &mut Vec<Failure>, code: RDKafkaRespErr, fate: Fate, second: u64) {
+    // What fails together is reported together: the entry is among the last.
+    let same = |known: &&mut Failure| (known.code, known.fate, known.second) == (code, fate, second);
+    match failures.iter_mut().rev().find(same) {
+        Some(known) => known.count += 1,
+        None => failures.push(Failure { code, fate, second, count: 1 }),
     }
 }
 

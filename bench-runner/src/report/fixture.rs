@@ -1,11 +1,14 @@
 //! A made-up run on disk with everything a report must tell apart: repeats, an A/A copy, censored values, zeros,
 //! losses, a generator-bound cell, a void one, a fault that was not injected, consumer groups of which a member dies.
 
+mod faults;
+mod manifest;
+
 use crate::store::{RunDir, StoredRun, load};
-use bench_model::fault::{Action, Death, End, FaultRecord, FaultStep, Point, Target, Victim, When};
-use bench_model::ids::{BrokerId, PartitionId, ProducerId};
+use bench_model::fault::{Action, Death, End, FaultStep, Point, Target, Victim, When};
+use bench_model::ids::{PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
-use bench_model::plan::{Cell, Skipped};
+use bench_model::plan::Cell;
 use bench_model::result::*;
 use bench_model::settings::*;
 use bench_model::verdict::*;
@@ -345,16 +348,7 @@ fn verdict(made: &Made) -> Verdict {
 fn result(made: &Made, set: &Set) -> CellResult {
     let cell = planned(made);
     let ran = made.outcome != Outcome::CouldNotStart;
-    let proven = made.outcome != Outcome::NotInjected;
-    let done =
-        |at: usize| Some([4_201_000_000, 6_002_000_000, 6_003_000_000, 8_900_000_000][at]).filter(|_| proven);
-    let faults = cell.faults.iter().enumerate().map(|(at, step)| FaultRecord {
-        step: *step,
-        brokers: vec![BrokerId(1 + i32::from(step.target == Target::Followers))],
-        done_ns: done(at),
-        proof: if proven { vec!["process state as wanted".into()] } else { Vec::new() },
-        cuts: Vec::new(),
-    });
+    let faults = faults::carried_out(&cell.faults, made.outcome != Outcome::NotInjected);
     let series = |name: &str| set.get(name).filter(|_| ran);
     let seconds = (0..10).filter(|_| ran).map(|second| Second {
         second,
@@ -382,7 +376,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
             .collect(),
         expectation_unmet: Vec::new(),
         verdict: ran.then(|| verdict(made)),
-        faults: faults.filter(|_| ran).collect(),
+        faults: faults.into_iter().filter(|_| ran).collect(),
         latencies: set
             .iter()
             .filter(|_| ran)
@@ -400,6 +394,9 @@ fn result(made: &Made, set: &Set) -> CellResult {
             network_bytes_per_record: None,
         },
         seconds: seconds.collect(),
+        recovery: faults::recovery(&cell.faults, made.outcome),
+        partitions: faults::partitions(&cell.faults, made.outcome),
+        failed_by_second: Default::default(),
         group: made.commit.filter(|_| ran).map(course),
         caveats: caveat.into_iter().collect(),
         client_settings: [("producer".to_owned(), [("acks".to_owned(), made.acks.as_str().into())].into())]
@@ -430,63 +427,10 @@ fn arrived(made: &Made, second: u32) -> u64 {
     }
 }
 
-fn manifest(provider: &str) -> Manifest {
-    Manifest {
-        schema: SCHEMA_VERSION.into(),
-        run: RUN.into(),
-        started: "2026-11-23T19:30:00Z".into(),
-        ended: "2026-11-23T19:34:00Z".into(),
-        command: ["bench-runner", "run", "profiles/quickstart.toml", "--set", "load.rate=1k/s (why)"]
-            .map(str::to_owned)
-            .to_vec(),
-        revision: "0.1.0 (0123abc)".into(),
-        client: "librdkafka 2.12.1".into(),
-        profiles: vec![ProfileSource {
-            name: "quickstart".into(),
-            why: "What <durability> costs & buys.".into(),
-            text: "name = \"quickstart\"\n".into(),
-            overrides: vec!["load.rate=1k/s".into()],
-        }],
-        plan: CELLS.iter().map(planned).collect(),
-        skipped: vec![Skipped {
-            profile: "quickstart".into(),
-            label: "acks=1, idempotence=true".into(),
-            reason: "idempotence needs acks=all".into(),
-        }],
-        cluster: ClusterFacts {
-            provider: provider.into(),
-            version: if provider == "mock" {
-                "mock: not Kafka; no durability claim".into()
-            } else {
-                "Apache Kafka 4.3.1".into()
-            },
-            brokers: 3,
-            start_s: Some(9.4),
-            warm: Some(Warm {
-                cpu_ns_per_record: vec![90e3, 61e3, 60e3, 62e3],
-                idle: vec![0.2, 0.4, 0.4, 0.4],
-                stable: true,
-                took_s: 8.0,
-            }),
-            ..ClusterFacts::default()
-        },
-        host: HostFacts {
-            os: "Linux 6.1".into(),
-            cpu: "made up".into(),
-            cores: 2,
-            memory_bytes: 8 << 30,
-            disk: "ext4".into(),
-        },
-        caveats: Vec::new(),
-        controls: false,
-        interrupted: false,
-    }
-}
-
 /// Writes the run below `results` and loads it.
 pub fn stored(results: &Path, provider: &str) -> StoredRun {
     let run = RunDir::create(results, RUN).expect("a new directory");
-    run.write_manifest(&manifest(provider)).expect("room for a manifest");
+    run.write_manifest(&manifest::of(provider)).expect("room for a manifest");
     for made in &CELLS {
         let set = latencies(made);
         let mut result = result(made, &set);

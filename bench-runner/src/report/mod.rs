@@ -17,6 +17,7 @@ mod notes;
 mod offenders;
 mod page;
 mod plots;
+mod recovery;
 mod settings;
 mod summary;
 mod table;
@@ -79,6 +80,7 @@ pub fn terminal(run: &StoredRun) -> String {
     parts.extend(delivery::semantics_terminal(&view).map(|table| table.terminal()));
     parts.extend(delivery::course_terminal(&view).map(|table| table.terminal()));
     parts.extend(transactions::timings(&view).map(|table| table.terminal()));
+    parts.extend(recovery::terminal(&view).map(|table| table.terminal()));
     parts.push(tables::speed(&view).terminal());
     parts.push(tables::cost(&view).terminal());
     let notes =

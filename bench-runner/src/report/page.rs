@@ -4,7 +4,7 @@ use super::damage::Damage;
 use super::plots::{Chart, Place};
 use super::table::Table;
 use super::view::View;
-use super::{delivery, environment, faults, notes, offenders, settings, tables, transactions};
+use super::{delivery, environment, faults, notes, offenders, recovery, settings, tables, transactions};
 
 /// A part of a page.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
         figure(chart, &mut inner);
         blocks.push(Block::Details(title, inner));
     }
+    section("How faults were got over", recovery::table(view), &mut blocks);
     faults::describe(view, &mut blocks);
     offenders::describe(view, &mut blocks);
     settings::describe(view, &mut blocks);

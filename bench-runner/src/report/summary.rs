@@ -6,6 +6,7 @@ use super::figures::zero_bound_per_million;
 use super::view::{View, word};
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
+use bench_model::result::CellResult;
 use bench_model::settings::Acks;
 use bench_model::verdict::{Promise, Tally, TallyKind, guarantee};
 use serde_json::{Map, Value, json};
@@ -81,10 +82,9 @@ fn promise(view: &View, cell: &StoredCell) -> Option<String> {
     })
 }
 
-fn cell(view: &View, cell: &StoredCell) -> Value {
-    let result = &cell.result;
-    let planned = &result.cell;
-    let latencies: Map<String, Value> = result
+/// By series, each percentile with whether it is only a bound.
+fn latencies(result: &CellResult) -> Map<String, Value> {
+    result
         .latencies
         .iter()
         .map(|(series, summary)| {
@@ -107,10 +107,15 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
             });
             // A report of acks=0 is a hand-over; under another name nobody compares it by accident.
             let of_producer = ["publish", "service", "lateness"].contains(&series.as_str());
-            let handed_over = planned.settings.producer.acks == Acks::Zero && of_producer;
+            let handed_over = result.cell.settings.producer.acks == Acks::Zero && of_producer;
             (if handed_over { format!("handover_{series}") } else { series.clone() }, value)
         })
-        .collect();
+        .collect()
+}
+
+fn cell(view: &View, cell: &StoredCell) -> Value {
+    let result = &cell.result;
+    let planned = &result.cell;
     let books = result.verdict.as_ref().map(|books| {
         let judged = result.judged();
         let tallies: Map<String, Value> = judged
@@ -142,13 +147,16 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "settings": planned.effective().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "fault": timeline(&planned.faults),
         "faults": result.faults,
+        "recovery": result.recovery,
+        "partitions": result.partitions,
+        "failed_by_second": result.failed_by_second,
         "verdict": books,
         "throughput_per_s": result.throughput_per_s,
         "asked_per_s": result.asked_per_s,
         "window_ns": result.window_ns,
         "window_records": result.window_records,
         "blocked_ns": result.blocked_ns,
-        "latencies": latencies,
+        "latencies": latencies(result),
         "group": result.group,
         "cost": result.cost,
     })

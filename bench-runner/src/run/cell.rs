@@ -11,6 +11,7 @@ use super::members::{self, Group};
 use super::quiet::quiet;
 use super::sinks::CellSink;
 use super::topic::{self, Topic};
+use super::watch::Watch;
 use crate::clock;
 use crate::cluster::{Cluster, Usage};
 use crate::injector;
@@ -21,7 +22,7 @@ use bench_model::fault::{FaultRecord, Victim};
 use bench_model::ids::BookKey;
 use bench_model::ledger::Ledger;
 use bench_model::plan::Cell;
-use bench_model::result::{CellResult, Expectation, Outcome};
+use bench_model::result::{CellResult, Expectation, Outcome, PartitionChange};
 use bench_model::transactions::Transactions;
 use bench_model::wire::{Done, Progress};
 use std::collections::BTreeMap;
@@ -204,14 +205,13 @@ async fn with_topic(
 ) -> Result<(), Trouble> {
     let workers = directory.join("workers");
     let sink = CellSink::of(stage, cell, directory);
-    let book = BookKey::of(stage.run, &cell.id);
     let load = &cell.settings.load;
     let bootstrap = stage.cluster.bootstrap();
     let task = Task {
         bootstrap: &bootstrap,
         topic: topic.name(),
         partitions: cell.settings.topic.partitions,
-        book,
+        book: BookKey::of(stage.run, &cell.id),
         seed: cell.seed,
         load,
         producers: vec![&cell.settings.producer; usize::from(load.producers)],
@@ -232,12 +232,12 @@ async fn with_topic(
     }
     let mut gang = Gang::start(&task, stage.interrupt).await.map_err(not_started)?;
     stages.end("workers");
+    let watch = Watch::begin(stage.cluster, cell, task.topic, gang.t0_ns);
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
     let ends = at_rest(stage, cell, &task, &mut gang).await?;
-    let views = stage.cluster.partition_view(task.topic).await.unwrap_or_default();
-    // A topic of ours is new: its partitions begin with epoch 0.
-    let moved_leaders = views.iter().filter(|view| view.leader_epoch > 0).count() as u64;
+    let moved_leaders = moved_leaders(stage.cluster, task.topic).await;
+    let partitions = watch.map(Watch::end).unwrap_or_default();
     stages.end("quiet");
     let end_offsets: Vec<i64> = ends.iter().flatten().map(|end| end.high).collect();
     let reader = gang.finish_reader(&task, end_offsets.clone(), clock::now_ns() + READ_NS).await?;
@@ -248,7 +248,7 @@ async fn with_topic(
         if task.transaction_capacity > 0 { reader.ends_of_records.clone() } else { end_offsets };
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
     let statements =
-        stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders });
+        stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders, partitions });
     let void = |reason| Trouble::new(Outcome::Void, reason);
     let of_producers = of_producers(&gang, &task).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
@@ -303,6 +303,13 @@ async fn at_rest(
     meanwhile(gang, task, quiet).await
 }
 
+/// Partitions that have another leader than at the start.
+async fn moved_leaders(cluster: &Cluster, topic: &str) -> u64 {
+    let views = cluster.partition_view(topic).await.unwrap_or_default();
+    // A topic of ours is new: its partitions begin with epoch 0.
+    views.iter().filter(|view| view.leader_epoch > 0).count() as u64
+}
+
 /// What is known when everybody has ended.
 struct Ended<'a> {
     ends: &'a Result<Vec<Ends>, String>,
@@ -310,11 +317,12 @@ struct Ended<'a> {
     usage: [Option<Usage>; 2],
     unprocessed: Option<String>,
     moved_leaders: u64,
+    partitions: Vec<PartitionChange>,
 }
 
 /// What runner and workers have to say at the end.
 fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
-    let Ended { ends, reader, usage, unprocessed, moved_leaders } = ended;
+    let Ended { ends, reader, usage, unprocessed, moved_leaders, partitions } = ended;
     Statements {
         t0_ns: gang.t0_ns,
         unquiet: ends.as_ref().err().cloned(),
@@ -330,6 +338,7 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         joins: std::mem::take(&mut gang.members.joins),
         untimed: 0,
         moved_leaders,
+        partitions,
         unread_sink: None,
     }
 }

@@ -19,6 +19,7 @@ mod sinks;
 mod standstill;
 mod topic;
 mod warm;
+mod watch;
 
 use crate::cluster::{self, Ask, Cluster, ClusterError, Provider};
 use crate::kafka::KafkaError;

@@ -5,6 +5,7 @@ use crate::kafka::lane::Fate;
 use bench_model::ids::PartitionId;
 use bench_model::latency::Series;
 use bench_model::ledger::{LedgerMut, State};
+use bench_model::outage::{Outage, Outages};
 use bench_model::schedule::Due;
 use bench_model::settings::Acks;
 
@@ -37,6 +38,7 @@ pub(super) struct Flight<'a> {
     pub(super) latencies: Latencies,
     t0_ns: u64,
     success: State,
+    outages: Outages,
     /// A report this long after its record was handed over may be about another attempt than the first.
     resent_after_ns: u64,
     pub(super) sent: u64,
@@ -49,6 +51,7 @@ impl<'a> Flight<'a> {
     pub(super) fn new(
         slots: usize,
         ledger: LedgerMut<'a>,
+        partitions: u16,
         seconds: usize,
         acks: Acks,
         first_resend_ns: u64,
@@ -60,6 +63,7 @@ impl<'a> Flight<'a> {
             ledger,
             latencies: Latencies { publish: series(), service: series(), lateness: series() },
             t0_ns: 0,
+            outages: Outages::new(partitions),
             success: if acks == Acks::Zero { State::Sent } else { State::Acked },
             // Only an answer that waits for the followers can be overtaken by a change of the leader.
             resent_after_ns: if acks == Acks::All { first_resend_ns } else { u64::MAX },
@@ -72,6 +76,7 @@ impl<'a> Flight<'a> {
     /// Says when T0 is; before that, nothing may be taken.
     pub(super) fn start(&mut self, t0_ns: u64) {
         self.t0_ns = t0_ns;
+        self.outages.start(t0_ns);
     }
 
     /// Free slots.
@@ -159,18 +164,21 @@ impl<'a> Flight<'a> {
         let state = match fate {
             Fate::Delivered => {
                 self.acked += 1;
+                self.outages.success(slot.partition, intended_ns, now_ns);
                 self.latencies.publish.record(second, publish);
                 self.latencies.service.record(second, service);
                 self.success
             }
             Fate::NotPersisted | Fate::NotPersistedAtLast => {
                 self.failed += 1;
+                self.outages.failure(slot.partition, intended_ns, now_ns);
                 self.latencies.publish.fail(second, publish);
                 self.latencies.service.fail(second, service);
                 State::NotPersisted
             }
             Fate::Unknown => {
                 self.failed += 1;
+                self.outages.failure(slot.partition, intended_ns, now_ns);
                 self.latencies.publish.censor(second, publish);
                 self.latencies.service.censor(second, service);
                 State::Unknown
@@ -187,6 +195,12 @@ impl<'a> Flight<'a> {
         self.failed += 1;
         self.latencies.publish.fail(second, now_ns - slot.intended_ns);
         self.settle(slot, State::Rejected);
+    }
+
+    /// The outages of all partitions, what was never answered included; before the records are cut off.
+    pub(super) fn outages(&mut self, now_ns: u64) -> Vec<Outage> {
+        let waiting = self.slots.iter().filter(|slot| slot.used);
+        self.outages.finish(waiting.map(|slot| (slot.partition, slot.intended_ns)), now_ns)
     }
 
     /// Cuts off everything that was never answered; the ledger keeps it as unreported.

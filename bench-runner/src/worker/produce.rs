@@ -166,7 +166,14 @@ impl<'a> Sender<'a> {
         let first_resend_ns = lane.first_resend_ns();
         Sender {
             lane,
-            flight: Flight::new(slots, ledger, role.load.seconds(), role.settings.acks, first_resend_ns),
+            flight: Flight::new(
+                slots,
+                ledger,
+                spec.partitions,
+                role.load.seconds(),
+                role.settings.acks,
+                first_resend_ns,
+            ),
             gate,
             schedule: inheritance.course.schedule,
             placement: inheritance.course.placement,
@@ -213,6 +220,7 @@ impl<'a> Sender<'a> {
     fn start(&mut self, t0_ns: u64) {
         self.t0_ns = t0_ns;
         self.flight.start(t0_ns);
+        self.lane.start(t0_ns);
         if let Some(gate) = &mut self.gate {
             gate.start(t0_ns);
         }

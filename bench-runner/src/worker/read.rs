@@ -5,8 +5,10 @@ use super::{WorkerError, emit, write_file};
 use crate::clock;
 use crate::kafka::reader::{Item, Reader};
 use crate::kafka::{KafkaError, client_version};
+use bench_model::ids::PartitionId;
 use bench_model::latency::{Series, Set};
 use bench_model::message;
+use bench_model::outage::Outages;
 use bench_model::visibility::{VISIBLE, Visible, to_json};
 use bench_model::wire::{Done, Event, Progress, ReadSpec, WorkerSpec};
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         next_offset: vec![-1; usize::from(spec.partitions)],
         end_of_records: vec![0; usize::from(spec.partitions)],
         visible: Visible::new(),
+        outages: Outages::new(spec.partitions),
         done: Done::default(),
     };
     prove_position(reader, &mut state, spec).and_then(|mut reader| {
@@ -38,6 +41,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         clock::prefer_this_thread();
         emit(&Event::Ready { client: client_version(), settings });
         state.t0_ns = control.wait_for_start().ok_or(WorkerError::NoStart)?;
+        state.outages.start(state.t0_ns);
         state.done.drained = state.follow(&mut reader, control, &open);
         state.done.ended_ns = clock::now_ns();
         state.done.total = state.progress(state.done.ended_ns);
@@ -48,6 +52,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
             write_file(spec, VISIBLE, to_json(&state.visible).as_bytes())?;
         }
         state.done.ends_of_records = state.end_of_records;
+        state.done.outages = Some(state.outages.finish([].into_iter(), state.done.ended_ns));
         emit(&Event::Done(Box::new(state.done)));
         Ok(())
     })
@@ -89,6 +94,7 @@ struct Deliveries {
     next_offset: Vec<i64>,
     end_of_records: Vec<i64>,
     visible: Visible,
+    outages: Outages,
     done: Done,
 }
 
@@ -161,6 +167,8 @@ impl Deliveries {
                     seen[index] = now_ns;
                 }
                 let seen = self.seen.entry((header.producer.0, header.partition.0)).or_default();
+                // What is jumped over was due, and may never come.
+                let asked_ns = if header.sequence > seen.next { 0 } else { header.intended_ns };
                 if !seen.is_first(header.sequence) {
                     self.done.duplicates += u64::from(!again);
                     return;
@@ -169,6 +177,7 @@ impl Deliveries {
                 self.done.negative += u64::from(now_ns < header.intended_ns);
                 let second = header.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS;
                 self.end_to_end.record(second as usize, now_ns.saturating_sub(header.intended_ns));
+                self.outages.success(PartitionId(*partition), asked_ns, now_ns);
             }
             Item::End { partition, offset } => self.next_offset[usize::from(*partition)] = *offset,
             Item::Error { partition, text, stranded } => {

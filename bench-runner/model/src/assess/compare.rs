@@ -13,7 +13,7 @@ const SHOWN: usize = 120;
 /// Schemas that stored claims of void and inconclusive cells beside the outcome.
 const CLAIMED_ANYWAY: [&str; 2] = ["1.0", "1.1"];
 
-/// Schemas that held cells against `expect` alone, and stored of no line whether it is met.
+/// Schemas that held cells against `expect` alone, stored of no line whether it is met, and nothing of recovery.
 const WITHOUT_TABLE: [&str; 3] = ["1.0", "1.1", "1.2"];
 
 /// Where a stored result differs from what follows from its plan and evidence (`None`: it has none that could be
@@ -30,6 +30,7 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
             assess(&mut again, evidence);
             if WITHOUT_TABLE.contains(&stored.schema.as_str()) {
                 again.expectation_unmet.clear();
+                again.recovery.clear();
                 if stored.cell.expect.is_empty() {
                     again.expectation = Expectation::None;
                     again.expectation_detail.clear();
@@ -96,6 +97,9 @@ fn claims(stored: &CellResult, again: &CellResult) -> Vec<String> {
     differ(&mut found, "cost", &stored.cost, &again.cost);
     differ(&mut found, "seconds", &stored.seconds, &again.seconds);
     differ(&mut found, "group", &stored.group, &again.group);
+    differ(&mut found, "recovery", &stored.recovery, &again.recovery);
+    differ(&mut found, "partitions", &stored.partitions, &again.partitions);
+    differ(&mut found, "failed_by_second", &stored.failed_by_second, &again.failed_by_second);
     let own = |result: &CellResult| -> Vec<Caveat> {
         let is_own = |caveat: &&Caveat| caveats::KINDS.contains(&caveat.kind.as_str());
         result.caveats.iter().filter(is_own).cloned().collect()

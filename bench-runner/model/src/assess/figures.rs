@@ -87,6 +87,15 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     for (error, count) in statements.producers.iter().flat_map(|done| &done.failed_sends) {
         *result.failed_sends.entry(error.clone()).or_default() += count;
     }
+    for (error, seconds) in statements.producers.iter().flat_map(|done| &done.failed_by_second) {
+        let known = result.failed_by_second.entry(error.clone()).or_default();
+        for [second, count] in seconds {
+            match known.binary_search_by_key(second, |[second, _]| *second) {
+                Ok(at) => known[at][1] += count,
+                Err(at) => known.insert(at, [*second, *count]),
+            }
+        }
+    }
     let windows: Vec<(Progress, Progress)> =
         statements.producers.iter().filter_map(|done| done.window).collect();
     let grown = |field: fn(&Progress) -> u64| -> u64 {

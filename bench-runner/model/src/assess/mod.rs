@@ -10,6 +10,7 @@ mod figures;
 mod group;
 mod judgement;
 mod killed;
+mod recovery;
 mod standstill;
 mod statements;
 
@@ -74,10 +75,13 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
         cost: Cost::default(),
         seconds: Vec::new(),
         group: None,
+        recovery: Vec::new(),
+        partitions: Vec::new(),
         caveats: Vec::new(),
         client_settings: Default::default(),
         topic_settings: Default::default(),
         failed_sends: Default::default(),
+        failed_by_second: Default::default(),
         errors: Vec::new(),
         stages_ns: Default::default(),
         evidence: Default::default(),
@@ -130,4 +134,8 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
         result.caveats = caveats::of_cell(statements, result, &verdict);
     }
     result.verdict = Some(verdict);
+    if let Some(statements) = statements {
+        result.partitions.clone_from(&statements.partitions);
+        result.recovery = recovery::recovery(result, statements);
+    }
 }

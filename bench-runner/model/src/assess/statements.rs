@@ -5,6 +5,7 @@ use crate::fault::{DeathRecord, JoinRecord, KillRecord};
 use crate::latency::{Series, Set};
 use crate::ledger::Ledger;
 use crate::plan::Cell;
+use crate::result::PartitionChange;
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,9 @@ pub struct Statements {
     /// Partitions whose leader had changed since the topic was made, once the cluster was quiet again (local clusters).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved_leaders: u64,
+    /// Leaders and replicas as they changed while faults happened (local clusters, cells with a fault).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionChange>,
     /// Why the sink could not be read when all had ended; `None`: it was, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_sink: Option<String>,

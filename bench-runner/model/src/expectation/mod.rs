@@ -6,7 +6,7 @@ mod columns;
 mod table;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::fault::FaultRecord;
 use crate::plan::Cell;

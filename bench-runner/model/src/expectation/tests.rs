@@ -12,7 +12,7 @@ use crate::verdict::history;
 const MS: u64 = 1_000_000;
 
 /// Three replicas, a record every millisecond for 20 s.
-fn settings(acks: Acks, partitions: u16) -> CellSettings {
+pub(crate) fn settings(acks: Acks, partitions: u16) -> CellSettings {
     let mut settings = history::settings(acks, partitions);
     settings.topic.replication_factor = 3;
     settings.load.arrival = Arrival::Constant { per_second: 1_000 };
@@ -29,7 +29,7 @@ fn unclean(mut settings: CellSettings, min_insync_replicas: u16) -> CellSettings
 }
 
 /// Broker 1 leads, 2 and 3 follow.
-fn done(at_ms: u64, action: Action, target: Target) -> FaultRecord {
+pub(crate) fn done(at_ms: u64, action: Action, target: Target) -> FaultRecord {
     let brokers: &[i32] = match target {
         Target::Leader => &[1],
         Target::Followers => &[2, 3],
@@ -165,7 +165,7 @@ fn verdict(counts: &[(TallyKind, u64)]) -> Verdict {
     verdict
 }
 
-fn cell(settings: CellSettings, faults: &[FaultRecord]) -> Cell {
+pub(crate) fn cell(settings: CellSettings, faults: &[FaultRecord]) -> Cell {
     Cell {
         id: "made-up".into(),
         profile: String::new(),

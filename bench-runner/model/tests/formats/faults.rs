@@ -3,9 +3,46 @@
 use super::words;
 use bench_model::fault::{Action, Cut, FaultRecord, FaultStep, Lose, PartitionCut, Target, When};
 use bench_model::ids::{BrokerId, PartitionId};
+use bench_model::outage::Outage;
+use bench_model::result::{PartitionChange, PartitionRecovery, Recovery, Stretch};
+use serde_json::{Value, json};
 
 pub fn step() -> FaultStep {
     FaultStep::new(When::At(1), Action::PowerCut, Target::All)
+}
+
+/// How a fault was got over, and what tells of it.
+pub fn recovered() -> Value {
+    let all = [Stretch::Ns(1), Stretch::AtLeast(1), Stretch::Below(1), Stretch::Unknown(String::new())];
+    let [first_success, unavailable, drained, p99_back] = all;
+    let partition = PartitionRecovery {
+        partition: PartitionId(0),
+        unavailable: Stretch::Ns(1),
+        last_success_ns: Some(0),
+        first_error_ns: Some(0),
+        first_success_ns: Some(0),
+    };
+    let recovery = Recovery {
+        fault: String::new(),
+        from_ns: 0,
+        to_ns: Some(0),
+        unavailable,
+        first_success,
+        baseline_p99_ns: Some(0),
+        p99_back,
+        isr_full: Stretch::Ns(1),
+        drained,
+        partitions: vec![partition],
+    };
+    let change = PartitionChange {
+        at_ns: 0,
+        partition: PartitionId(0),
+        leader: Some(BrokerId(0)),
+        leader_epoch: 0,
+        isr: vec![BrokerId(0)],
+    };
+    let outage = Outage { partition: PartitionId(0), from_ns: 0, error_ns: Some(0), to_ns: Some(0) };
+    json!({ "recovery": [recovery], "partitions": [change], "outages": [outage], "failed_by_second": {} })
 }
 
 pub fn record() -> FaultRecord {

@@ -17,6 +17,7 @@ impl Sender<'_> {
                 gate.gave_back(1);
             }
         }
+        let outages = self.flight.outages(now_ns);
         self.flight.cut_off(now_ns);
         let mut never_sent = 0_u64;
         // What the next life sends is late, not missing.
@@ -48,6 +49,8 @@ impl Sender<'_> {
             wakeups_per_request: self.notices.wakeups_per_request(),
             client_bytes: self.notices.client_bytes(),
             failed_sends: self.lane.failed_sends(),
+            failed_by_second: self.lane.failed_by_second(),
+            outages: Some(outages),
             transaction_errors: self
                 .gate
                 .as_mut()
