@@ -1,4 +1,4 @@
-//! Offending records by name: when they were due, and which fault was active at that instant.
+//! Offending records by name: where they are, when they were due, and what the fault was doing at that instant.
 
 use super::figures::duration;
 use super::page::Block;
@@ -8,69 +8,126 @@ use bench_model::fault::{Span, spans};
 use bench_model::ids::ProducerId;
 use bench_model::plan::Cell;
 use bench_model::profile::grouped;
+use bench_model::result::CellResult;
 use bench_model::schedule::{Placement, Schedule};
 use bench_model::settings::Arrival;
-use bench_model::verdict::Offender;
+use bench_model::verdict::{Offender, Tally, TallyKind, Weight};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Producer, home partition, sequence.
 type Identity = (u16, u16, u64);
 
-/// Offenders in a row that share everything but their sequence and instant.
+/// Offenders in a row that share everything but their sequence, offset and instant.
 #[derive(Debug)]
 struct Stretch {
     producer: String,
     partition: u16,
-    first: Option<u64>,
-    last: Option<u64>,
+    class: String,
+    sequences: Option<[u64; 2]>,
+    offsets: Option<[i64; 2]>,
     due_ns: Option<[u64; 2]>,
-    fault: String,
+    /// Names of the faults that were active when the first one was due.
+    active: Vec<String>,
 }
 
-/// The table of offending records, where there are any.
+/// What a finding is to its cell, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Violation,
+    Predicted,
+    Other,
+}
+
+impl Standing {
+    /// Predicted is what the profile expects, or what the table of expectations allows under a fault.
+    fn of(result: &CellResult, kind: TallyKind, tally: &Tally) -> Self {
+        let planned = &result.cell;
+        let by_table =
+            planned.expect.is_empty() && !planned.faults.is_empty() && tally.weight == Weight::Allowed;
+        let by_profile = planned.expect.get(kind.as_str()).is_some_and(|count| *count > 0);
+        match tally.weight {
+            _ if by_profile || by_table => Standing::Predicted,
+            Weight::Violation => Standing::Violation,
+            Weight::Allowed | Weight::Reported => Standing::Other,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Standing::Violation => "breaks the promise",
+            Standing::Predicted => "predicted",
+            Standing::Other => "allowed or reported",
+        }
+    }
+}
+
+/// A section for each finding that breaks a promise or was predicted, and one for all others; the first offenders of each.
 pub fn describe(view: &View, blocks: &mut Vec<Block>) {
-    let mut table = Table::new([
-        "cell",
-        "finding",
-        ">producer",
-        ">partition",
-        ">sequences",
-        ">due after T0",
-        "fault active when due",
-    ]);
-    for cell in &view.run.cells {
-        let result = &cell.result;
-        let spans = spans(&result.faults);
+    let mut found: Vec<(Standing, &CellResult, TallyKind, &Tally)> = Vec::new();
+    for result in view.run.cells.iter().map(|cell| &cell.result) {
         for (kind, tally) in result.judged().iter().flat_map(|verdict| &verdict.tallies) {
-            if tally.offenders.is_empty() {
-                continue;
-            }
-            let (shown, count) = (tally.offenders.len() as u64, tally.count);
-            let finding = match shown < count {
-                true => format!("{}: first {} of {}", word(kind), grouped(shown), grouped(count)),
-                false => format!("{}: {}", word(kind), grouped(count)),
-            };
-            for stretch in stretches(&tally.offenders, &due_instants(&result.cell, &tally.offenders), &spans)
-            {
-                table.row([
-                    result.cell.id.clone(),
-                    finding.clone(),
-                    stretch.producer,
-                    stretch.partition.to_string(),
-                    range(stretch.first.map(grouped), stretch.last.map(grouped)),
-                    range(
-                        stretch.due_ns.map(|[first, _]| duration(first as f64)),
-                        stretch.due_ns.map(|[_, last]| duration(last as f64)),
-                    ),
-                    stretch.fault,
-                ]);
+            if !tally.offenders.is_empty() {
+                found.push((Standing::of(result, *kind, tally), result, *kind, tally));
             }
         }
     }
-    if !table.is_empty() {
-        blocks.push(Block::Heading(2, "Offending records".into()));
-        blocks.push(Block::Table(table));
+    found.sort_by_key(|(standing, ..)| *standing);
+    if found.is_empty() {
+        return;
     }
+    blocks.push(Block::Heading(2, "Offending records".into()));
+    let mut others = Vec::new();
+    for (standing, result, kind, tally) in found {
+        let (shown, count) = (tally.offenders.len() as u64, tally.count);
+        let counts = match shown < count {
+            true => format!("first {} of {}", grouped(shown), grouped(count)),
+            false => grouped(count),
+        };
+        let (id, words) = (&result.cell.id, standing.words());
+        let heading = format!("{id}: {}: {counts}, {words}", word(&kind));
+        let table = Block::Table(table(result, tally));
+        if standing == Standing::Other {
+            others.push(Block::Details(heading, vec![table]));
+        } else {
+            blocks.push(Block::Heading(3, heading));
+            blocks.push(Block::Text(format!("{}.", kind.explain())));
+            blocks.push(table);
+        }
+    }
+    blocks.append(&mut others);
+}
+
+fn table(result: &CellResult, tally: &Tally) -> Table {
+    let spans = spans(&result.faults);
+    let due = due_instants(&result.cell, &tally.offenders);
+    let mut table = Table::new([
+        ">producer",
+        ">partition",
+        ">sequences",
+        ">offsets",
+        "class",
+        ">due after T0",
+        "the fault when the first was due",
+    ]);
+    for stretch in stretches(&tally.offenders, &due, &spans) {
+        let [first_ns, last_ns] = stretch.due_ns.map_or([None; 2], |ends| ends.map(Some));
+        let [first, last] = stretch.sequences.map_or([None; 2], |ends| ends.map(Some));
+        let [low, high] = stretch.offsets.map_or([None; 2], |ends| ends.map(Some));
+        table.row([
+            stretch.producer,
+            stretch.partition.to_string(),
+            range(first.map(grouped), last.map(grouped)),
+            range(low.map(|offset| offset.to_string()), high.map(|offset| offset.to_string())),
+            stretch.class,
+            range(first_ns.map(|ns| duration(ns as f64)), last_ns.map(|ns| duration(ns as f64))),
+            match first_ns {
+                None if spans.is_empty() => "none".into(),
+                None => "unknown: no planned instant".into(),
+                Some(due_ns) => doing(&spans, due_ns),
+            },
+        ]);
+    }
+    table
 }
 
 fn range(first: Option<String>, last: Option<String>) -> String {
@@ -84,41 +141,67 @@ fn range(first: Option<String>, last: Option<String>) -> String {
 fn stretches(offenders: &[Offender], due: &BTreeMap<Identity, u64>, spans: &[Span]) -> Vec<Stretch> {
     let mut list: Vec<Stretch> = Vec::new();
     for offender in offenders {
-        let producer = offender.producer.map_or("n/a".into(), |producer| producer.to_string());
         let due_ns = identity(offender).and_then(|identity| due.get(&identity)).copied();
-        let fault = match due_ns {
-            None if spans.is_empty() => "none".into(),
-            None => "unknown: no planned instant".into(),
-            Some(due_ns) => active(spans, due_ns),
-        };
-        if let Some(open) = list.last_mut()
-            && open.producer == producer
-            && open.partition == offender.partition.0
-            && open.fault == fault
-            && open.last.is_some()
-            && open.last.map(|last| last + 1) == offender.sequence
-        {
-            open.last = offender.sequence;
-            if let (Some([_, last_ns]), Some(due_ns)) = (&mut open.due_ns, due_ns) {
-                *last_ns = due_ns;
-            }
-            continue;
-        }
-        list.push(Stretch {
-            producer,
+        let active = spans.iter().filter(|span| due_ns.is_some_and(|due_ns| span.holds_at(due_ns)));
+        let one = Stretch {
+            producer: offender.producer.map_or("n/a".into(), |producer| producer.to_string()),
             partition: offender.partition.0,
-            first: offender.sequence,
-            last: offender.sequence,
-            due_ns: due_ns.map(|ns| [ns, ns]),
-            fault,
-        });
+            class: offender.class.map_or("n/a".into(), |class| word(&class)),
+            sequences: offender.sequence.map(|sequence| [sequence; 2]),
+            offsets: offender.offset.map(|offset| [offset; 2]),
+            due_ns: due_ns.map(|ns| [ns; 2]),
+            active: active.map(Span::words).collect(),
+        };
+        match list.last_mut() {
+            Some(open) if open.goes_on_with(&one) => open.take(&one),
+            _ => list.push(one),
+        }
     }
     list
 }
 
-fn active(spans: &[Span], due_ns: u64) -> String {
-    let names: Vec<String> = spans.iter().filter(|span| span.holds_at(due_ns)).map(Span::words).collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
+impl Stretch {
+    fn goes_on_with(&self, next: &Stretch) -> bool {
+        let common = |it: &Stretch| (it.producer.clone(), it.partition, it.class.clone(), it.active.clone());
+        let follows = match (self.sequences, next.sequences) {
+            (Some([_, last]), Some([first, _])) => last + 1 == first,
+            _ => false,
+        };
+        let offsets = match (self.offsets, next.offsets) {
+            (Some([_, last]), Some([first, _])) => last < first,
+            (None, None) => true,
+            _ => false,
+        };
+        common(self) == common(next) && follows && offsets
+    }
+
+    fn take(&mut self, next: &Stretch) {
+        fn prolong<T: Copy>(own: &mut Option<[T; 2]>, next: Option<[T; 2]>) {
+            if let (Some(own), Some(next)) = (own, next) {
+                own[1] = next[1];
+            }
+        }
+        prolong(&mut self.sequences, next.sequences);
+        prolong(&mut self.offsets, next.offsets);
+        prolong(&mut self.due_ns, next.due_ns);
+    }
+}
+
+/// E.g. `followers stopped since 700 ms`, `20.0 ms before: leader killed`.
+fn doing(spans: &[Span], due_ns: u64) -> String {
+    let active: Vec<String> = spans
+        .iter()
+        .filter(|span| span.holds_at(due_ns))
+        .map(|span| format!("{} since {}", span.words(), duration((due_ns - span.from_ns) as f64)))
+        .collect();
+    let next = spans.iter().filter(|span| span.from_ns > due_ns).min_by_key(|span| span.from_ns);
+    match (active.is_empty(), next) {
+        (false, _) => active.join(", "),
+        (true, Some(next)) => {
+            format!("none; {} before: {}", duration((next.from_ns - due_ns) as f64), next.words())
+        }
+        (true, None) => "none any more".into(),
+    }
 }
 
 fn identity(offender: &Offender) -> Option<Identity> {

@@ -110,6 +110,7 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
         blocks.push(Block::Details(title, inner));
     }
     section("How faults were got over", recovery::table(view), &mut blocks);
+    section("Errors over time", recovery::errors(view), &mut blocks);
     faults::describe(view, &mut blocks);
     offenders::describe(view, &mut blocks);
     settings::describe(view, &mut blocks);

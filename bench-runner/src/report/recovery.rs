@@ -3,6 +3,7 @@
 use super::figures::duration;
 use super::table::Table;
 use super::view::View;
+use bench_model::profile::grouped;
 use bench_model::result::{Recovery, Stretch};
 
 /// Columns that a terminal has no room for.
@@ -54,12 +55,30 @@ pub fn table(view: &View) -> Option<Table> {
     if table.is_empty() {
         return None;
     }
-    table.note("All from the act. Unavailable: from the last success before (or when something was due again) to the first after, in the worst partition; shorter than 100 ms is not noted. \
-                p99 back: until the p99 of a second is within 10 % of its median before the first fault, by the second in which records were due. Drained: until no more records wait than before, to the second.");
+    table.note(
+        "Unavailable: from the last success before (or when something was due again) to the first after, in the worst \
+         partition; shorter than 100 ms is not noted. All others from the act. p99 back: until the p99 of a second is within \
+         10 % of its median before the first fault, by the second in which records were due. Drained: until no more records \
+         wait than before, to the second.",
+    );
     if !why.is_empty() {
         table.note(format!("{}.", why.join("; ")));
     }
     Some(table)
+}
+
+/// Which errors failed sends ended with, second by second, where there are any.
+pub fn errors(view: &View) -> Option<Table> {
+    let mut table = Table::new(["cell", "error", ">failed sends", "by second after T0: how many"]);
+    for result in view.run.cells.iter().map(|cell| &cell.result) {
+        for (error, seconds) in &result.failed_by_second {
+            let total: u64 = seconds.iter().map(|[_, count]| count).sum();
+            let by_second: Vec<String> =
+                seconds.iter().map(|[second, count]| format!("{second}: {}", grouped(*count))).collect();
+            table.row([result.cell.id.clone(), error.clone(), grouped(total), by_second.join(", ")]);
+        }
+    }
+    (!table.is_empty()).then_some(table)
 }
 
 /// `1.23 s`, `≥ 5 s`, `< 100 ms`, `n/a`.

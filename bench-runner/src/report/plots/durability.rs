@@ -1,9 +1,9 @@
-//! The chart that this project exists for: what a setting's latency is, and what it loses under a fault.
+//! The chart that this project exists for: what a setting's latency is, and what it loses, with a panel for each fault.
 
 use super::axis::{ACROSS, Axis, Panel, UPWARDS, count_tick, time_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, SOFT, STYLES, Style, foot_px, picture, widest_px};
 use super::{Chart, LeftOut, Place, footer};
-use crate::report::durability::{Trial, trials};
+use crate::report::durability::{Setting, Trial, trials};
 use crate::report::figures::{duration, zero_bound_per_million};
 use crate::report::lines::wrapped;
 use crate::report::tables;
@@ -14,10 +14,20 @@ const LANES: [&str; 2] = ["untested", "acks=0: no claim"];
 const LANE_PX: i32 = 34;
 /// The axis of losses ends at a million of a million, which is the step above this.
 const MOST_LOST: f64 = 0.97e6;
-/// Room of a trial in the column of those without a comparable latency, and the least width of this column.
-const SLOT_PX: i32 = 36;
-const COLUMN_PX: i32 = 170;
-const COLUMN_NAME: [&str; 2] = ["no p99 without a fault:", "no place on the axis"];
+/// Room of a trial in the column of those without a comparable latency.
+const SLOT_PX: i32 = 30;
+const COLUMN_NAME: &str = "no p99";
+/// Panels side by side, their sizes, and the room around them.
+const ACROSS_PANELS: usize = 2;
+const PANEL_PX: (i32, i32) = (330, 220);
+const LEFT_PX: i32 = 150;
+const ABOVE_PX: i32 = 46;
+const BELOW_PX: i32 = 40;
+/// What both axes are, once for all panels.
+const AXES: [&str; 2] = [
+    "Across: end-to-end latency p99 without a fault. Upwards: acknowledged records lost per million under",
+    "the fault. Both logarithmic.",
+];
 
 /// Where a trial stands.
 enum Spot {
@@ -46,19 +56,22 @@ pub fn chart(view: &View) -> Option<Chart> {
     if all.iter().all(|trial| trial.p99.is_none()) {
         return None;
     }
-    let shown: Vec<&Trial> = all.iter().take(STYLES).collect();
-    let name = |trial: &Trial| (trial.setting.name(), "no room (see the table)".to_owned());
-    let left_out: Vec<LeftOut> = all[shown.len()..].iter().map(name).collect();
+    let mut settings: Vec<&Setting> = all.iter().map(|trial| &trial.setting).collect();
+    settings.dedup();
+    let unshown = settings.split_off(settings.len().min(STYLES));
+    let left_out: Vec<LeftOut> =
+        unshown.iter().map(|setting| (setting.name(), "no room (see the table)".to_owned())).collect();
+    let shown: Vec<&Trial> = all.iter().filter(|trial| settings.contains(&&trial.setting)).collect();
     let title = "Latency against durability".to_owned();
     Some(Chart {
         place: Place::Durability,
         file: "latency-durability.svg".into(),
-        svg: draw(view, &title, &shown, &left_out),
+        svg: draw(view, &title, &shown, &settings, &left_out),
         title,
         caption: format!(
-            "Down and left is better. A ring with an arrow: nothing lost, drawn at the 95 % bound for each record. \
-             \"Untested\": no control fired, so nothing may be said. A setting whose latency is known only under a fault, or \
-             not at all, has no place on the latency axis and stands in a column on the right. {} {}.",
+            "A panel for each fault, all with the same axes. Down and left is better. A ring with an arrow: nothing lost, drawn at \
+             the 95 % bound for each record. \"Untested\": no control fired, so nothing may be said. A setting whose latency is known \
+             only under a fault, or not at all, has no place on the latency axis and stands in a column on the right. {} {}.",
             super::not_shown(&left_out),
             view.credit()
         ),
@@ -71,7 +84,56 @@ fn calm_p99(trial: &Trial) -> Option<(f64, bool)> {
     trial.p99.filter(|_| !trial.p99_under_fault)
 }
 
-/// Where everything stands.
+/// The axes of all panels.
+struct Axes {
+    x: Axis,
+    y: Option<Axis>,
+    /// Trials without a place on the latency axis, in the panel with most of them.
+    others: i32,
+}
+
+impl Axes {
+    fn of(panels: &[(&str, Vec<&Trial>)]) -> Self {
+        let trials = || panels.iter().flat_map(|(_, trials)| trials);
+        let heights = trials().filter_map(|trial| match spot(trial) {
+            Spot::Lost(per_million) => Some(per_million.min(MOST_LOST)),
+            // Room below a bound, where its arrow points.
+            Spot::Below(bound) => Some(bound / 3.0),
+            Spot::Lane(_) => None,
+        });
+        let heights: Vec<f64> = heights.collect();
+        let calm: Vec<f64> = trials().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
+        let x = if calm.is_empty() {
+            Axis::between("", (0.0, 1.0), Vec::new())
+        } else {
+            Axis::log("", calm, time_tick, ACROSS / 2)
+        };
+        // Where nobody stands between the lanes and the top, the lanes are all there is. Otherwise always up to everything lost,
+        // so that runs can be compared by eye.
+        let y = (!heights.is_empty())
+            .then(|| Axis::log("", heights.into_iter().chain([MOST_LOST]), count_tick, UPWARDS / 2));
+        let others = panels
+            .iter()
+            .map(|(_, trials)| trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32);
+        Axes { x, y, others: others.max().unwrap_or(0) }
+    }
+
+    fn column_px(&self) -> i32 {
+        if self.others == 0 { 0 } else { (SLOT_PX * (self.others + 1)).max(60) }
+    }
+
+    /// Pixels of one panel with all that is around it.
+    fn room_px(&self) -> (i32, i32) {
+        let lanes = LANE_PX * LANES.len() as i32;
+        (LEFT_PX + PANEL_PX.0 + self.column_px() + 40, ABOVE_PX + self.height_px() + lanes + BELOW_PX)
+    }
+
+    fn height_px(&self) -> i32 {
+        if self.y.is_some() { PANEL_PX.1 } else { 0 }
+    }
+}
+
+/// Where everything of a panel stands.
 struct Layout {
     /// Latency across, losses upwards; no height where no trial has a place there.
     panel: Panel,
@@ -81,80 +143,89 @@ struct Layout {
     column: Option<Panel>,
 }
 
-fn layout(trials: &[&Trial]) -> Layout {
-    let heights: Vec<f64> = trials
-        .iter()
-        .filter_map(|trial| match spot(trial) {
-            Spot::Lost(per_million) => Some(per_million.min(MOST_LOST)),
-            // Room below a bound, where its arrow points.
-            Spot::Below(bound) => Some(bound / 3.0),
-            Spot::Lane(_) => None,
-        })
-        .collect();
-    let calm: Vec<f64> = trials.iter().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
-    let x = if calm.is_empty() {
-        Axis::between("end-to-end latency p99: none without a fault", (0.0, 1.0), Vec::new())
-    } else {
-        Axis::log("end-to-end latency p99, without a fault (log scale)", calm, time_tick, ACROSS)
-    };
-    // Where nobody stands between the lanes and the top, the lanes are all there is. Otherwise always up to everything lost,
-    // so that runs can be compared by eye.
-    let y = (!heights.is_empty()).then(|| {
-        let title = "acknowledged records lost per million, under a fault (log scale)";
-        Axis::log(title, heights.into_iter().chain([MOST_LOST]), count_tick, UPWARDS)
-    });
-    let panel = Panel { left: 150, right: 740, top: 76, bottom: if y.is_some() { 400 } else { 76 }, x, y };
-    let framed = Panel { bottom: panel.bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
-    let others = trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32;
-    let left = panel.right + 60;
-    let column = (others > 0).then(|| Panel {
-        left,
-        right: left + COLUMN_PX.max(SLOT_PX * (others + 1)),
-        x: Axis::between("", (0.0, f64::from(others + 1)), Vec::new()),
+fn layout(axes: &Axes, number: usize) -> Layout {
+    let (room_x, room_y) = axes.room_px();
+    let left = LEFT_PX + room_x * (number % ACROSS_PANELS) as i32;
+    let top = 74 + ABOVE_PX + room_y * (number / ACROSS_PANELS) as i32;
+    let (right, bottom) = (left + PANEL_PX.0, top + axes.height_px());
+    let panel = Panel { left, right, top, bottom, x: axes.x.clone(), y: axes.y.clone() };
+    let framed = Panel { bottom: bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
+    let column = (axes.others > 0).then(|| Panel {
+        left: right + 16,
+        right: right + 16 + axes.column_px(),
+        x: Axis::between("", (0.0, f64::from(axes.others + 1)), Vec::new()),
         ..framed.clone()
     });
     Layout { panel, framed, column }
 }
 
-fn draw(view: &View, title: &str, trials: &[&Trial], left_out: &[LeftOut]) -> String {
-    let mut faults: Vec<&str> = trials.iter().map(|trial| trial.fault.as_str()).collect();
-    faults.sort_unstable();
-    faults.dedup();
-    faults.retain(|fault| !fault.is_empty());
-    let numbered = (1..).zip(&faults).map(|(number, fault)| format!("fault {number}: {fault}"));
+fn draw(view: &View, title: &str, trials: &[&Trial], settings: &[&Setting], left_out: &[LeftOut]) -> String {
+    let mut panels: Vec<(&str, Vec<&Trial>)> = Vec::new();
+    for trial in trials {
+        match panels.iter_mut().find(|(fault, _)| *fault == trial.fault) {
+            Some((_, own)) => own.push(trial),
+            None => panels.push((&trial.fault, vec![trial])),
+        }
+    }
+    // Those without any fault come last: they say least.
+    panels.sort_by_key(|(fault, _)| fault.is_empty());
+    let titles: Vec<String> = (1..)
+        .zip(&panels)
+        .map(
+            |(number, (fault, _))| {
+                if fault.is_empty() { "no fault".into() } else { format!("fault {number}") }
+            },
+        )
+        .collect();
+    let told = titles.iter().zip(&panels).filter(|(_, (fault, _))| !fault.is_empty());
     let is_shown = |kind: &str| trials.iter().any(|trial| trial.caveats.contains(kind));
-    let foot: Vec<String> = numbered
+    let foot: Vec<String> = told
+        .map(|(title, (fault, _))| format!("{title}: {fault}"))
         .flat_map(|line| wrapped(&line, super::FOOT_CHARACTERS))
         .chain(footer(view, is_shown, left_out))
         .collect();
-    let layout = layout(trials);
-    let names: Vec<String> = trials.iter().map(|trial| name(view, trial, &faults)).collect();
+    let axes = Axes::of(&panels);
+    let names: Vec<String> = settings.iter().map(|setting| name(view, trials, setting)).collect();
     let description = format!(
-        "End-to-end latency p99 without a fault against acknowledged records lost per million under a fault, both \
-         logarithmic, for: {}.",
+        "End-to-end latency p99 without a fault against acknowledged records lost per million, both logarithmic, in a panel \
+         for each fault ({}), for: {}.",
+        titles.join(", "),
         names.join("; ")
     );
-    let legend_top = layout.framed.bottom + 68;
+    let (room_x, room_y) = axes.room_px();
+    let legend_top = 74 + 20 + room_y * panels.len().div_ceil(ACROSS_PANELS) as i32;
     let height = legend_top + LINE_PX * names.len() as i32 + foot_px(&foot);
-    let legend_right = layout.panel.left + 60 + widest_px(names.iter().map(String::as_str));
-    let right = layout.column.as_ref().map_or(layout.framed.right, |column| column.right);
-    let width = (right + 30).max(legend_right);
+    let across = room_x * panels.len().min(ACROSS_PANELS) as i32;
+    let width = across.max(60 + widest_px(names.iter().map(String::as_str).chain(AXES)));
     picture((width, height), title, &description, &foot, |canvas| {
-        frame(canvas, &layout);
-        let mut slot = 0;
-        for (at, trial) in trials.iter().enumerate() {
-            let x = match (calm_p99(trial), &layout.column) {
-                (Some((ns, _)), _) => layout.panel.x_px(ns),
-                (None, Some(column)) => {
-                    slot += 1;
-                    column.x_px(f64::from(slot))
-                }
-                (None, None) => continue,
-            };
-            mark(canvas, &layout, trial, x, Style(at));
+        for (line, words) in AXES.iter().enumerate() {
+            canvas.text((16, 50 + LINE_PX * line as i32), words, Anchor::Start, INK);
         }
-        canvas.legend((layout.panel.left, legend_top), &names);
+        for (number, ((_, trials), title)) in panels.iter().zip(&titles).enumerate() {
+            let layout = layout(&axes, number);
+            canvas.text((layout.panel.left, layout.panel.top - 18), title, Anchor::Start, INK);
+            frame(canvas, &layout);
+            fill(canvas, &layout, trials, settings);
+        }
+        canvas.legend((16, legend_top), &names);
     })
+}
+
+/// A mark for each trial of a panel, by its setting.
+fn fill(canvas: &Canvas, layout: &Layout, trials: &[&Trial], settings: &[&Setting]) {
+    let mut slot = 0;
+    for trial in trials {
+        let x = match (calm_p99(trial), &layout.column) {
+            (Some((ns, _)), _) => layout.panel.x_px(ns),
+            (None, Some(column)) => {
+                slot += 1;
+                column.x_px(f64::from(slot))
+            }
+            (None, None) => continue,
+        };
+        let style = settings.iter().position(|setting| **setting == trial.setting).unwrap_or_default();
+        mark(canvas, layout, trial, x, Style(style));
+    }
 }
 
 fn lane_px(panel: &Panel, lane: usize) -> i32 {
@@ -179,10 +250,8 @@ fn frame(canvas: &Canvas, layout: &Layout) {
             SOFT,
             1,
         );
-        for (line, words) in COLUMN_NAME.iter().enumerate() {
-            let y = column.bottom + 16 + LINE_PX * line as i32;
-            canvas.text(((column.left + column.right) / 2, y), words, Anchor::Middle, INK);
-        }
+        let middle = (column.left + column.right) / 2;
+        canvas.text((middle, column.bottom + 14), COLUMN_NAME, Anchor::Middle, INK);
     }
     for (lane, words) in LANES.iter().enumerate() {
         let y = lane_px(panel, lane);
@@ -212,20 +281,18 @@ fn mark(canvas: &Canvas, layout: &Layout, trial: &Trial, x: i32, style: Style) {
     }
 }
 
-/// The setting with its marks, the number of its fault, and its latency where the axis has no place for it.
-fn name(view: &View, trial: &Trial, faults: &[&str]) -> String {
-    let fault = match faults.iter().position(|fault| *fault == trial.fault) {
-        Some(at) => format!("fault {}", at + 1),
-        None => "no fault".into(),
-    };
-    let marks = view.marks.iter().filter(|(_, kind)| trial.caveats.contains(kind));
+/// The setting with its marks, and its latency where the axis has no place for it.
+fn name(view: &View, trials: &[&Trial], setting: &Setting) -> String {
+    let own: Vec<&&Trial> = trials.iter().filter(|trial| trial.setting == *setting).collect();
+    let is_marked = |kind: &String| own.iter().any(|trial| trial.caveats.contains(kind));
+    let marks = view.marks.iter().filter(|(_, kind)| is_marked(kind));
     let marks: String = marks.map(|(mark, _)| format!(" [{mark}]")).collect();
-    let latency = match trial.p99 {
-        None => "; no p99 that may be compared".to_owned(),
-        Some((ns, at_least)) if trial.p99_under_fault => {
-            format!("; p99 under the fault {}{}", if at_least { "≥ " } else { "" }, duration(ns))
+    let latency = match own.iter().find_map(|trial| trial.p99.map(|p99| (p99, trial.p99_under_fault))) {
+        None => " (no p99 that may be compared)".to_owned(),
+        Some(((ns, at_least), true)) => {
+            format!(" (p99 under a fault {}{})", if at_least { "≥ " } else { "" }, duration(ns))
         }
         Some(_) => String::new(),
     };
-    format!("{}{marks} ({fault}{latency})", trial.setting.name())
+    format!("{}{marks}{latency}", setting.name())
 }

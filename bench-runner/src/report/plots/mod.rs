@@ -8,6 +8,7 @@ mod durability;
 mod lag;
 mod restarts;
 mod series;
+mod timeline;
 
 use super::lines::wrapped;
 use super::table::Table;
@@ -76,6 +77,7 @@ pub fn charts(view: &View) -> Vec<Chart> {
     }
     for cell in &view.run.cells {
         charts.extend(series::chart(view, cell));
+        charts.extend(timeline::chart(view, cell));
         charts.extend(lag::chart(view, cell));
     }
     charts

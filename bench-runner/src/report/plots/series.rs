@@ -95,6 +95,14 @@ fn latency_ns(result: &CellResult, second: &Second) -> Option<[f64; 3]> {
     figures.map(|figures| figures.map(|ns| ns as f64))
 }
 
+/// Where the time axis of a cell ends: behind its last second, and behind its last fault step.
+pub(super) fn end_s(result: &CellResult) -> f64 {
+    let last_s = result.seconds.last().map_or(1.0, |second| f64::from(second.second) + 1.0);
+    let done = result.faults.iter().filter_map(|fault| fault.done_ns);
+    let last_fault_s = done.map(|ns| ns as f64 / SECOND_NS).fold(0.0, f64::max);
+    last_s.max((last_fault_s + 0.5).ceil())
+}
+
 /// From each act to its undoing, the warm-up first.
 pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
     let mut bands = Vec::new();
@@ -119,14 +127,7 @@ pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
 
 fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
     let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
-    let last_s = result.seconds.last().map_or(1.0, |second| f64::from(second.second) + 1.0);
-    let last_fault_s = result
-        .faults
-        .iter()
-        .filter_map(|fault| fault.done_ns)
-        .map(|ns| ns as f64 / SECOND_NS)
-        .fold(0.0, f64::max);
-    let end_s = last_s.max((last_fault_s + 0.5).ceil());
+    let end_s = end_s(result);
     let bands = bands(result, end_s);
     let top = 84 + LINE_PX * bands.len() as i32;
     let time = |title: &str| {
