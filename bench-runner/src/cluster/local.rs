@@ -110,11 +110,12 @@ pub async fn start(
     probe::write_once(&local.bootstrap(), &replicas)
         .await
         .map_err(|cause| ClusterError::failed("write a record to the new cluster", cause))?;
-    local.facts.start_s = Some(began.elapsed().as_secs_f64());
+    let start_s = began.elapsed().as_secs_f64();
+    local.facts.start_s = Some(start_s);
     local.facts.features = protocol::features(&local.endpoints()[0]).await.unwrap_or_default();
     local.facts.settings = broker_settings(&local.bootstrap(), 1).await?;
     local.facts.version = format!("Apache Kafka {}", local.running_version());
-    progress(&format!("cluster is up at {} after {:.1} s", local.bootstrap(), began.elapsed().as_secs_f64()));
+    progress(&format!("cluster is up at {} after {start_s:.1} s", local.bootstrap()));
     Ok(local)
 }
 

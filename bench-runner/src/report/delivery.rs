@@ -155,6 +155,9 @@ pub fn guarantees(view: &View) -> String {
             None => kinds.push((delivery, vec![group.label])),
         }
     }
+    if kinds.is_empty() {
+        return "No cell has a result.".to_owned();
+    }
     kinds.sort_by_key(|(delivery, _)| *delivery);
     let of_kind =
         |(delivery, names): &(Delivery, Vec<&str>)| format!("{} ({})", delivery.as_str(), names.join(" · "));

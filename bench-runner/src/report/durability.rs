@@ -6,7 +6,7 @@ use super::view::{Figure, Group, View, word};
 use bench_model::fault::{FaultStep, When};
 use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Expectation, Outcome};
-use bench_model::settings::{Acks, CellSettings};
+use bench_model::settings::{Acks, Arrival, CellSettings};
 use bench_model::verdict::{Class, TallyKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -248,6 +248,7 @@ fn untested(setting: &Setting, axes: &BTreeSet<String>, view: &View) -> Trial {
         .groups
         .iter()
         .filter(|group| Setting::of_cell(&group.first().cell, axes) == *setting && group.is_comparable())
+        .filter(|group| group.first().cell.settings.load.arrival != Arrival::Max)
         .collect();
     let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
     let calm = groups.iter().filter(|group| !group.has_fault()).find(has_p99);

@@ -67,13 +67,11 @@ pub fn without_verdict(view: &View) -> Vec<String> {
     let done: BTreeSet<&str> = view.run.cells.iter().map(|cell| cell.result.cell.id.as_str()).collect();
     let missing = view.run.manifest.plan.iter().filter(|cell| !done.contains(cell.id.as_str()));
     // Cells run in the order of the plan, and what is not finished is not kept.
-    let mut cut = view.run.manifest.interrupted;
+    let manifest = &view.run.manifest;
+    let mut cut = manifest.interrupted || manifest.ended.is_empty();
     list.extend(missing.map(|cell| {
-        let what = if std::mem::take(&mut cut) {
-            "cut off by the interrupt, or not begun"
-        } else {
-            "planned, not run"
-        };
+        let what =
+            if std::mem::take(&mut cut) { "cut off with the run, or not begun" } else { "planned, not run" };
         format!("{}: {what}", cell.id)
     }));
     list

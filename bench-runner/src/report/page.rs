@@ -51,6 +51,9 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     let mut blocks: Vec<Block> = view.stamp().map(|stamp| Block::Stamp(stamp.into())).into_iter().collect();
     if manifest.interrupted {
         blocks.push(Block::Stamp("interrupted: only the cells that were finished are shown".into()));
+    } else if manifest.ended.is_empty() {
+        let stamp = "not ended: the run was killed, or goes on; only the cells that were finished are shown";
+        blocks.push(Block::Stamp(stamp.into()));
     }
     blocks.extend(
         manifest.profiles.iter().map(|profile| Block::Text(format!("{}: {}", profile.name, profile.why))),

@@ -232,7 +232,7 @@ fn costs_not_measured(view: &View) -> Vec<&'static str> {
     let mut finished = view.groups.iter().filter(|group| group.finished().next().is_some()).filter(without);
     match view.run.manifest.cluster.provider.as_str() {
         "local" if finished.any(Group::has_fault) => why.push(
-            "Broker CPU, disk and network are n/a in cells with a fault: a broker that is killed takes its counters with it.",
+            "Broker CPU, disk and network are n/a in cells with a fault: they are read from the brokers' processes, which a fault may end or stop.",
         ),
         "local" => {}
         _ if finished.next().is_some() => {

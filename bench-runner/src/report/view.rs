@@ -233,7 +233,7 @@ impl<'a> Group<'a> {
             Promise::Violated if broken => "VIOLATED".into(),
             Promise::Violated | Promise::Unjudged => word(&verdict.promise),
             Promise::Kept | Promise::Allowed if self.is_mock => "no claim (mock)".into(),
-            Promise::Kept if self.is_acks0() => "none made".into(),
+            Promise::Kept | Promise::Allowed if self.is_acks0() => "none made".into(),
             Promise::Kept | Promise::Allowed => word(&verdict.promise),
         }
     }
@@ -306,7 +306,10 @@ impl<'a> View<'a> {
                 group.cells.push(cell);
             } else {
                 let again = if planned.again { " (again)" } else { "" };
-                let name = format!("{}{again}", planned.label);
+                // Its latency is service time under a full queue, and no open-loop latency of any rate.
+                let closed =
+                    if planned.settings.load.arrival == Arrival::Max { " (closed loop)" } else { "" };
+                let name = format!("{}{closed}{again}", planned.label);
                 groups.push(Group {
                     profile: &planned.profile,
                     name,

@@ -6,14 +6,17 @@ use bench_model::settings::Arrival;
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The progress of a run.
 pub struct Bar {
     total: usize,
     label: String,
     bars: Option<(MultiProgress, ProgressBar, ProgressBar)>,
+    /// As planned, by cell.
     seconds: Vec<u64>,
+    index: usize,
+    begun: Instant,
 }
 
 impl Bar {
@@ -26,13 +29,13 @@ impl Bar {
                 ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
             };
             let run = all.add(ProgressBar::new(seconds.iter().sum()));
-            run.set_style(style("{msg:32!} [{wide_bar}] {percent:>3} %  {elapsed} gone, about {eta} left"));
+            run.set_style(style("{msg:32!} [{wide_bar}] {percent:>3} %  {elapsed} gone, {prefix}"));
             run.enable_steady_tick(Duration::from_millis(500));
             let cell = all.add(ProgressBar::new_spinner());
             cell.set_style(style("  {msg}"));
             (all, run, cell)
         });
-        Bar { total: plan.cells.len(), label: String::new(), bars, seconds }
+        Bar { total: plan.cells.len(), label: String::new(), bars, seconds, index: 0, begun: Instant::now() }
     }
 
     /// One line that stays.
@@ -46,23 +49,38 @@ impl Bar {
     /// A cell begins.
     pub fn begin(&mut self, index: usize, cell: &Cell) {
         self.label = format!("cell {}/{}: {}", index + 1, self.total, cell.id);
+        (self.index, self.begun) = (index, Instant::now());
+        let left_s: u64 = self.seconds[index..].iter().sum();
         match &self.bars {
             Some((_, run, inner)) => {
                 run.set_message(format!("cell {}/{}", index + 1, self.total));
-                run.set_position(self.seconds[..index].iter().sum());
+                self.advance(run);
                 inner.set_message(self.label.clone());
             }
-            None => tell(&format!("{} ({} s)", self.label, self.seconds[index])),
+            None => {
+                tell(&format!("{} (about {} s; {left_s} s left in all)", self.label, self.seconds[index]))
+            }
         }
+    }
+
+    /// Whole cells, and of this one what has passed of its planned time, which may be too short.
+    fn advance(&self, run: &ProgressBar) -> u64 {
+        let here_s = self.seconds[self.index];
+        let passed_s = self.begun.elapsed().as_secs().min(here_s);
+        run.set_position(self.seconds[..self.index].iter().sum::<u64>() + passed_s);
+        let later_s: u64 = self.seconds[self.index + 1..].iter().sum();
+        run.set_prefix(format!("about {} s left", here_s - passed_s + later_s));
+        here_s - passed_s
     }
 
     /// The producers' totals so far.
     pub fn tick(&mut self, progress: &Progress) {
-        if let Some((_, _, inner)) = &self.bars {
+        if let Some((_, run, inner)) = &self.bars {
+            let left_s = self.advance(run);
             let failed =
                 if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
             inner.set_message(format!(
-                "{}: {} sent, {} answered{failed}",
+                "{}: {} sent, {} answered{failed}; about {left_s} s left",
                 self.label, progress.records, progress.acked
             ));
         }

@@ -12,15 +12,18 @@ use crate::verdict::{Class, Verdict};
 const LATENESS_NS: u64 = 1_000_000;
 /// Share of the window during which the client's queue was full, above which the cell is called backpressured.
 const BLOCKED_SHARE: f64 = 0.001;
+/// Share of the asked rate below which a cell is said to have missed it.
+const REACHED: f64 = 0.95;
 /// Wake-ups per request above which an idempotent client is spinning (docs/bias.md).
 const WAKEUPS: f64 = 20.0;
 /// First and last third of the window may differ by this factor in their median latency.
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 11] = [
+pub(super) const KINDS: [&str; 12] = [
     "generator-bound",
     "backpressured",
+    "rate-not-reached",
     "transaction-bound",
     "client-spinning",
     "few-samples",
@@ -42,6 +45,7 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
     let mut caveats = Vec::new();
     caveats.extend(generator(observed));
     caveats.extend(backpressure(observed, result));
+    caveats.extend(rate_not_reached(result));
     caveats.extend(transaction_bound(result));
     caveats.extend(spinning(cell, observed));
     caveats.extend(few_samples(cell, result));
@@ -119,6 +123,18 @@ fn backpressure(observed: &Statements, result: &CellResult) -> Option<Caveat> {
                 blocked_ns as f64 / 1e6
             ),
             "the cluster could not take the asked rate all the time; this is a finding, not an error",
+        )
+    })
+}
+
+fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
+    let (reached, asked) = (result.throughput_per_s, result.asked_per_s?);
+    // A fault takes its share of the window, and what it does to the rate is what was asked for.
+    (result.faults.is_empty() && reached < asked * REACHED).then(|| {
+        caveat(
+            "rate-not-reached",
+            format!("{reached:.0} records/s were answered in the window, {asked:.0} were due"),
+            "latencies tell of a backlog that grew, not of this rate: lower it, or take it for the finding",
         )
     })
 }
@@ -213,4 +229,17 @@ fn early(observed: &Statements) -> Option<Caveat> {
         why,
         "the plan asked for more than could be sent; the latencies hold what was due, cut off",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KINDS;
+
+    #[test]
+    fn the_formats_page_explains_every_kind() {
+        let page = include_str!("../../../docs/formats.md");
+        for kind in KINDS {
+            assert!(page.contains(&format!("| `{kind}` |")), "{kind}");
+        }
+    }
 }

@@ -106,7 +106,8 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     let answers_count = result.cell.settings.producer.answers_count();
     let left_out_ns = if answers_count { 0 } else { warmup_ns.next_multiple_of(SECOND_NS) - warmup_ns };
     let seconds = result.window_ns.saturating_sub(left_out_ns) as f64 / 1e9;
-    let (records, cpu_ns) = (grown(|progress| progress.records), grown(|progress| progress.cpu_ns));
+    // What was answered in the window, because what waits in the client's queue has cost the brokers nothing yet.
+    let (answered, cpu_ns) = (grown(|progress| progress.acked), grown(|progress| progress.cpu_ns));
     let delivered = if answers_count {
         grown(|progress| progress.acked)
     } else {
@@ -114,7 +115,7 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
             .map_or(0, |series| window_seconds(&result.cell, set).map(|s| series.ended(s)).sum())
     };
     result.throughput_per_s = if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 };
-    let per_record = |total: u64| (records > 0).then(|| total as f64 / records as f64);
+    let per_record = |total: u64| (answered > 0).then(|| total as f64 / answered as f64);
     result.cost = Cost { client_cpu_ns_per_record: per_record(cpu_ns), ..Cost::default() };
     if let [Some(begin), Some(end)] = &statements.usage {
         result.cost.broker_cpu_ns_per_record = per_record(end.cpu_ns.saturating_sub(begin.cpu_ns));
