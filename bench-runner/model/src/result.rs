@@ -189,6 +189,12 @@ pub struct Second {
     pub publish_ns: Option<[u64; 3]>,
     /// The same for end-to-end latency.
     pub end_to_end_ns: Option<[u64; 3]>,
+    /// Which publish latencies are lower bounds, because what was cut off or failed stands at its age.
+    #[serde(default)]
+    pub publish_at_least: [bool; 3],
+    /// The same for end-to-end latency.
+    #[serde(default)]
+    pub end_to_end_at_least: [bool; 3],
 }
 
 /// What a consumer group did over time, from its members' journals and the end-to-end reader's course.

@@ -350,6 +350,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
     let ran = made.outcome != Outcome::CouldNotStart;
     let faults = faults::carried_out(&cell.faults, made.outcome != Outcome::NotInjected);
     let series = |name: &str| set.get(name).filter(|_| ran);
+    let cut = |name: &str, second| series(name).map_or([false; 3], |series| series.second_is_cut(second));
     let seconds = (0..10).filter(|_| ran).map(|second| Second {
         second,
         records: 1_000,
@@ -357,6 +358,8 @@ fn result(made: &Made, set: &Set) -> CellResult {
         arrived: Some(arrived(made, second)),
         publish_ns: series("publish").and_then(|series| series.second_ns(second as usize)),
         end_to_end_ns: series("end_to_end").and_then(|series| series.second_ns(second as usize)),
+        publish_at_least: cut("publish", second as usize),
+        end_to_end_at_least: cut("end_to_end", second as usize),
     });
     let caveat = made.caveat.map(|kind| Caveat {
         kind: kind.into(),

@@ -45,8 +45,8 @@ pub struct Page {
     pub blocks: Vec<Block>,
 }
 
-/// The whole report of a run.
-pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
+/// What must be seen before anything else.
+fn stamps(view: &View) -> Vec<Block> {
     let manifest = &view.run.manifest;
     let mut blocks: Vec<Block> = view.stamp().map(|stamp| Block::Stamp(stamp.into())).into_iter().collect();
     if manifest.interrupted {
@@ -55,6 +55,13 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
         let stamp = "not ended: the run was killed, or goes on; only the cells that were finished are shown";
         blocks.push(Block::Stamp(stamp.into()));
     }
+    blocks
+}
+
+/// The whole report of a run.
+pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
+    let manifest = &view.run.manifest;
+    let mut blocks = stamps(view);
     blocks.extend(
         manifest.profiles.iter().map(|profile| Block::Text(format!("{}: {}", profile.name, profile.why))),
     );

@@ -300,9 +300,13 @@ pub fn seconds(result: &CellResult) -> Table {
             grouped(second.acked),
             second.arrived.map_or("not stored".into(), grouped),
         ];
-        for (figures, handed_over) in [(second.publish_ns, acks0), (second.end_to_end_ns, false)] {
+        for (figures, at_least, handed_over) in [
+            (second.publish_ns, second.publish_at_least, acks0),
+            (second.end_to_end_ns, second.end_to_end_at_least, false),
+        ] {
             row.extend((0..3).map(|at| match figures {
                 _ if handed_over => "(handed over)".into(),
+                Some(figures) if at_least[at] => format!("≥ {}", duration(figures[at] as f64)),
                 Some(figures) => duration(figures[at] as f64),
                 None => "–".to_owned(),
             }));

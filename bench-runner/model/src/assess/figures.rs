@@ -48,6 +48,8 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
     let (publish, end_to_end) = (set.get("publish"), set.get("end_to_end"));
     let seconds = publish.map_or(0, Series::seconds);
     let count = |name, second| set.get(name).map_or(0, |series| series.count(second));
+    let cut =
+        |series: Option<&Series>, second| series.map_or([false; 3], |series| series.second_is_cut(second));
     let records = |second| count("publish", second).saturating_sub(count(AGAIN, second));
     result.seconds = (0..seconds)
         .map(|second| Second {
@@ -57,6 +59,8 @@ pub(super) fn latencies(result: &mut CellResult, set: &Set) {
             arrived: None,
             publish_ns: publish.and_then(|series| series.second_ns(second)),
             end_to_end_ns: end_to_end.and_then(|series| series.second_ns(second)),
+            publish_at_least: cut(publish, second),
+            end_to_end_at_least: cut(end_to_end, second),
         })
         .collect();
     while result.seconds.last().is_some_and(|second| second.records == 0) {

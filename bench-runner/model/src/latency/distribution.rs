@@ -192,6 +192,17 @@ impl Distribution {
         Some(Self::upper_ns(bucket_ns, self.max_ns.max(self.max_cut_ns)))
     }
 
+    /// What was cut off or failed reaches into this quantile: it is a lower bound.
+    pub(super) fn is_cut_at(&self, quantile: f64) -> bool {
+        let rank = (self.count as f64 * quantile).ceil().max(1.0) as u64;
+        Self::bucket_at(&self.ended, rank) != Self::bucket_at(&self.finite, rank)
+    }
+
+    /// Anything was cut off or failed.
+    pub(super) fn is_cut(&self) -> bool {
+        self.count > self.ended_count
+    }
+
     pub(super) fn max_at_cut_ns(&self) -> Option<u64> {
         (self.count > 0).then_some(self.max_ns.max(self.max_cut_ns))
     }

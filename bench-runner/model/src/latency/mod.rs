@@ -209,6 +209,12 @@ impl Series {
         ])
     }
 
+    /// Which of [`Series::second_ns`] are lower bounds.
+    pub fn second_is_cut(&self, second: usize) -> [bool; 3] {
+        let distribution = self.distribution(second..second + 1);
+        [distribution.is_cut_at(0.5), distribution.is_cut_at(0.99), distribution.is_cut()]
+    }
+
     fn distribution(&self, range: Range<usize>) -> Distribution {
         let end = range.end.min(self.bins.len());
         let start = range.start.min(end);

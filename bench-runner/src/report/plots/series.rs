@@ -56,7 +56,7 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
         title,
         caption: format!(
             "Latency and records due by intended second: what waits is charged to the second in which it was due; \
-             values that were cut off stand at their age. {} Shaded: faults, from the act to its undoing. {}.",
+             values that were cut off stand at their age, a lower bound (dotted; ≥ in the table). {} Shaded: faults, from the act to its undoing. {}.",
             if is_by_arrival(result) {
                 "What was answered stands in the second in which the answer came."
             } else {
@@ -89,10 +89,14 @@ fn counts(second: &Second) -> [f64; 2] {
     [second.arrived.unwrap_or(second.acked) as f64, second.records as f64]
 }
 
-fn latency_ns(result: &CellResult, second: &Second) -> Option<[f64; 3]> {
+/// Nanoseconds, and which of them are lower bounds.
+fn latency_ns(result: &CellResult, second: &Second) -> Option<([f64; 3], [bool; 3])> {
     let acks0 = result.cell.settings.producer.acks == Acks::Zero;
-    let figures = if acks0 { second.end_to_end_ns } else { second.publish_ns };
-    figures.map(|figures| figures.map(|ns| ns as f64))
+    let (figures, at_least) = match acks0 {
+        true => (second.end_to_end_ns, second.end_to_end_at_least),
+        false => (second.publish_ns, second.publish_at_least),
+    };
+    figures.map(|figures| (figures.map(|ns| ns as f64), at_least))
 }
 
 /// Where the time axis of a cell ends: behind its last second, and behind its last fault step.
@@ -134,7 +138,7 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
         Axis::between(title, (0.0, end_s), ticks.map(|at| (f64::from(at), at.to_string())).collect())
     };
-    let values = result.seconds.iter().filter_map(|second| latency_ns(result, second)).flatten();
+    let values = result.seconds.iter().filter_map(|second| latency_ns(result, second)).flat_map(|(ns, _)| ns);
     let upper = Panel {
         left: 90,
         right: 760,
@@ -165,7 +169,7 @@ fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
         }
         name_bands(canvas, &upper, &bands);
         lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
-        lines(canvas, &lower, result, COUNT_STYLES, |second| Some(counts(second)));
+        lines(canvas, &lower, result, COUNT_STYLES, |second| Some((counts(second), [false; 2])));
         canvas.legend_of((upper.right + 25, upper.top + 10), &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
         canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &names);
     })
@@ -206,32 +210,43 @@ pub(super) fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
     }
 }
 
-/// One line for each figure; a second without values interrupts it.
+/// One line for each figure; a second without values interrupts it, and what leads to a lower bound or from it is dotted.
 fn lines<const N: usize>(
     canvas: &Canvas,
     panel: &Panel,
     result: &CellResult,
     styles: [(Style, u32); N],
-    figures: impl Fn(&Second) -> Option<[f64; N]>,
+    figures: impl Fn(&Second) -> Option<([f64; N], [bool; N])>,
 ) {
     // A marker for each second turns into a rope when there are many.
     let every = result.seconds.len().div_ceil(25);
     for figure in (0..N).rev() {
         let (style, width) = styles[figure];
+        let draw = |points: &[(i32, i32)], dotted: bool| match dotted {
+            true => canvas.dotted(points, style.colour()),
+            false => canvas.line(points, style.colour(), width),
+        };
         let mut stretch: Vec<(i32, i32)> = Vec::new();
+        let mut is_dotted = false;
+        let mut last_is_bound = false;
         let mut marks: Vec<(i32, i32)> = Vec::new();
         for (at, second) in result.seconds.iter().enumerate() {
-            let Some(values) = figures(second) else {
-                canvas.line(&std::mem::take(&mut stretch), style.colour(), width);
+            let Some((values, at_least)) = figures(second) else {
+                draw(&std::mem::take(&mut stretch), is_dotted);
                 continue;
             };
             let point = panel.at(f64::from(second.second) + 0.5, values[figure]);
+            let dotted = at_least[figure] || last_is_bound;
+            if let Some(end) = stretch.last().copied().filter(|_| dotted != is_dotted) {
+                draw(&std::mem::replace(&mut stretch, vec![end]), is_dotted);
+            }
+            (is_dotted, last_is_bound) = (dotted, at_least[figure]);
             stretch.push(point);
             if at % every == 0 {
                 marks.push(point);
             }
         }
-        canvas.line(&stretch, style.colour(), width);
+        draw(&stretch, is_dotted);
         marks.into_iter().for_each(|point| canvas.marker(point, style));
     }
 }

@@ -37,7 +37,7 @@ fn result(acks: Acks) -> CellResult {
         acked: 1_000,
         arrived: Some(arrived(second)),
         publish_ns: Some([MS, p99_ms(second) * MS, 3_000 * MS]),
-        end_to_end_ns: None,
+        ..Second::default()
     });
     result.seconds = seconds.collect();
     result
