@@ -200,7 +200,14 @@ pub struct Second {
 /// What a consumer group did over time, from its members' journals and the end-to-end reader's course.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupCourse {
-    /// Commit calls of all lives, the clients' own included.
+    /// Records that were completed at least once, caught up on after the window too. `None`: stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<u64>,
+    /// Of these, per second of the measured window those that were completed for the first time in it; `None`: bursts have no
+    /// rate, or stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed_per_s: Option<f64>,
+    /// Commit calls of all lives, the clients' own included, and commits of transactions that have a batch's offsets.
     pub commits: u64,
     /// Of these, without an answer: the member was killed before, or its client never sent them.
     pub unanswered_commits: u64,

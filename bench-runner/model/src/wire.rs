@@ -239,7 +239,8 @@ pub struct Done {
     /// this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outages: Option<Vec<Outage>>,
-    /// Errors of transactions: the call, the client's judgement of the error, its code, and what was done (producer).
+    /// Errors of transactions: the call, the client's judgement of the error, its code, and what was done (producer; group
+    /// member that commits in transactions).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub transaction_errors: BTreeMap<String, u64>,
     /// By partition, the offset behind the last record that was handed over (reader): control records may follow it.

@@ -244,6 +244,8 @@ fn verdict() -> Verdict {
 fn course() -> GroupCourse {
     let cause = RebalanceCause::Death;
     GroupCourse {
+        completed: Some(1),
+        processed_per_s: Some(1.0),
         failed_commits: [("killed".to_owned(), 1)].into(),
         seconds: vec![GroupSecond::default()],
         rebalances: vec![Rebalance { cause, start_ns: 0, end_ns: 0, pause_ns: 0, partitions: 0 }],

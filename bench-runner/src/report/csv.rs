@@ -4,12 +4,13 @@ use super::damage::DAMAGED;
 use super::figures::zero_bound_per_million;
 use super::table::Table;
 use super::tables::LATENCY_FIGURES;
-use super::view::{Group, View, word};
+use super::view::{Group, View, is_whole, word};
+use bench_model::profile::span_text;
 use bench_model::result::{CellResult, GroupCourse};
 use bench_model::verdict::{Class, ClassCount, TallyKind};
 
 /// Columns before those of latencies.
-const COLUMNS: [&str; 46] = [
+const COLUMNS: [&str; 61] = [
     "run",
     "stamp",
     "profile",
@@ -56,17 +57,40 @@ const COLUMNS: [&str; 46] = [
     "max_lag_ns",
     "rebalances",
     "longest_pause_ns",
+    "completed",
+    "processed_per_s",
+    "begun_only",
+    "vanished",
+    "commit_ahead",
+    "poll_skips",
+    "processed_though_aborted",
+    "sink",
+    "sink_duplicates",
+    "missing_in_sink",
+    "sink_refused",
+    "transaction",
+    "aborted_copies",
+    "aborted_reads",
+    "torn_transactions",
 ];
 
 /// One line for each cell, unrounded, outcome before every figure.
 pub fn every_cell(view: &View) -> Table {
-    const SERIES: [(&str, &str); 6] = [
+    const SERIES: [(&str, &str); 14] = [
         ("publish", "publish"),
         ("handover", "publish"),
         ("end_to_end", "end_to_end"),
         ("in_hand", "in_hand"),
         ("effect", "effect"),
         ("commit", "commit"),
+        ("processing", "processing"),
+        ("sink_write", "sink_write"),
+        ("init", "init"),
+        ("transaction", "transaction"),
+        ("offsets_call", "offsets_call"),
+        ("commit_call", "commit_call"),
+        ("abort", "abort"),
+        ("visible", "visible"),
     ];
     let mut columns = COLUMNS.map(str::to_owned).to_vec();
     for (name, _) in SERIES {
@@ -81,7 +105,8 @@ pub fn every_cell(view: &View) -> Table {
             let mut row = facts(view, group, &cell.result);
             for (name, series) in SERIES {
                 let handed_over = name == "handover";
-                let shown = series != "publish" || handed_over == group.is_acks0();
+                let shown = is_whole(&cell.result, series)
+                    && (series != "publish" || handed_over == group.is_acks0());
                 for (_, figure) in LATENCY_FIGURES {
                     let value =
                         cell.result.latencies.get(series).filter(|_| shown).and_then(|it| figure.of(it));
@@ -150,7 +175,33 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         result.blocked_ns.to_string(),
     ];
     row.extend(of_group(result, tally));
+    row.extend(of_pipeline(result, tally));
     row
+}
+
+/// What became of a group's records, its sink and transactions; empty without them.
+fn of_pipeline(result: &CellResult, tally: impl Fn(TallyKind) -> String) -> [String; 15] {
+    let course = result.group.as_ref();
+    let settings = &result.cell.settings;
+    let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref());
+    let transaction = settings.producer.transaction.as_ref();
+    [
+        course.and_then(|course| course.completed).map_or(String::new(), |count| count.to_string()),
+        course.and_then(|course| course.processed_per_s).map_or(String::new(), |rate| rate.to_string()),
+        tally(TallyKind::BegunOnly),
+        tally(TallyKind::Vanished),
+        tally(TallyKind::CommitAhead),
+        tally(TallyKind::PollSkip),
+        tally(TallyKind::ConsumerAbortedRead),
+        sink.map_or("", |sink| sink.kind.as_str()).into(),
+        tally(TallyKind::SinkDuplicate),
+        tally(TallyKind::SinkLoss),
+        tally(TallyKind::SinkRefused),
+        transaction.map_or(String::new(), |one| span_text(Some(one.span))),
+        tally(TallyKind::AbortedCopies),
+        tally(TallyKind::AbortedRead),
+        tally(TallyKind::TornTransaction),
+    ]
 }
 
 /// What a consumer group did; empty without one.

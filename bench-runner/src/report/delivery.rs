@@ -1,11 +1,13 @@
 //! Delivery semantics: what each pipeline guarantees, what was seen, and what it costs; to be pasted into a design document.
 
 use super::figures::{duration, three_digits};
+use super::lines::counted;
+use super::ordeals::{is_disturbed, met_with};
 use super::table::Table;
-use super::tables::{head, line, throughput};
+use super::tables::{head, line};
 use super::view::{Figure, Group, View};
-use bench_model::profile::grouped;
-use bench_model::result::GroupCourse;
+use bench_model::profile::{duration_text, grouped};
+use bench_model::result::{CellResult, GroupCourse};
 use bench_model::settings::{CellSettings, GroupSettings, SinkSettings};
 use bench_model::verdict::{Delivery, TallyKind};
 
@@ -41,34 +43,54 @@ pub fn semantics(view: &View) -> Option<Table> {
         ">processed again",
         ">sink duplicates",
         ">missing in the sink",
-        ">end-to-end p50",
-        ">end-to-end p99",
-        ">throughput",
+        ">effects timed",
+        ">effect p50",
+        ">effect p99",
+        ">processed",
     ];
     let mut table = Table::new(head(view, &columns));
     for group in &groups {
         let settings = &group.first().cell.settings;
+        let of_kind = |kind| seen(view, group, kind, group.tally(kind));
         let row = vec![
             pipeline(settings),
             group.guarantee().delivery.as_str().to_owned(),
             met_with(group),
-            seen(view, group, TallyKind::LogLoss),
-            seen(view, group, TallyKind::ProcessingLoss),
-            seen(view, group, TallyKind::DuplicateSameAttempt),
-            seen(view, group, TallyKind::Redelivery),
-            seen(view, group, TallyKind::SinkDuplicate),
-            seen(view, group, TallyKind::SinkLoss),
+            of_kind(TallyKind::LogLoss),
+            of_kind(TallyKind::ProcessingLoss),
+            seen(view, group, TallyKind::DuplicateSameAttempt, duplicates(group)),
+            of_kind(TallyKind::Redelivery),
+            of_kind(TallyKind::SinkDuplicate),
+            of_kind(TallyKind::SinkLoss),
+            timed(group),
             group.latency_text("effect", Figure::Percentile("50")),
             group.latency_text("effect", Figure::Percentile("99")),
-            throughput(group),
+            group
+                .figure(|result| result.group.as_ref()?.processed_per_s)
+                .map_or("n/a".into(), |spread| format!("{}/s", spread.text(three_digits))),
         ];
         table.row(line(view, group, row));
     }
-    if groups.iter().any(|group| is_disturbed(group)) {
-        table.note("After deaths and faults the independent trial is the death or the fault, not the record: no bound for each record is shown there.");
+    if groups.iter().any(|group| is_disturbed(&group.first().cell)) {
+        table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: no bound for each record is shown there.");
     }
-    table.note("End-to-end: from the intended send to the end of processing. A member that is killed takes its latencies with it.");
+    table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known.");
+    table.note("Processed: records whose first processing ended in the measured window, per second of it; what is caught up on afterwards does not count.");
     Some(table.without_columns_of_only(&["n/a", "–", "nothing"]))
+}
+
+/// Records whose effect has a known latency, of those due in the window.
+fn timed(group: &Group) -> String {
+    let of_cell = |result: &CellResult| {
+        let effect = result.latencies.get("effect")?;
+        Some((effect.count - effect.censored, effect.count.max(result.window_records)))
+    };
+    let known: Vec<(u64, u64)> = group.finished().filter_map(|cell| of_cell(&cell.result)).collect();
+    if known.is_empty() {
+        return "n/a".into();
+    }
+    let (timed, due) = known.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    format!("{} of {}", grouped(timed), grouped(due))
 }
 
 /// Latencies of the group's own work, its commits and its rebalances.
@@ -198,12 +220,15 @@ fn courses<'g>(group: &'g Group<'_>) -> impl Iterator<Item = &'g GroupCourse> {
 fn pipeline(settings: &CellSettings) -> String {
     let producer = super::durability::Setting::of(settings).name();
     let group = settings.group.as_ref().map(|group| {
-        let interval = bench_model::profile::duration_text(group.commit_interval_ns);
-        match group.commit.as_str() {
+        let interval = duration_text(group.commit_interval_ns);
+        let commit = match group.commit.as_str() {
             commit @ ("auto" | "auto-stored" | "interval") => format!("commit {commit} every {interval}"),
             commit @ ("sync-each" | "none") => format!("commit {commit}"),
             commit => format!("commit {commit}, batch {}", group.batch_records),
-        }
+        };
+        let members = counted(group.members.into(), "member");
+        let session = duration_text(group.session_timeout_ns);
+        format!("{commit}; {members}, {}, session {session}", group.isolation)
     });
     let sink = settings.group.as_ref().and_then(|group| group.sink.as_ref()).map(sink);
     [Some(producer), group, sink].into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -223,27 +248,15 @@ fn sink(settings: &SinkSettings) -> String {
     if stated.is_empty() { format!("sink {kind}") } else { format!("sink {kind} ({})", stated.join(", ")) }
 }
 
-fn is_disturbed(group: &Group) -> bool {
-    let cell = &group.first().cell;
-    !cell.deaths.is_empty() || !cell.faults.is_empty()
-}
-
-/// Deaths and faults, counted over the finished repeats.
-pub(super) fn met_with(group: &Group) -> String {
-    let cell = &group.first().cell;
-    let repeats = group.finished().count();
-    let counted = |count: usize, what: &str| match count * repeats {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        many => Some(format!("{many} {what}s")),
-    };
-    let acts = [counted(cell.deaths.len(), "death"), counted(usize::from(!cell.faults.is_empty()), "fault")];
-    let acts: Vec<String> = acts.into_iter().flatten().collect();
-    if acts.is_empty() { "nothing".into() } else { acts.join(", ") }
-}
-
 /// A count with its denominator; the bound for each record only where records are the trials.
-fn seen(view: &View, group: &Group, kind: TallyKind) -> String {
-    let bounded = !group.is_mock && !is_disturbed(group);
-    group.tally(kind).map_or("n/a".into(), |counts| view.controls.share(kind, counts, bounded))
+fn seen(view: &View, group: &Group, kind: TallyKind, counts: Option<(u64, u64)>) -> String {
+    let bounded = !group.is_mock && !is_disturbed(&group.first().cell);
+    counts.map_or("n/a".into(), |counts| view.controls.share(kind, counts, bounded))
+}
+
+/// Surplus copies in the log, whoever sent them again: the client, or the application.
+fn duplicates(group: &Group) -> Option<(u64, u64)> {
+    let (by_client, copies) = group.tally(TallyKind::DuplicateSameAttempt)?;
+    let (by_application, _) = group.tally(TallyKind::DuplicateCrossAttempt)?;
+    Some((by_client + by_application, copies))
 }

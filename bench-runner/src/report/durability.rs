@@ -2,9 +2,11 @@
 //!
 //! A zero counts only where the fault is known to be able to lose something: a control fired.
 
+use super::ordeals::{is_disturbed, planned};
 use super::view::{Figure, Group, View, word};
 use bench_model::fault::{FaultStep, When};
 use bench_model::plan::Cell;
+use bench_model::profile::span_text;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::settings::{Acks, Arrival, CellSettings};
 use bench_model::verdict::{Class, TallyKind};
@@ -19,6 +21,8 @@ pub struct Setting {
     pub retries: u32,
     /// Idempotence.
     pub idempotence: bool,
+    /// When a transaction ends, as a profile writes it; `None`: without transactions.
+    pub transaction: Option<String>,
     /// `min.insync.replicas` of a topic that allows an unclean election.
     pub unclean: Option<u16>,
     /// `flush.messages`, where the topic has it.
@@ -28,7 +32,8 @@ pub struct Setting {
 }
 
 /// Axes that [`Setting`] has fields for, or that are no setting.
-const OWN_AXES: [&str; 6] = ["acks", "retries", "idempotence", "unclean-election", "flush-messages", "fault"];
+const OWN_AXES: [&str; 7] =
+    ["acks", "retries", "idempotence", "transaction", "unclean-election", "flush-messages", "fault"];
 
 /// The other axes, on which a profile of the run has cells with different values.
 fn other_axes(results: &[&CellResult]) -> BTreeSet<String> {
@@ -51,6 +56,7 @@ impl Setting {
             acks: producer.acks,
             retries: producer.retries,
             idempotence: producer.idempotence,
+            transaction: producer.transaction.as_ref().map(|one| span_text(Some(one.span))),
             unclean: unclean.then_some(topic.min_insync_replicas),
             flush: stated("flush.messages").and_then(|count| count.parse().ok()),
             others: Vec::new(),
@@ -71,6 +77,9 @@ impl Setting {
     /// E.g. `acks=all, idempotent`.
     pub fn name(&self) -> String {
         let mut name = self.producer();
+        if let Some(span) = &self.transaction {
+            name.push_str(&format!(", transaction={span}"));
+        }
         if let Some(replicas) = self.unclean {
             name.push_str(&format!(", unclean election, min.insync.replicas={replicas}"));
         }
@@ -83,11 +92,12 @@ impl Setting {
 
     fn producer(&self) -> String {
         let acks = self.acks.as_str();
+        let endless = self.retries >= i32::MAX as u32;
         match (self.idempotence, self.retries, self.acks) {
-            (true, ..) => format!("acks={acks}, idempotent"),
+            (true, ..) if endless => format!("acks={acks}, idempotent"),
+            (true, retries, _) => format!("acks={acks}, idempotent, retries={retries}"),
             (_, _, Acks::Zero) => "acks=0".into(),
-            (_, 0, _) => format!("acks={acks}, retries=0"),
-            (_, retries, _) if retries >= i32::MAX as u32 => format!("acks={acks}, retries"),
+            _ if endless => format!("acks={acks}, retries"),
             (_, retries, _) => format!("acks={acks}, retries={retries}"),
         }
     }
@@ -98,7 +108,7 @@ impl Setting {
 pub struct Trial {
     /// The setting.
     pub setting: Setting,
-    /// The timeline in words; empty: no cell of this setting had a fault.
+    /// Faults and what happened to workers, in words; empty: no cell of this setting met with anything.
     pub fault: String,
     /// Acknowledged records in cells with this fault (acks=0: sent).
     pub claimed: u64,
@@ -151,7 +161,7 @@ fn lost_of(result: &CellResult) -> (u64, u64) {
 
 fn is_proven(result: &CellResult) -> bool {
     result.outcome == Outcome::Finished
-        && !result.faults.is_empty()
+        && is_disturbed(&result.cell)
         && result.faults.iter().all(|fault| fault.is_proven())
 }
 
@@ -173,11 +183,11 @@ pub fn trials(view: &View) -> Vec<Trial> {
         results.iter().map(|result| Setting::of_cell(&result.cell, &axes)).collect();
     settings.sort();
     settings.dedup();
-    let mut timelines: Vec<&[FaultStep]> = Vec::new();
+    let mut ordeals: Vec<String> = Vec::new();
     for result in &results {
-        let steps = result.cell.faults.as_slice();
-        if !steps.is_empty() && !timelines.contains(&steps) {
-            timelines.push(steps);
+        let words = planned(&result.cell);
+        if !words.is_empty() && !ordeals.contains(&words) {
+            ordeals.push(words);
         }
     }
     let mut trials = Vec::new();
@@ -185,18 +195,15 @@ pub fn trials(view: &View) -> Vec<Trial> {
         let of_setting = |result: &&&CellResult| Setting::of_cell(&result.cell, &axes) == *setting;
         let untested = || untested(setting, &axes, view);
         let before = trials.len();
-        for steps in &timelines {
-            let with_fault: Vec<&CellResult> = results
-                .iter()
-                .filter(of_setting)
-                .copied()
-                .filter(|result| result.cell.faults == *steps)
-                .collect();
+        for ordeal in &ordeals {
+            let met = |result: &CellResult| planned(&result.cell) == *ordeal;
+            let with_fault: Vec<&CellResult> =
+                results.iter().filter(of_setting).copied().filter(|result| met(result)).collect();
             if with_fault.is_empty() {
                 continue;
             }
-            let control_fired = results.iter().any(|result| result.cell.faults == *steps && fired(result));
-            let mut trial = Trial { fault: timeline(steps), control_fired, ..untested() };
+            let control_fired = results.iter().any(|result| met(result) && fired(result));
+            let mut trial = Trial { fault: ordeal.clone(), control_fired, ..untested() };
             trial.caveats.extend(kinds(&with_fault));
             for result in with_fault {
                 if !is_proven(result) {
@@ -225,7 +232,7 @@ fn lost_without_a_fault<'r>(
     alone: impl Fn() -> Trial,
 ) -> Option<Trial> {
     let calm = results
-        .filter(|result| result.cell.faults.is_empty() && result.judged().is_some())
+        .filter(|result| !is_disturbed(&result.cell) && result.judged().is_some())
         .filter(|result| result.cell.settings.producer.acks != Acks::Zero);
     let mut trial = Trial { fault: "none was injected".into(), control_fired: true, ..alone() };
     for result in calm {
@@ -251,7 +258,7 @@ fn untested(setting: &Setting, axes: &BTreeSet<String>, view: &View) -> Trial {
         .filter(|group| group.first().cell.settings.load.arrival != Arrival::Max)
         .collect();
     let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
-    let calm = groups.iter().filter(|group| !group.has_fault()).find(has_p99);
+    let calm = groups.iter().filter(|group| !is_disturbed(&group.first().cell)).find(has_p99);
     let source = calm.or(groups.iter().find(has_p99));
     let p99 = source
         .and_then(|group| group.latency("end_to_end", Figure::Percentile("99")))

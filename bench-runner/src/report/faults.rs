@@ -4,6 +4,7 @@ use super::figures::duration;
 use super::page::Block;
 use super::table::Table;
 use super::view::View;
+use super::workers;
 use bench_model::fault::FaultRecord;
 
 pub fn describe(view: &View, blocks: &mut Vec<Block>) {
@@ -24,4 +25,5 @@ pub fn describe(view: &View, blocks: &mut Vec<Block>) {
         blocks.push(Block::Heading(2, "Faults as carried out".into()));
         blocks.push(Block::Table(table));
     }
+    workers::describe(view, blocks);
 }

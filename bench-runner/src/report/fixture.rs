@@ -2,10 +2,11 @@
 //! losses, a generator-bound cell, a void one, a fault that was not injected, consumer groups of which a member dies.
 
 mod faults;
+mod group;
 mod manifest;
 
 use crate::store::{RunDir, StoredRun, load};
-use bench_model::fault::{Action, Death, End, FaultStep, Point, Target, Victim, When};
+use bench_model::fault::{Action, FaultStep, Target, When};
 use bench_model::ids::{PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::plan::Cell;
@@ -95,66 +96,6 @@ pub const CELLS: [Made; 16] = [
     Made { label: "commit=transaction", commit: Some(CommitStrategy::Transaction), ..GROUP },
 ];
 
-/// One group keeps rows in a database, one writes to a topic.
-fn sink(commit: CommitStrategy) -> Option<SinkSettings> {
-    let (kind, durability) = match commit {
-        CommitStrategy::SyncAfter => (SinkKind::SqliteAppend, Some("full".to_owned())),
-        CommitStrategy::Transaction => (SinkKind::Topic, None),
-        _ => return None,
-    };
-    let journal_mode = durability.as_ref().map(|_| "wal".to_owned());
-    Some(SinkSettings { kind, journal_mode, synchronous: durability, url: None, synchronous_commit: None })
-}
-
-fn group(commit: CommitStrategy) -> GroupSettings {
-    GroupSettings {
-        members: 1,
-        commit,
-        commit_interval_ns: 5 * SECOND_NS,
-        commit_on_revoke: true,
-        batch_records: 100,
-        batch_wait_ns: 0,
-        service_ns: 0,
-        service_spread: ServiceSpread::Constant,
-        assignor: "range".into(),
-        protocol: "classic".into(),
-        isolation: "read_committed".into(),
-        session_timeout_ns: 2 * SECOND_NS,
-        extra: BTreeMap::new(),
-        sink: sink(commit),
-    }
-}
-
-/// Dead from 4.2 s to 6.7 s; behind by what is produced meanwhile.
-fn course(commit: CommitStrategy) -> GroupCourse {
-    let lag = |second: u32| match second {
-        4..=6 => (u64::from(second - 3) * 800, u64::from(second - 3) * 800_000_000),
-        _ => (0, 0),
-    };
-    let died = Rebalance {
-        cause: RebalanceCause::Death,
-        start_ns: 4_200_000_000,
-        end_ns: 6_700_000_000,
-        pause_ns: 2_500_000_000,
-        partitions: 3,
-    };
-    GroupCourse {
-        commits: 77,
-        unanswered_commits: u64::from(commit == CommitStrategy::SyncAfter),
-        failed_commits: [("NOT_COORDINATOR".to_owned(), 2)].into(),
-        commits_per_s: Some(9.25),
-        seconds: (0..10)
-            .map(|second| GroupSecond {
-                second,
-                commits: if (4..=6).contains(&second) { 0 } else { 10 },
-                lag_records: lag(second).0,
-                lag_ns: lag(second).1,
-            })
-            .collect(),
-        rebalances: vec![died],
-    }
-}
-
 fn timeline(made: &Made) -> Vec<FaultStep> {
     if made.profile != "l1" {
         return Vec::new();
@@ -210,8 +151,8 @@ fn planned(made: &Made) -> Cell {
         repeat: made.repeat,
         again: made.again,
         seed: 1,
-        settings: CellSettings { producer, topic, load, group: made.commit.map(group) },
-        deaths: made.commit.map(|_| death()).into_iter().collect(),
+        settings: CellSettings { producer, topic, load, group: made.commit.map(group::settings) },
+        deaths: made.commit.map(|_| group::death()).into_iter().collect(),
         kills: Vec::new(),
         joins: Vec::new(),
         faults: timeline(made),
@@ -219,21 +160,9 @@ fn planned(made: &Made) -> Cell {
     }
 }
 
-fn death() -> Death {
-    Death {
-        worker: Victim::Member,
-        record: 237,
-        point: Point::AfterProcessing,
-        end: End::Kill,
-        restart: true,
-        continue_after_ns: None,
-        resend: false,
-    }
-}
-
 /// Ten seconds of a thousand records: a body around the median, a tail of one in fifty, and what never arrived.
 fn latencies(made: &Made) -> Set {
-    let (mut publish, mut end_to_end) = (Series::new(10), Series::new(10));
+    let [mut publish, mut end_to_end, mut effect] = [(); 3].map(|()| Series::new(10));
     for k in 0..10_000_u64 {
         let second = (k / 1_000) as usize;
         let tail = if k % 50 == 7 { 8 + k % 11 } else { 1 };
@@ -244,12 +173,18 @@ fn latencies(made: &Made) -> Set {
         } else {
             end_to_end.record(second, value_ns + 300_000);
         }
+        // Committed, and in the hands of a member that died.
+        if made.commit == Some(CommitStrategy::SyncBefore) && (4_237..4_300).contains(&k) {
+            effect.censor(second, 6 * SECOND_NS);
+        } else {
+            effect.record(second, value_ns + 500_000);
+        }
     }
     let mut set = Set::default();
     set.insert("publish", publish);
     if made.commit.is_some() {
         set.insert("in_hand", end_to_end.clone());
-        set.insert("effect", end_to_end.clone());
+        set.insert("effect", effect);
         let timings: &[&str] = match made.commit {
             Some(CommitStrategy::Transaction) => {
                 &["sink_write", "init", "transaction", "offsets_call", "commit_call", "abort"]
@@ -329,7 +264,7 @@ fn verdict(made: &Made) -> Verdict {
             tally(TallyKind::BegunOnly, 0, records),
             tally(TallyKind::Redelivery, again, records + again),
         ]);
-        if let Some(sink) = sink(commit) {
+        if let Some(sink) = group::sink(commit) {
             let refused = if sink.kind == SinkKind::Topic { 100 } else { 0 };
             verdict.tallies.extend([
                 tally(TallyKind::SinkDuplicate, again, records + again),
@@ -400,7 +335,7 @@ fn result(made: &Made, set: &Set) -> CellResult {
         recovery: faults::recovery(&cell.faults, made.outcome),
         partitions: faults::partitions(&cell.faults, made.outcome),
         failed_by_second: Default::default(),
-        group: made.commit.filter(|_| ran).map(course),
+        group: made.commit.filter(|_| ran).map(group::course),
         caveats: caveat.into_iter().collect(),
         client_settings: [("producer".to_owned(), [("acks".to_owned(), made.acks.as_str().into())].into())]
             .into(),

@@ -10,11 +10,14 @@ mod faults;
 mod figures;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod group_tests;
 mod html;
 mod lines;
 mod markdown;
 mod notes;
 mod offenders;
+mod ordeals;
 mod page;
 mod plots;
 mod recovery;
@@ -26,6 +29,7 @@ mod tables;
 mod tests;
 mod transactions;
 mod view;
+mod workers;
 
 pub use summary::summary;
 

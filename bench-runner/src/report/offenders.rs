@@ -221,8 +221,9 @@ fn due_instants(cell: &Cell, offenders: &[Offender]) -> BTreeMap<Identity, u64> 
     for producer in producers {
         let id = ProducerId(producer);
         let mut schedule = Schedule::new(load, cell.seed, id);
-        let (partitions, batch_bytes) = (cell.settings.topic.partitions, cell.settings.producer.batch_bytes);
-        let mut placement = Placement::new(partitions, id, batch_bytes, load.record_bytes);
+        let partitions = cell.settings.topic.partitions;
+        let in_a_row_bytes = cell.settings.producer.in_a_row_bytes(partitions, load.record_bytes);
+        let mut placement = Placement::new(partitions, id, in_a_row_bytes, load.record_bytes);
         while let Some(due_ns) = schedule.peek()
             && wanted.iter().any(|(wanted, ..)| *wanted == producer)
         {

@@ -4,6 +4,7 @@ use super::damage::Damage;
 use super::durability::{timeline, trials};
 use super::figures::zero_bound_per_million;
 use super::view::{View, word};
+use super::workers;
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
 use bench_model::result::CellResult;
@@ -116,6 +117,12 @@ fn latencies(result: &CellResult) -> Map<String, Value> {
 fn cell(view: &View, cell: &StoredCell) -> Value {
     let result = &cell.result;
     let planned = &result.cell;
+    let stated = workers::statements(cell);
+    let errors: Vec<Value> = stated
+        .iter()
+        .flat_map(workers::transaction_errors)
+        .map(|((whose, error), count)| json!({ "whose": whose, "error": error, "count": count }))
+        .collect();
     let books = result.verdict.as_ref().map(|books| {
         let judged = result.judged();
         let tallies: Map<String, Value> = judged
@@ -150,6 +157,10 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "recovery": result.recovery,
         "partitions": result.partitions,
         "failed_by_second": result.failed_by_second,
+        "deaths": stated.as_ref().map(|stated| &stated.deaths),
+        "kills": stated.as_ref().map(|stated| &stated.kills),
+        "joins": stated.as_ref().map(|stated| &stated.joins),
+        "transaction_errors": errors,
         "verdict": books,
         "throughput_per_s": result.throughput_per_s,
         "asked_per_s": result.asked_per_s,

@@ -145,7 +145,11 @@ impl<'a> Group<'a> {
 
     /// A latency figure over the finished repeats, in nanoseconds.
     pub fn latency(&self, series: &str, figure: Figure) -> Option<Spread> {
-        Spread::of(self.finished().filter_map(|cell| figure.of(cell.result.latencies.get(series)?)))
+        Spread::of(
+            self.finished()
+                .filter(|cell| is_whole(&cell.result, series))
+                .filter_map(|cell| figure.of(cell.result.latencies.get(series)?)),
+        )
     }
 
     /// A latency figure as text; publish latency of acks=0 is none.
@@ -187,7 +191,7 @@ impl<'a> Group<'a> {
 
     /// Violations and reports that have no column of their own, as `name count`.
     pub fn other_findings(&self) -> String {
-        const OWN: [TallyKind; 7] = [
+        const OWN: [TallyKind; 13] = [
             TallyKind::LogLoss,
             TallyKind::Acks0Drop,
             TallyKind::UnknownPresent,
@@ -195,11 +199,18 @@ impl<'a> Group<'a> {
             TallyKind::DuplicateSameAttempt,
             TallyKind::DuplicateCrossAttempt,
             TallyKind::Reorder,
+            // In the tables of groups.
+            TallyKind::ProcessingLoss,
+            TallyKind::BegunOnly,
+            TallyKind::Redelivery,
+            TallyKind::SinkDuplicate,
+            TallyKind::SinkLoss,
+            TallyKind::SinkRefused,
         ];
         let mut found: BTreeMap<String, u64> = BTreeMap::new();
         for verdict in self.finished().filter_map(|cell| cell.result.verdict.as_ref()) {
             for (kind, tally) in &verdict.tallies {
-                if !OWN.contains(kind) && !kind.is_of_group() && tally.count > 0 {
+                if !OWN.contains(kind) && tally.count > 0 {
                     *found.entry(word(kind)).or_default() += tally.count;
                 }
             }
@@ -245,6 +256,15 @@ impl<'a> Group<'a> {
             other => word(&other),
         }))
     }
+}
+
+/// The series has a value for each record that was due, known or cut off. Earlier versions left out what a group never
+/// processed, and what killed members had: of the rest alone no percentile may be told.
+pub fn is_whole(result: &CellResult, series: &str) -> bool {
+    let of_records = ["in_hand", "effect"].contains(&series);
+    let withdrawn = result.cell.settings.producer.transaction.as_ref().is_some_and(|one| one.abort_every > 0);
+    let values = result.latencies.get(series).map_or(0, |summary| summary.count);
+    !of_records || withdrawn || values >= result.window_records
 }
 
 fn tell(words: impl Iterator<Item = String>) -> String {

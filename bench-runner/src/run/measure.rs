@@ -38,6 +38,7 @@ pub fn fill(
     statements.unread_sink.clone_from(&evidence.unread);
     statements.cut_off_killed(&mut series, &result.cell, &evidence.ledgers);
     statements.censor_undelivered(&mut series);
+    statements.censor_unprocessed(&mut series, &result.cell, &evidence.ledgers, &evidence.journals);
     for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;

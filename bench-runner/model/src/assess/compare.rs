@@ -1,6 +1,6 @@
 //! A stored result beside what its evidence gives: where they differ, in words. It judges nothing.
 
-use super::{Evidence, assess, blank, caveats, killed};
+use super::{Evidence, assess, blank, caveats, killed, named};
 use crate::latency::Set;
 use crate::ledger::State;
 use crate::result::{Caveat, CellResult, Expectation, Outcome};
@@ -35,6 +35,10 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
                     again.expectation = Expectation::None;
                     again.expectation_detail.clear();
                 }
+            }
+            keep_uncounted(&mut again, stored);
+            if let (Some(stored), Some(judged)) = (&stored.verdict, &mut again.verdict) {
+                named::forget_unless(stored, judged);
             }
             let claimed_anyway = CLAIMED_ANYWAY.contains(&stored.schema.as_str());
             if claimed_anyway && again.judged().is_none() {
@@ -77,6 +81,22 @@ fn keep_unproven(again: &mut CellResult, stored: &CellResult) {
     again.blocked_ns = stored.blocked_ns;
     again.cost = stored.cost.clone();
     again.caveats = stored.caveats.clone();
+}
+
+/// What was not counted of a group when the result was stored is not held against it.
+fn keep_uncounted(again: &mut CellResult, stored: &CellResult) {
+    let (Some(again), Some(stored)) = (&mut again.group, &stored.group) else { return };
+    if stored.completed.is_none() {
+        (again.completed, again.processed_per_s) = (None, None);
+    }
+    // Commits of transactions.
+    if stored.completed.is_none() && stored.commits == 0 {
+        again.commits = 0;
+        again.unanswered_commits = 0;
+        again.failed_commits.clear();
+        again.commits_per_s = stored.commits_per_s;
+        again.seconds.iter_mut().for_each(|second| second.commits = 0);
+    }
 }
 
 /// Every claim beside the verdict.

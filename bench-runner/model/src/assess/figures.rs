@@ -9,7 +9,7 @@ use crate::settings::Length;
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 16] = [
+const SERIES: [&str; 17] = [
     "publish",
     "service",
     "lateness",
@@ -18,6 +18,7 @@ const SERIES: [&str; 16] = [
     "in_hand_again",
     "processing",
     "effect",
+    "effect_again",
     "commit",
     "sink_write",
     "init",

@@ -1,6 +1,7 @@
 //! What a consumer group did over time: commits, lag and rebalances, from journals and what the end-to-end reader was
 //! handed. It judges nothing.
 
+mod completions;
 mod lag;
 mod rebalances;
 
@@ -9,6 +10,7 @@ use crate::processing::{Commit, CommitAnswer, Entry, Journal};
 use crate::reading::LogReading;
 use crate::result::{CellResult, GroupCourse, GroupSecond};
 use crate::settings::Arrival;
+use crate::transactions::{State, Transactions};
 use std::collections::BTreeMap;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -23,6 +25,7 @@ pub(super) fn course(
     statements: &Statements,
     readings: &[LogReading],
     journals: &[Journal],
+    pipelines: &[Transactions],
 ) -> Option<GroupCourse> {
     let delivered = statements.delivered.as_ref()?;
     let reading = readings.first()?;
@@ -30,14 +33,18 @@ pub(super) fn course(
         return None;
     }
     let t0_ns = statements.t0_ns;
-    let calls: Vec<Call> = journals.iter().flat_map(calls).collect();
+    let transactions = pipelines.iter().flat_map(|life| &life.transactions).filter_map(commit_of);
+    let calls: Vec<Call> = journals.iter().flat_map(calls).chain(transactions).collect();
     let begin_ns = t0_ns + result.cell.settings.load.warmup_ns;
     let window = begin_ns..begin_ns + result.window_ns;
     let held = |call: &&Call| call.answer == CommitAnswer::Ok;
     let in_window = calls.iter().filter(held).filter(|call| window.contains(&call.called_ns)).count();
     let bursts = matches!(result.cell.settings.load.arrival, Arrival::Bursts(_));
     let rated = !bursts && result.window_ns > 0;
+    let completions = completions::first(journals, &window);
     Some(GroupCourse {
+        completed: Some(completions.all),
+        processed_per_s: rated.then(|| completions.in_window as f64 / (result.window_ns as f64 / 1e9)),
         commits: calls.len() as u64,
         unanswered_commits: count(&calls, CommitAnswer::None),
         failed_commits: failed(&calls, statements),
@@ -79,6 +86,19 @@ fn calls(journal: &Journal) -> Vec<Call> {
     calls
 }
 
+/// The commit of a transaction with a batch and its offsets; `None`: it was not called, or the client did not send it.
+fn commit_of(transaction: &crate::transactions::Transaction) -> Option<Call> {
+    let answer = match transaction.state {
+        State::Committed => CommitAnswer::Ok,
+        State::CommitFailed => CommitAnswer::Failed,
+        State::CommitCalled => CommitAnswer::None,
+        State::Open | State::Unflushed | State::AbortCalled | State::Aborted | State::AbortFailed => {
+            return None;
+        }
+    };
+    Some(Call { called_ns: transaction.called_ns, answer })
+}
+
 fn graver(one: CommitAnswer, other: CommitAnswer) -> CommitAnswer {
     use CommitAnswer::{Failed, None, Ok};
     match (one, other) {
@@ -91,8 +111,16 @@ fn graver(one: CommitAnswer, other: CommitAnswer) -> CommitAnswer {
 /// By error as the closing statements say; what the journals hold beyond them is of lives that made none.
 fn failed(calls: &[Call], statements: &Statements) -> BTreeMap<String, u64> {
     let mut failed: BTreeMap<String, u64> = BTreeMap::new();
-    for (error, count) in statements.members.iter().flat_map(|member| &member.failed_commits) {
-        *failed.entry(error.clone()).or_default() += count;
+    for member in &statements.members {
+        // E.g. `commit: abortable: NOT_COORDINATOR: aborted`; what was asked again was answered in the end.
+        let of_transactions = member.transaction_errors.iter().filter_map(|(error, count)| {
+            let mut parts = error.strip_prefix("commit: ")?.split(": ").skip(1);
+            Some((parts.next().filter(|_| parts.next().is_some())?, count))
+        });
+        let of_calls = member.failed_commits.iter().map(|(error, count)| (error.as_str(), count));
+        for (error, count) in of_calls.chain(of_transactions) {
+            *failed.entry(error.to_owned()).or_default() += count;
+        }
     }
     let told: u64 = failed.values().sum();
     let untold = count(calls, CommitAnswer::Failed).saturating_sub(told);

@@ -10,9 +10,11 @@ mod figures;
 mod group;
 mod judgement;
 mod killed;
+mod named;
 mod recovery;
 mod standstill;
 mod statements;
+mod unprocessed;
 
 pub use compare::differences;
 pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
@@ -105,7 +107,7 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let resends = result.cell.deaths.iter().any(|death| death.resend)
         || result.cell.kills.iter().any(|kill| kill.resend);
     let upsets = Upsets { faults: &result.faults, moved_leaders, resends };
-    let verdict = verdict::judge(settings, upsets, exhibits, drained);
+    let mut verdict = verdict::judge(settings, upsets, exhibits, drained);
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);
@@ -130,9 +132,10 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     figures::latencies(result, series);
     if let Some(statements) = statements {
         figures::from_statements(result, statements, series);
-        result.group = group::course(result, statements, readings, journals);
+        result.group = group::course(result, statements, readings, journals, pipelines);
         result.caveats = caveats::of_cell(statements, result, &verdict);
     }
+    named::name(&mut verdict, readings, journals);
     result.verdict = Some(verdict);
     if let Some(statements) = statements {
         result.partitions.clone_from(&statements.partitions);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::report::damage::{DAMAGED, HISTOGRAMS};
 use crate::report::tables;
-use crate::report::view::{Group, View};
+use crate::report::view::{Group, View, is_whole};
 use bench_model::latency::{CurvePoint, Series, Set};
 use std::fs;
 
@@ -50,6 +50,8 @@ pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
             let points = points(group, set, series);
             if series == "publish" && group.is_acks0() {
                 left_out.push(without(group, HANDED_OVER));
+            } else if !group.finished().all(|cell| is_whole(&cell.result, series)) {
+                left_out.push(without(group, "values of some records were not kept"));
             } else if points.len() > 1 {
                 all.push((group, points));
             } else {

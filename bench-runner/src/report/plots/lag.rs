@@ -6,6 +6,7 @@ use super::series::{Band, WIDTH_PX, bands, draw_with_bands, name_bands, tick_ste
 use super::{Chart, Place, footer, slug};
 use crate::report::figures::duration;
 use crate::report::lines::counted;
+use crate::report::ordeals::is_disturbed;
 use crate::report::table::Table;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
@@ -33,8 +34,7 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
         other => format!("{}: ", word(&other).to_uppercase()),
     };
     let title = format!("{state}{}, the group's lag second by second", result.cell.id);
-    let disturbed =
-        !(result.cell.faults.is_empty() && result.cell.deaths.is_empty() && course.rebalances.is_empty());
+    let disturbed = is_disturbed(&result.cell) || !course.rebalances.is_empty();
     Some(Chart {
         place: if disturbed { Place::Seconds } else { Place::Folded },
         file: format!("lag-{}.svg", slug(&result.cell.id)),

@@ -1,10 +1,10 @@
-//! What restarts cost: records processed again, written twice and never processed, as bars by cell.
+//! What restarts and joins cost: records processed again, written twice and never processed, as bars by cell.
 
 use super::axis::{Axis, Panel, count_tick};
 use super::canvas::{Anchor, Canvas, INK, LINE_PX, LINE_WIDTH, SOFT, Style, foot_px, picture, widest_px};
 use super::{Chart, LeftOut, Place, any_caveat, footer, not_shown, slug, without};
-use crate::report::delivery::met_with;
 use crate::report::lines::counted;
+use crate::report::ordeals::met_with;
 use crate::report::table::Table;
 use crate::report::tables::{head, line};
 use crate::report::view::{Group, View};
@@ -20,11 +20,15 @@ const BARS: [(&str, &str); 4] = [
 ];
 const BAR_PX: i32 = 16;
 
-/// The chart of a profile in which a member dies.
+/// The chart of a profile in which a worker dies or a member joins.
 pub fn chart(view: &View, profile: &str) -> Option<Chart> {
     let of_profile = |group: &&Group| group.profile == profile && group.first().cell.settings.group.is_some();
     let groups: Vec<&Group> = view.groups.iter().filter(of_profile).collect();
-    if groups.iter().all(|group| group.first().cell.deaths.is_empty()) {
+    let restarts = |group: &&Group| {
+        let cell = &group.first().cell;
+        !(cell.deaths.is_empty() && cell.kills.is_empty() && cell.joins.is_empty())
+    };
+    if !groups.iter().any(restarts) {
         return None;
     }
     let (shown, unjudged): (Vec<&Group>, Vec<&Group>) =
@@ -38,7 +42,7 @@ pub fn chart(view: &View, profile: &str) -> Option<Chart> {
     if shown.is_empty() || kinds.is_empty() {
         return None;
     }
-    let title = format!("What restarts repeat and lose: {profile}");
+    let title = format!("What restarts and joins repeat and lose: {profile}");
     Some(Chart {
         place: Place::ByCell,
         file: format!("restarts-{}.svg", slug(profile)),

@@ -196,17 +196,32 @@ pub(super) fn tick_step(end_s: f64) -> u32 {
         .unwrap_or(600)
 }
 
-/// Each name in a row of its own above the panel, beside a line as long as its band.
+/// Each name in a row of its own above the panel, beside a line as long as its band; where neither side has room, within it.
 pub(super) fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
     for (row, band) in bands.iter().enumerate() {
         let y = 50 + LINE_PX * row as i32;
-        let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s));
-        canvas.line(&[(from, y), (to.max(from + 2), y)], INK, 3);
-        if to + 8 + widest_px([band.name.as_str()]) < WIDTH_PX - 10 {
-            canvas.text((to + 8, y), &band.name, Anchor::Start, INK);
-        } else {
-            canvas.text((from - 8, y), &band.name, Anchor::End, INK);
+        let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s).max(panel.x_px(band.from_s) + 2));
+        let width = widest_px([band.name.as_str()]);
+        let start = name_px((from, to), width);
+        // The name interrupts the line where they meet.
+        for (a, b) in [(from, to.min(start - 6)), (from.max(start + width + 6), to)] {
+            if a < b {
+                canvas.line(&[(a, y), (b, y)], INK, 3);
+            }
         }
+        canvas.text((start, y), &band.name, Anchor::Start, INK);
+    }
+}
+
+/// Where the name of a band begins, so that it is inside of the picture.
+fn name_px((from, to): (i32, i32), width: i32) -> i32 {
+    let (left, right) = (from - 8 - width, to + 8);
+    if right + width < WIDTH_PX - 10 {
+        right
+    } else if left > 10 {
+        left
+    } else {
+        (from + 8).min(WIDTH_PX - 10 - width).max(10)
     }
 }
 
@@ -248,5 +263,20 @@ fn lines<const N: usize>(
         }
         draw(&stretch, is_dotted);
         marks.into_iter().for_each(|point| canvas.marker(point, style));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_behind_its_band_before_it_or_within_it_and_always_inside_of_the_picture() {
+        assert_eq!(name_px((100, 200), 80), 208);
+        assert_eq!(name_px((700, 880), 80), 612);
+        for (band, width) in [((100, 880), 300), ((20, 880), 800), ((700, 880), 720)] {
+            let start = name_px(band, width);
+            assert!(start >= 10 && start + width <= WIDTH_PX - 10, "{band:?} {width}: {start}");
+        }
     }
 }

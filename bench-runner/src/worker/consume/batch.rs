@@ -175,7 +175,7 @@ impl Life<'_> {
         self.done.negative += u64::from(self.now_ns < record.intended_ns);
         let second = (record.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
         self.processed(second, self.now_ns - record.handed_ns);
-        self.effect.record(second, self.now_ns.saturating_sub(record.intended_ns));
+        self.time_effect(record, second, self.now_ns);
         let death = self.death_at(ordinal, Point::AfterProcessing);
         if death.is_some() {
             return death;
@@ -191,6 +191,16 @@ impl Life<'_> {
             self.commits.take_answers(&mut client.member, 0);
         }
         None
+    }
+
+    /// Times the way of a record to its effect; where that is not its first one as far as this life knows, apart.
+    #[inline]
+    pub(super) fn time_effect(&mut self, record: &InHand, second: usize, done_ns: u64) {
+        let effected = &mut self.effected[usize::from(record.partition)];
+        let again = record.copy.offset < *effected;
+        *effected = (*effected).max(record.copy.offset + 1);
+        let series = if again { &mut self.effect_again } else { &mut self.effect };
+        series.record(second, done_ns.saturating_sub(record.intended_ns));
     }
 
     /// Times a processing. Records that were handed over together and take no time have one value: it is entered once.

@@ -68,8 +68,12 @@ pub(super) struct Life<'a> {
     /// Record in hand to completed, by intended second.
     pub(super) processing: Series,
     pub(super) alike: Alike,
-    /// Intended send to completed, by intended second; each processing counts, a repeated one too.
+    /// By partition, the offset below which records were completed before, or begun in an earlier life.
+    pub(super) effected: Vec<i64>,
+    /// Intended send to completed, by intended second; first processings.
     pub(super) effect: Series,
+    /// The same of records below `effected`.
+    pub(super) effect_again: Series,
     pub(super) done: Done,
 }
 
@@ -80,6 +84,10 @@ impl<'a> Life<'a> {
         commits: Commits<'a>,
         outlet: Option<Outlet>,
     ) -> Self {
+        let begun = || -> Vec<i64> {
+            let partitions = 0..usize::from(spec.partitions);
+            partitions.map(|partition| role.begun.get(partition).copied().unwrap_or(0)).collect()
+        };
         Life {
             book: spec.book,
             commits,
@@ -95,14 +103,14 @@ impl<'a> Life<'a> {
             next_commit_ns: u64::MAX,
             assigned: false,
             members: usize::from(role.settings.members.max(1)),
-            handed: (0..usize::from(spec.partitions))
-                .map(|partition| role.begun.get(partition).copied().unwrap_or(0))
-                .collect(),
+            handed: begun(),
             in_hand: Series::new(role.load.seconds()),
             in_hand_again: Series::new(role.load.seconds()),
             processing: Series::new(role.load.seconds()),
             alike: Alike::default(),
+            effected: begun(),
             effect: Series::new(role.load.seconds()),
+            effect_again: Series::new(role.load.seconds()),
             done: Done::default(),
         }
     }
@@ -215,6 +223,7 @@ impl<'a> Life<'a> {
             ("in_hand_again", self.in_hand_again),
             ("processing", self.processing),
             ("effect", self.effect),
+            ("effect_again", self.effect_again),
             ("commit", latency),
         ];
         let t0_ns = self.t0_ns;

@@ -7,7 +7,7 @@
 use super::batch::{IDLE_NS, InHand};
 use super::commits::tell;
 use super::life::{ASK, Client, Ending, Life};
-use super::pipeline::{Membership, Shared};
+use super::pipeline::{Errors, Membership, Shared};
 use super::timings::Timings;
 use super::writer::{Writer, Written};
 use crate::clock;
@@ -48,6 +48,8 @@ pub(super) struct Outlet {
     membership: Option<Membership>,
     /// Of its transactions, if the sink has any.
     timings: Option<Timings>,
+    /// Of its transactions.
+    errors: Errors,
     /// Call to durable, by the second of the call.
     write: Series,
     pub(super) refused: u64,
@@ -66,8 +68,9 @@ impl Outlet {
         seconds: usize,
         shared: Option<Shared>,
     ) -> Self {
+        let errors = shared.as_ref().map(|shared| Errors::clone(&shared.errors)).unwrap_or_default();
         let (membership, timings) =
-            shared.map(|Shared { membership, notes }| (membership, Timings::new(notes, seconds))).unzip();
+            shared.map(|Shared { membership, notes, .. }| (membership, Timings::new(notes, seconds))).unzip();
         Outlet {
             writer,
             member: who.0,
@@ -79,6 +82,7 @@ impl Outlet {
             epochs: vec![0; usize::from(partitions)],
             membership,
             timings,
+            errors,
             write: Series::new(seconds),
             refused: 0,
             full_by_ns: 0,
@@ -331,18 +335,25 @@ impl Life<'_> {
                 self.commits.completed(partition, held.next - 1);
             }
         }
-        for record in &outlet.flying {
+        let (flying, first) = (std::mem::take(&mut outlet.flying), outlet.first);
+        let mut refused_rows = 0;
+        for record in &flying {
             if refused.contains(&record.partition) {
-                outlet.refused += 1;
+                refused_rows += 1;
                 continue;
             }
             self.done.total.records += 1;
             self.done.negative += u64::from(answered_ns < record.intended_ns);
             let second = (record.intended_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
             self.processing.record(second, answered_ns.saturating_sub(record.handed_ns));
-            self.effect.record(second, answered_ns.saturating_sub(record.intended_ns));
+            self.time_effect(record, second, answered_ns);
         }
-        outlet.first + outlet.flying.len() as u64 - 1
+        let last = first + flying.len() as u64 - 1;
+        if let Some(outlet) = &mut self.outlet {
+            outlet.refused += refused_rows;
+            outlet.flying = flying;
+        }
+        last
     }
 
     /// Waits until nothing is on its way and nothing in hand: a partition is to be given back in order.
@@ -379,6 +390,8 @@ impl Life<'_> {
         self.commits.journal.leave_batch(self.now_ns);
         if let Some(outlet) = &self.outlet {
             self.done.refused_rows = outlet.refused;
+            self.done.transaction_errors =
+                outlet.errors.lock().map(|errors| errors.clone()).unwrap_or_default();
             self.done.longest_unpolled_ns = outlet.longest_unpolled_ns;
         }
     }

@@ -26,11 +26,15 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How the coordinator of the group knows the member just now; written by the thread that serves the client.
 pub(super) type Membership = Arc<Mutex<Vec<u8>>>;
 
+/// Errors of transactions as producers state theirs: the call, the client's judgement, its name, and what was done.
+pub(super) type Errors = Arc<Mutex<BTreeMap<String, u64>>>;
+
 /// What a pipeline with transactions and the thread that serves the client share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
     pub(super) membership: Membership,
     pub(super) notes: Notes,
+    pub(super) errors: Errors,
 }
 
 /// What a transaction of the pipeline needs besides rows.
@@ -59,6 +63,15 @@ pub(super) struct Pipeline {
     sent: u64,
     answered: u64,
     failed: u64,
+}
+
+/// What was done about an error.
+const ABORTED: &str = "aborted";
+const STOPPED: &str = "stopped";
+
+/// The producer is of no use any more.
+fn is_over(refused: &Refusal) -> bool {
+    matches!(refused.kind, Kind::Fenced | Kind::Fatal)
 }
 
 fn act(act: &'static str) -> impl Fn(String) -> SinkError {
@@ -117,6 +130,19 @@ impl Transactional {
         if let Ok(mut notes) = self.shared.notes.lock() {
             notes.push(Note { call, begun_ns: self.begun_ns, called_ns, answered_ns, fine });
         }
+    }
+
+    fn count(&self, error: String, times: u64) {
+        if let (Ok(mut errors), true) = (self.shared.errors.lock(), times > 0) {
+            *errors.entry(error).or_default() += times;
+        }
+    }
+
+    /// Counts an error; gives it back.
+    fn tell(&self, call: Call, refused: Refusal, done: &str) -> Refusal {
+        let Refusal { kind, name, .. } = &refused;
+        self.count(format!("{}: {}: {name}: {done}", call.as_str(), kind.as_str()), 1);
+        refused
     }
 }
 
@@ -229,6 +255,8 @@ impl Pipeline {
         let added = self.lane.add_offsets(&one.source, &offsets, &membership);
         one.note(Call::Offsets, (called_ns, clock::now_ns()), added.is_ok());
         if let Err(refused) = added {
+            let done = if is_over(&refused) { STOPPED } else { ABORTED };
+            let refused = one.tell(Call::Offsets, refused, done);
             return self.abort(refused, marks, false);
         }
         let dies = |row: &EffectRun| one.dies_at == Some(row.processing);
@@ -250,6 +278,8 @@ impl Pipeline {
                 let state = if refused.unflushed { State::Unflushed } else { State::CommitFailed };
                 one.log.answered(state, answered_ns);
                 let known = !refused.unflushed;
+                let done = if is_over(&refused) { STOPPED } else { ABORTED };
+                let refused = one.tell(Call::Commit, refused, done);
                 self.abort(refused, marks, known)
             }
         }
@@ -257,16 +287,17 @@ impl Pipeline {
 
     /// Aborts what the client says has to be aborted; `called`: a commit was, so nobody knows whether it took place.
     fn abort(&mut self, refused: Refusal, marks: &[Held], called: bool) -> Result<Vec<u16>, SinkError> {
-        if matches!(refused.kind, Kind::Fenced | Kind::Fatal) {
+        if is_over(&refused) {
             return Err(act("commit a transaction")(format!("{} ({})", refused.name, refused.kind.as_str())));
         }
         let called_ns = clock::now_ns();
         if let (Some(one), false) = (&mut self.transactional, called) {
             one.log.called(State::AbortCalled, called_ns);
         }
-        let (answer, answered_ns) = self.call(End::Abort { flush: false });
+        let (mut answer, answered_ns) = self.call(End::Abort { flush: false });
         if let Some(one) = &mut self.transactional {
             one.note(Call::Abort, (called_ns, answered_ns), answer.is_ok());
+            answer = answer.map_err(|refused| one.tell(Call::Abort, refused, STOPPED));
             if !called {
                 let state = if answer.is_ok() { State::Aborted } else { State::AbortFailed };
                 one.log.answered(state, answered_ns);
@@ -282,6 +313,10 @@ impl Pipeline {
         loop {
             self.poll();
             if let Some(ended) = self.lane.ended() {
+                if let Some(one) = &self.transactional {
+                    let call = if end == End::Commit { Call::Commit } else { Call::Abort };
+                    one.count(format!("{}: retriable: asked again", call.as_str()), ended.retries);
+                }
                 return (ended.result, ended.at_ns);
             }
             self.lane.wait_until(clock::now_ns() + LOOK_NS);

@@ -19,6 +19,18 @@ pub(super) enum Call {
     Abort,
 }
 
+impl Call {
+    /// As in errors of transactions.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Call::Init => "init",
+            Call::Offsets => "offsets",
+            Call::Commit => "commit",
+            Call::Abort => "abort",
+        }
+    }
+}
+
 /// One call; instants in nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Note {

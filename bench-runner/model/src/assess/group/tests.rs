@@ -188,3 +188,52 @@ fn a_zombie_pauses_what_was_taken_from_it_before_it_knew() {
     let all = rebalances::of(&[zombie, heir], T0_NS);
     assert_eq!((all[0].cause, all[0].pause_ns), (RebalanceCause::Lost, 3 * SECOND_NS));
 }
+
+#[test]
+fn what_a_group_got_done_in_the_window_is_first_completions_within_it() {
+    // A thousand a second from 1 s on; the last 500 behind the window, and 300 of the first thousand once more.
+    let one = life(
+        0,
+        false,
+        (1..5).map(|s| processed((s - 1) * 250, 250, 750 + s as u64 * 250, 1_000 + s as u64 * 250)).collect(),
+    );
+    let two = life(1, true, vec![processed(700, 300, 2_000, 2_300), processed(1_000, 500, 3_000, 3_500)]);
+    let window = T0_NS + 1_500 * 1_000_000..T0_NS + 3_000 * 1_000_000;
+    let found = completions::first(&[one.clone(), two], &window);
+    assert_eq!((found.all, found.in_window), (1_500, 501));
+    // The window cuts a run: of 250 records in 1 s to 1.25 s those behind 1.125 s.
+    let cut = completions::first(&[one], &(T0_NS + 1_125 * 1_000_000 + 1..T0_NS + 1_250 * 1_000_000));
+    assert_eq!(cut.in_window, 124);
+}
+
+#[test]
+fn a_commit_of_a_transaction_is_a_commit_of_the_group() {
+    use crate::transactions::{State, Transaction};
+    let of = |state| {
+        let called_ns = T0_NS + 10;
+        let (ordinal, begun_ns, answered_ns, records) = (1, T0_NS, T0_NS + 20, 5);
+        commit_of(&Transaction {
+            ordinal,
+            state,
+            begun_ns,
+            called_ns,
+            answered_ns,
+            records,
+            first_sequences: vec![],
+        })
+        .map(|call| call.answer)
+    };
+    assert_eq!(of(State::Committed), Some(CommitAnswer::Ok));
+    assert_eq!(of(State::CommitCalled), Some(CommitAnswer::None));
+    assert_eq!(of(State::CommitFailed), Some(CommitAnswer::Failed));
+    assert_eq!((of(State::Aborted), of(State::Open)), (None, None));
+    let errors = [
+        ("commit: abortable: TIMED_OUT: aborted", 2),
+        ("commit: retriable: asked again", 7),
+        ("abort: fatal: X: stopped", 1),
+    ];
+    let transaction_errors = errors.map(|(error, count)| (error.to_owned(), count)).into();
+    let member = crate::wire::Done { transaction_errors, ..Default::default() };
+    let statements = Statements { members: vec![member], ..Statements::default() };
+    assert_eq!(failed(&[], &statements), [("TIMED_OUT".to_owned(), 2)].into());
+}

@@ -1,0 +1,136 @@
+//! What views say of consumer groups, and of what happened to workers.
+
+use super::fixture::stored;
+use super::view::View;
+use super::{delivery, durability, ordeals, plots};
+use crate::store::StoredRun;
+use bench_model::fault::{Action, End, FaultRecord, FaultStep, Join, Kill, Target, Victim, When};
+use bench_model::plan::Cell;
+use bench_model::result::{CellResult, Outcome};
+use bench_model::settings::{TransactionSettings, TransactionSpan};
+use bench_model::verdict::TallyKind;
+
+const AFTER: &str = "c1.commit-sync-after.r0";
+
+/// The made-up run with one cell of it changed, and alone.
+fn only(id: &str, change: impl FnOnce(&mut CellResult)) -> StoredRun {
+    let results = tempfile::tempdir().expect("a temporary directory");
+    let mut run = stored(results.path(), "local");
+    run.cells.retain(|cell| cell.result.cell.id == id);
+    change(&mut run.cells[0].result);
+    run
+}
+
+fn met_with(run: &StoredRun) -> String {
+    ordeals::met_with(&View::of(run).groups[0])
+}
+
+fn calm(cell: &mut Cell) {
+    cell.deaths.clear();
+}
+
+/// The row of the only cell, by column.
+fn semantics(run: &StoredRun) -> String {
+    let table = delivery::semantics(&View::of(run)).expect("a group");
+    table.csv().lines().nth(1).expect("a row").to_owned()
+}
+
+#[test]
+fn what_happened_to_workers_is_said_by_its_kind_and_takes_the_bound_of_each_record_away() {
+    let nothing = only(AFTER, |result| calm(&mut result.cell));
+    assert_eq!(met_with(&nothing), "nothing");
+    assert!(semantics(&nothing).contains("ppm"));
+    for (end, word) in [(End::Kill, "1 kill"), (End::Close, "1 close"), (End::Stop, "1 stop")] {
+        assert_eq!(met_with(&only(AFTER, |result| result.cell.deaths[0].end = end)), word);
+    }
+    let kill = |worker| Kill { worker, index: 0, at_ns: 1, resend: false };
+    let killed = only(AFTER, |result| {
+        calm(&mut result.cell);
+        result.cell.kills = vec![kill(Victim::Member), kill(Victim::Member), kill(Victim::Producer)];
+    });
+    assert_eq!(met_with(&killed), "2 kills, 1 producer kill");
+    let joined = only(AFTER, |result| {
+        calm(&mut result.cell);
+        result.cell.joins = vec![Join { after: 7 }];
+    });
+    assert_eq!(met_with(&joined), "1 join");
+    for run in [killed, joined] {
+        assert!(!semantics(&run).contains("ppm"));
+        let charts = plots::charts(&View::of(&run));
+        assert!(charts.iter().any(|chart| chart.file.starts_with("restarts-")));
+    }
+}
+
+#[test]
+fn an_inconclusive_cell_has_met_with_what_was_proven_and_no_other_has() {
+    let cut = FaultStep::new(When::At(1), Action::PowerCut, Target::All);
+    let record = FaultRecord { done_ns: Some(2), proof: vec!["dead".into()], ..FaultRecord::planned(cut) };
+    let with = |outcome, record: FaultRecord| {
+        only(AFTER, |result| {
+            calm(&mut result.cell);
+            result.cell.faults = vec![cut];
+            result.faults = vec![record];
+            result.outcome = outcome;
+        })
+    };
+    assert_eq!(met_with(&with(Outcome::Inconclusive, record.clone())), "1 fault");
+    assert_eq!(met_with(&with(Outcome::Inconclusive, FaultRecord::planned(cut))), "nothing proven");
+    assert_eq!(met_with(&with(Outcome::NotInjected, record)), "nothing proven");
+}
+
+#[test]
+fn copies_that_the_application_sent_again_are_duplicates_in_the_log() {
+    let again = only(AFTER, |result| {
+        let verdict = result.verdict.as_mut().expect("books");
+        verdict.tallies.get_mut(&TallyKind::DuplicateSameAttempt).expect("a tally").count = 3;
+        verdict.tallies.get_mut(&TallyKind::DuplicateCrossAttempt).expect("a tally").count = 4;
+    });
+    assert!(semantics(&again).contains(",\"7 of 10,000\","), "{}", semantics(&again));
+}
+
+#[test]
+fn a_killed_cell_is_no_cell_without_a_fault() {
+    let killed = only("quickstart.acks-all.r0", |result| {
+        result.cell.kills = vec![Kill { worker: Victim::Producer, index: 0, at_ns: 1, resend: false }];
+    });
+    let trials = durability::trials(&View::of(&killed));
+    assert_eq!(trials.len(), 1);
+    assert_eq!(trials[0].fault, "1 producer kill");
+    assert!(trials[0].p99_under_fault && trials[0].is_untested());
+}
+
+#[test]
+fn a_transactional_cell_is_a_setting_of_its_own() {
+    let results = tempfile::tempdir().expect("a temporary directory");
+    let mut run = stored(results.path(), "local");
+    run.cells.retain(|cell| cell.result.cell.profile == "quickstart");
+    let names = |run: &StoredRun| -> Vec<String> {
+        durability::trials(&View::of(run)).iter().map(|trial| trial.setting.name()).collect()
+    };
+    assert!(names(&run).iter().all(|name| !name.contains("transaction")));
+    let idempotent = run.cells.iter_mut().find(|cell| cell.result.cell.settings.producer.idempotence);
+    let mut other = idempotent.expect("a cell").clone();
+    let span = TransactionSpan::Records(100);
+    other.result.cell.settings.producer.transaction =
+        Some(TransactionSettings { span, abort_every: 0, abort_flush: true, timeout_ns: 1 });
+    run.cells.push(other);
+    let names = names(&run);
+    for name in ["acks=all, idempotent", "acks=all, idempotent, transaction=100"] {
+        assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{names:?}");
+    }
+}
+
+#[test]
+fn latencies_of_a_group_that_lack_records_give_no_percentile_and_say_how_many_are_known() {
+    let whole = only("c1.commit-sync-before.r0", |_| ());
+    assert!(semantics(&whole).contains("\"7,937 of 8,000\""), "{}", semantics(&whole));
+    // As schema 1.2 stored it: what was lost has no value.
+    let lacking = only("c1.commit-sync-before.r0", |result| {
+        let effect = result.latencies.get_mut("effect").expect("a series");
+        effect.count -= effect.censored;
+        effect.censored = 0;
+    });
+    let row = semantics(&lacking);
+    assert!(row.contains("\"7,937 of 8,000\""), "{row}");
+    assert!(semantics(&whole).contains(" ms,") && !row.contains(" ms,"), "{row}");
+}
