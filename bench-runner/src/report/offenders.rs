@@ -42,8 +42,8 @@ impl Standing {
     /// Predicted is what the profile expects, or what the table of expectations allows under a fault.
     fn of(result: &CellResult, kind: TallyKind, tally: &Tally) -> Self {
         let planned = &result.cell;
-        let by_table =
-            planned.expect.is_empty() && !planned.faults.is_empty() && tally.weight == Weight::Allowed;
+        let is_price = tally.weight == Weight::Allowed || kind == TallyKind::Acks0Drop;
+        let by_table = planned.expect.is_empty() && !planned.faults.is_empty() && is_price;
         let by_profile = planned.expect.get(kind.as_str()).is_some_and(|count| *count > 0);
         match tally.weight {
             _ if by_profile || by_table => Standing::Predicted,

@@ -136,8 +136,10 @@ impl Watched<'_> {
         let Ok(outages) = &self.outages else { return Vec::new() };
         let ended_ns = self.ended_ns();
         let lasted = |it: &Outage| it.to_ns.unwrap_or(ended_ns).saturating_sub(it.from_ns);
+        // What begins when all is undone is not its doing.
+        let undone_ns = span.to_ns.map_or(until_ns, |to_ns| until_ns.min(to_ns.saturating_add(SECOND_NS)));
         let concerns =
-            |it: &&Outage| it.from_ns < until_ns && it.to_ns.is_none_or(|to_ns| to_ns > span.from_ns);
+            |it: &&Outage| it.from_ns < undone_ns && it.to_ns.is_none_or(|to_ns| to_ns > span.from_ns);
         let partitions = (0..self.result.cell.settings.topic.partitions).map(PartitionId);
         partitions
             .map(|partition| {

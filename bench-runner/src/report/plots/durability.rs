@@ -20,6 +20,7 @@ const COLUMN_NAME: &str = "no p99";
 /// Panels side by side, their sizes, and the room around them.
 const ACROSS_PANELS: usize = 2;
 const PANEL_PX: (i32, i32) = (330, 220);
+const NARROW_PX: i32 = 24;
 const LEFT_PX: i32 = 150;
 const ABOVE_PX: i32 = 46;
 const BELOW_PX: i32 = 40;
@@ -87,6 +88,8 @@ fn calm_p99(trial: &Trial) -> Option<(f64, bool)> {
 /// The axes of all panels.
 struct Axes {
     x: Axis,
+    /// Across, in pixels: narrow where nobody has a place on the axis.
+    width_px: i32,
     y: Option<Axis>,
     /// Trials without a place on the latency axis, in the panel with most of them.
     others: i32,
@@ -103,6 +106,7 @@ impl Axes {
         });
         let heights: Vec<f64> = heights.collect();
         let calm: Vec<f64> = trials().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
+        let width_px = if calm.is_empty() { NARROW_PX } else { PANEL_PX.0 };
         let x = if calm.is_empty() {
             Axis::between("", (0.0, 1.0), Vec::new())
         } else {
@@ -115,7 +119,7 @@ impl Axes {
         let others = panels
             .iter()
             .map(|(_, trials)| trials.iter().filter(|trial| calm_p99(trial).is_none()).count() as i32);
-        Axes { x, y, others: others.max().unwrap_or(0) }
+        Axes { x, width_px, y, others: others.max().unwrap_or(0) }
     }
 
     fn column_px(&self) -> i32 {
@@ -125,7 +129,7 @@ impl Axes {
     /// Pixels of one panel with all that is around it.
     fn room_px(&self) -> (i32, i32) {
         let lanes = LANE_PX * LANES.len() as i32;
-        (LEFT_PX + PANEL_PX.0 + self.column_px() + 40, ABOVE_PX + self.height_px() + lanes + BELOW_PX)
+        (LEFT_PX + self.width_px + self.column_px() + 40, ABOVE_PX + self.height_px() + lanes + BELOW_PX)
     }
 
     fn height_px(&self) -> i32 {
@@ -147,7 +151,7 @@ fn layout(axes: &Axes, number: usize) -> Layout {
     let (room_x, room_y) = axes.room_px();
     let left = LEFT_PX + room_x * (number % ACROSS_PANELS) as i32;
     let top = 74 + ABOVE_PX + room_y * (number / ACROSS_PANELS) as i32;
-    let (right, bottom) = (left + PANEL_PX.0, top + axes.height_px());
+    let (right, bottom) = (left + axes.width_px, top + axes.height_px());
     let panel = Panel { left, right, top, bottom, x: axes.x.clone(), y: axes.y.clone() };
     let framed = Panel { bottom: bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
     let column = (axes.others > 0).then(|| Panel {

@@ -96,7 +96,8 @@ fn draw(
     left_out: &[LeftOut],
 ) -> String {
     let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), left_out);
-    let end_s = end_s(result);
+    let last_s = result.partitions.iter().map(|change| change.at_ns as f64 / SECOND_NS).fold(0.0, f64::max);
+    let end_s = end_s(result).max((last_s + 0.5).ceil());
     let bands = bands(result, end_s);
     let leaders: BTreeSet<BrokerId> = result.partitions.iter().filter_map(|change| change.leader).collect();
     let leaders: Vec<BrokerId> = leaders.into_iter().collect();
@@ -161,10 +162,11 @@ fn leadership(
         if let Some(style) = leaders.iter().position(|broker| Some(*broker) == change.leader) {
             canvas.line(&[(from, y), (to.max(from + 1), y)], Style(style % LEADERS).colour(), BROAD);
         }
-        let is_news = at == 0 || changes[at - 1].isr.len() != change.isr.len();
-        if is_news && from >= free_px {
-            canvas.text((from + 2, y - 16), &change.isr.len().to_string(), Anchor::Start, SOFT);
-            free_px = from + NUMBER_PX;
+        if at == 0 || changes[at - 1].isr.len() != change.isr.len() {
+            // What follows soon stands beside: the last number must be the one that holds.
+            let left = from.max(free_px);
+            canvas.text((left + 2, y - 16), &change.isr.len().to_string(), Anchor::Start, SOFT);
+            free_px = left + NUMBER_PX;
         }
     }
 }
