@@ -64,7 +64,16 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
             break;
         };
         records[group.start].proof.extend(cue.proof);
-        let before = cue.view.unwrap_or_else(|| start.clone());
+        let mut before = cue.view.unwrap_or_else(|| start.clone());
+        if steps[group.start].target == Target::CurrentLeader {
+            for Fall { step, before } in falls.drain(..) {
+                prove_succession(&mut records[step], &before, &order, cluster).await;
+            }
+            before = cluster.partition_view(order.topic).await.unwrap_or(before);
+            for step in group.clone() {
+                records[step].brokers = current(&records[..step], steps[step], &before);
+            }
+        }
         falls.extend(falling.map(|step| Fall { step, before }));
         if !bury(&mut records, group.clone(), &order, cluster).await {
             tracing::warn!("a broker that is to start has not ended; the rest is left out");
@@ -187,7 +196,20 @@ fn resolve(target: Target, view: &PartitionView, cluster: &Cluster, seed: u64) -
         Target::Controller => cluster.controller().into_iter().collect(),
         Target::All => brokers,
         Target::Random => drawn(&brokers, seed).into_iter().collect(),
+        // Known when the step is due.
+        Target::CurrentLeader => Vec::new(),
         Target::Leader | Target::Followers | Target::Follower => of_partition(target, view),
+    }
+}
+
+/// Whoever leads now; of an undo those whom the act before it hit.
+fn current(done: &[FaultRecord], step: FaultStep, views: &[PartitionView]) -> Vec<BrokerId> {
+    let hit = |record: &&FaultRecord| {
+        record.step.target == step.target && record.step.action.undo() == Some(step.action)
+    };
+    match step.action.is_undo() {
+        true => done.iter().rev().find(hit).map(|record| record.brokers.clone()).unwrap_or_default(),
+        false => first(views).map(|view| of_partition(Target::Leader, view)).unwrap_or_default(),
     }
 }
 

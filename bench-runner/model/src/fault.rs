@@ -5,7 +5,7 @@ mod span;
 mod standing;
 
 pub use cut::{Cut, Lose, PartitionCut};
-pub use span::{Span, spans};
+pub use span::{Span, spans, trials};
 pub use standing::{Role, Standing, left, standing};
 
 use crate::ids::{BrokerId, Incarnation, MemberId};
@@ -36,13 +36,22 @@ impl Action {
         matches!(self, Action::Kill | Action::Terminate | Action::PowerCut)
     }
 
+    /// What undoes it; `None`: it is an undo itself.
+    pub fn undo(self) -> Option<Action> {
+        match self {
+            Action::Stop => Some(Action::Continue),
+            Action::Kill | Action::Terminate | Action::PowerCut => Some(Action::Start),
+            Action::Continue | Action::Start => None,
+        }
+    }
+
     /// It undoes another one.
     pub fn is_undo(self) -> bool {
         matches!(self, Action::Continue | Action::Start)
     }
 }
 
-/// Which processes; resolved once, when the cell's topic is ready.
+/// Which processes; resolved once, when the cell's topic is ready, but for the current leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -58,6 +67,8 @@ pub enum Target {
     Controller,
     /// A broker drawn by the cell's seed.
     Random,
+    /// Whoever leads partition 0 when the step is due; of an undo: whom the act before it hit.
+    CurrentLeader,
 }
 
 /// When a step is carried out.

@@ -1,6 +1,6 @@
 //! Fault timelines in profiles: what is refused, with its place, and which cells have which.
 
-use bench_model::fault::Lose;
+use bench_model::fault::{Action, Lose, Target, When};
 use bench_model::plan;
 use bench_model::profile::{Profile, ProfileErrors, parse};
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -52,6 +52,30 @@ fn a_timeline_without_steps_and_a_step_without_a_timeline_are_slips() {
 }
 
 #[test]
+fn a_step_is_repeated_with_its_undo_and_each_repeat_needs_its_broker() {
+    let soak = |more: &str| step("at = \"1 s\"", "kill", "current-leader") + more;
+    let profile = valid(&format!("{VALID}{}", soak("for = \"2 s\"\ntimes = 3\nevery = \"4 s\"\n")));
+    let steps = &profile.combinations[0].faults;
+    let at: Vec<_> = steps.iter().step_by(2).map(|step| (step.action, step.when)).collect();
+    assert_eq!(at, [1_000, 5_000, 9_000].map(|ms| (Action::Kill, When::At(ms * MS))));
+    let undone = steps.iter().skip(1).step_by(2).all(|step| {
+        (step.action, step.when, step.target)
+            == (Action::Start, When::After(2_000 * MS), Target::CurrentLeader)
+    });
+    assert!(undone && steps.len() == 6);
+    let once = valid(&format!("{VALID}{}", soak("for = \"2 s\"\n")));
+    assert_eq!(once.combinations[0].faults.len(), 2);
+
+    assert!(told(&[soak("for = \"4 s\"\ntimes = 3\nevery = \"4 s\"\n")]).contains("before it is undone"));
+    assert!(told(&[soak("times = 3\nevery = \"4 s\"\n")]).contains("belong together"));
+    assert!(told(&[soak("for = \"2 s\"\ntimes = 3\nevery = \"9 s\"\n")]).contains("too late"));
+    let starts = step("at = \"2 s\"", "start", "current-leader") + "for = \"2 s\"\n";
+    assert!(told(&[soak(""), starts]).contains("lasts for ever"));
+    let mixed = [soak(""), step("at = \"2 s\"", "stop", "followers")];
+    assert!(told(&mixed).contains("known only when the step is due"));
+}
+
+#[test]
 fn each_step_needs_its_brokers_in_the_right_state() {
     let (one, two, three) = ("at = \"1 s\"", "at = \"2 s\"", "at = \"3 s\"");
     let misplaced = "the target is not in the state that this step needs";
@@ -80,7 +104,7 @@ fn each_step_needs_its_brokers_in_the_right_state() {
     let controller = told(&[step(one, "power-cut", "controller")]);
     assert!(controller.starts_with("the controller flushes its log before it answers"), "{controller}");
     let drawn = told(&[step(one, "kill", "random"), step(two, "stop", "followers")]);
-    assert!(drawn.starts_with("the broker drawn at random may be one of those"), "{drawn}");
+    assert!(drawn.starts_with("a broker that is known only when the step is due may be one"), "{drawn}");
     let followers =
         told(&[step(one, "stop", "followers"), step("when = \"new-leader\"", "continue", "followers")]);
     assert!(followers.starts_with("nothing above makes the leader move"), "{followers}");

@@ -4,7 +4,7 @@
 
 use super::ordeals::{is_disturbed, planned};
 use super::view::{Figure, Group, View, word};
-use bench_model::fault::{FaultStep, When};
+use bench_model::fault::{Action, FaultStep, Target, When, spans};
 use bench_model::plan::Cell;
 use bench_model::profile::span_text;
 use bench_model::result::{CellResult, Expectation, Outcome};
@@ -114,10 +114,12 @@ pub struct Trial {
     pub claimed: u64,
     /// Of these, absent from the log.
     pub lost: u64,
-    /// Cells with this fault, proven and with a verdict.
+    /// Faults in cells with this timeline, proven and with a verdict: a cell may repeat its fault.
     pub faults: u64,
-    /// Of these, cells that lost something.
+    /// Of these, with a loss; one for each cell that lost something.
     pub faults_with_loss: u64,
+    /// A cell with several faults lost something: in how many of them nobody knows.
+    pub faults_with_loss_at_least: bool,
     /// Some cell of the run lost acknowledged records under the same timeline.
     pub control_fired: bool,
     /// p99 of the end-to-end latency in nanoseconds, whether it is a lower bound.
@@ -139,8 +141,35 @@ impl Trial {
     }
 }
 
+/// A fault that is undone and done again, in words, e.g. `6.00 s kill current leader for 5.00 s, 5 times, every 20.0 s`.
+fn repeated(steps: &[FaultStep]) -> Option<String> {
+    let pairs = steps.chunks_exact(2).map(|pair| match pair {
+        [act, undo] => match (act.when, undo.when) {
+            (When::At(at_ns), When::After(lasts_ns)) => {
+                Some((at_ns, lasts_ns, act.action, act.target, undo.action))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    let pairs: Vec<_> = pairs.collect::<Option<_>>()?;
+    let [(first_ns, lasts_ns, action, target, undo), (second_ns, ..), ..] = pairs[..] else { return None };
+    let every_ns = second_ns.checked_sub(first_ns)?;
+    let same = |(number, pair): (u64, &(u64, u64, Action, Target, Action))| {
+        *pair == (first_ns + number * every_ns, lasts_ns, action, target, undo)
+    };
+    let [first, lasts, every] = [first_ns, lasts_ns, every_ns].map(|ns| super::figures::duration(ns as f64));
+    (steps.len().is_multiple_of(2) && (0..).zip(&pairs).all(same)).then(|| {
+        let what = format!("{} {}", word(&action), word(&target));
+        format!("{first} {what} for {lasts}, {} times, every {every}", pairs.len())
+    })
+}
+
 /// The timeline in words, e.g. `1.2 s stop followers; new leader: start leader`.
 pub fn timeline(steps: &[FaultStep]) -> String {
+    if let Some(words) = repeated(steps) {
+        return words;
+    }
     let words = steps.iter().map(|step| {
         let what = format!("{} {}", word(&step.action), word(&step.target));
         match step.when {
@@ -213,8 +242,10 @@ pub fn trials(view: &View) -> Vec<Trial> {
                 let (lost, claimed) = lost_of(result);
                 trial.lost += lost;
                 trial.claimed += claimed;
-                trial.faults += 1;
+                let faults = bench_model::fault::trials(&spans(&result.faults));
+                trial.faults += faults;
                 trial.faults_with_loss += u64::from(lost > 0);
+                trial.faults_with_loss_at_least |= lost > 0 && faults > 1;
             }
             trials.push(trial);
         }
@@ -272,6 +303,7 @@ fn untested(setting: &Setting, axes: &BTreeSet<String>, view: &View) -> Trial {
         lost: 0,
         faults: 0,
         faults_with_loss: 0,
+        faults_with_loss_at_least: false,
         control_fired: false,
         p99,
         p99_under_fault: p99.is_some() && calm.is_none(),

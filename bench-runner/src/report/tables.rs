@@ -316,6 +316,19 @@ pub fn seconds(result: &CellResult) -> Table {
     table.without_columns_of_only(&["(handed over)", "not stored"])
 }
 
+/// In how many faults something was lost; of none in more than three the 95 % bound 3/n, the fault being the trial.
+fn faults_with_loss(trial: &Trial, bounded: bool) -> String {
+    let Trial { faults, faults_with_loss: with_loss, faults_with_loss_at_least: at_least, .. } = trial;
+    let bound = if *at_least { "≥ " } else { "" };
+    match faults {
+        0 => "–".into(),
+        _ if *with_loss == 0 && bounded && *faults > 3 => {
+            format!("0 of {faults} (< {} %)", three_digits(300.0 / *faults as f64))
+        }
+        _ => format!("{bound}{with_loss} of {faults}"),
+    }
+}
+
 /// Latency against durability, with both ways to read a zero.
 pub fn durability(trials: &[Trial], is_mock: bool) -> Table {
     let mut table = Table::new([
@@ -362,11 +375,7 @@ pub fn durability(trials: &[Trial], is_mock: bool) -> Table {
             trial.p99_from.clone().unwrap_or("–".into()),
             if trial.faults == 0 || acks0 { "–".into() } else { share(trial.lost, trial.claimed) },
             per_million,
-            if trial.faults == 0 {
-                "–".into()
-            } else {
-                format!("{} of {}", trial.faults_with_loss, trial.faults)
-            },
+            faults_with_loss(trial, tested && !is_mock),
             reading,
         ]);
     }

@@ -44,8 +44,10 @@ pub fn columns(
 ) -> Result<Vec<Suffered>, String> {
     let spans = spans(faults);
     let topic = &settings.topic;
-    let of_one =
-        |span: &Span| span.target == Target::Leader || (span.brokers.len() == 1 && topic.partitions > 1);
+    let of_one = |span: &Span| {
+        matches!(span.target, Target::Leader | Target::CurrentLeader)
+            || (span.brokers.len() == 1 && topic.partitions > 1)
+    };
     let all = |action: Action| spans.iter().all(|span| span.action == action && of_one(span));
     let in_turn = spans.windows(2).all(|pair| pair[0].to_ns.is_some_and(|to_ns| to_ns <= pair[1].from_ns));
     let stated = |key: &str| topic.extra.get(key).map(String::as_str);

@@ -43,8 +43,7 @@ pub fn spans(faults: &[FaultRecord]) -> Vec<Span> {
     let mut spans = Vec::new();
     for (at, fault) in faults.iter().enumerate() {
         let action = fault.step.action;
-        let (Some(from_ns), false) = (fault.done_ns, action.is_undo()) else { continue };
-        let undo = if action == Action::Stop { Action::Continue } else { Action::Start };
+        let (Some(from_ns), Some(undo)) = (fault.done_ns, action.undo()) else { continue };
         let undone_ns = |broker: &BrokerId| {
             let undoes = |later: &&FaultRecord| later.step.action == undo && later.brokers.contains(broker);
             faults[at + 1..].iter().find(undoes).and_then(|later| later.done_ns)
@@ -55,6 +54,14 @@ pub fn spans(faults: &[FaultRecord]) -> Vec<Span> {
         spans.push(Span { action, target, brokers, from_ns, to_ns });
     }
     spans
+}
+
+/// How many faults are trials of their own: acts at whose begin everything before was undone.
+pub fn trials(spans: &[Span]) -> u64 {
+    let is_over = |before: &Span, at_ns: u64| before.to_ns.is_some_and(|to_ns| to_ns <= at_ns);
+    let fresh =
+        spans.iter().enumerate().filter(|(at, span)| spans[..*at].iter().all(|it| is_over(it, span.from_ns)));
+    fresh.count() as u64
 }
 
 #[cfg(test)]
@@ -78,6 +85,12 @@ mod tests {
         assert_eq!(ends(&[killed.clone(), one.clone()]), [(5, None)]);
         assert_eq!(ends(&[killed.clone(), one, record(Action::Start, &[2], None)]), [(5, None)]);
         assert_eq!(ends(&[record(Action::Kill, &[1, 2], None), other]), []);
+        let twice =
+            [killed.clone(), record(Action::Start, &[1, 2], Some(7)), record(Action::Kill, &[1, 2], Some(7))];
+        assert_eq!(trials(&spans(&twice)), 2);
+        let inside =
+            [killed.clone(), record(Action::Kill, &[3], Some(6)), record(Action::Start, &[1, 2], Some(7))];
+        assert_eq!(trials(&spans(&inside)), 1);
         let span = &spans(&[killed])[0];
         assert_eq!(span.words(), "all killed");
         assert!(!span.holds_at(4) && span.holds_at(5) && span.holds_at(u64::MAX));

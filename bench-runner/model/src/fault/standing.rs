@@ -17,6 +17,8 @@ pub enum Role {
     Controller,
     /// Drawn at random: may be any broker.
     Random,
+    /// Leads when a step is due: may be any broker.
+    CurrentLeader,
 }
 
 /// What a process does.
@@ -32,13 +34,14 @@ pub enum Standing {
 
 impl Target {
     /// All, in the order of their names in messages.
-    pub const ALL: [Target; 6] = [
+    pub const ALL: [Target; 7] = [
         Target::Leader,
         Target::Followers,
         Target::Follower,
         Target::All,
         Target::Controller,
         Target::Random,
+        Target::CurrentLeader,
     ];
 
     /// As profiles write it.
@@ -50,6 +53,7 @@ impl Target {
             Target::All => "all",
             Target::Controller => "controller",
             Target::Random => "random",
+            Target::CurrentLeader => "current-leader",
         }
     }
 
@@ -62,12 +66,13 @@ impl Target {
             Target::All => &[Role::Leader, Role::Follower, Role::OtherFollowers, Role::Bystanders],
             Target::Controller => &[Role::Controller],
             Target::Random => &[Role::Random],
+            Target::CurrentLeader => &[Role::CurrentLeader],
         }
     }
 
     /// It is, or may be, the leader of partition 0.
     pub fn leads(self) -> bool {
-        self.roles().contains(&Role::Leader)
+        self.roles().contains(&Role::Leader) || self == Target::CurrentLeader
     }
 }
 
@@ -91,6 +96,7 @@ pub fn left(steps: &[FaultStep]) -> Vec<Target> {
         Target::Follower,
         Target::Controller,
         Target::Random,
+        Target::CurrentLeader,
     ];
     let mut told: Vec<Target> = Vec::new();
     for target in by_width.into_iter().filter(|target| target.roles().iter().all(broken)) {

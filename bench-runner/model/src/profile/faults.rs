@@ -28,9 +28,33 @@ pub(super) struct Planned {
     at_place: Place,
     cells: Grid,
     step: FaultStep,
+    repeat: Option<Repeat>,
     used: bool,
     /// Something was said against it already.
     told: bool,
+}
+
+/// A step that is undone, and may be done again.
+#[derive(Debug, Clone, Copy)]
+struct Repeat {
+    lasts_ns: u64,
+    times: u16,
+    every_ns: u64,
+}
+
+impl Planned {
+    /// The step, or all its repeats with what undoes each.
+    fn steps(&self) -> Vec<FaultStep> {
+        let Some(Repeat { lasts_ns, times, every_ns }) = self.repeat else { return vec![self.step] };
+        let repeat = |number: u16| {
+            let shift_ns = u64::from(number) * every_ns;
+            let when = self.step.when.at_ns().map_or(self.step.when, |at_ns| When::At(at_ns + shift_ns));
+            let undo = self.step.action.undo();
+            let undo = undo.map(|undo| FaultStep::new(When::After(lasts_ns), undo, self.step.target));
+            [Some(FaultStep { when, ..self.step }), undo]
+        };
+        (0..times).flat_map(repeat).flatten().collect()
+    }
 }
 
 /// Until when steps make sense, in nanoseconds after T0.
@@ -65,13 +89,13 @@ fn planned(mut section: Section<'_>, problems: &Problems) -> Option<Planned> {
     let place = section.place().clone();
     let at_place = section.entry("at").map_or(&place, |entry| &entry.node.place).clone();
     let cells = section.table("cells").map(|cells| grid(cells, problems)).unwrap_or_default();
-    let step = step(section, problems)?;
-    Some(Planned { place, at_place, cells, step, used: false, told: false })
+    let (step, repeat) = step(section, problems)?;
+    Some(Planned { place, at_place, cells, step, repeat, used: false, told: false })
 }
 
 /// The timeline of a cell.
 pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<FaultStep> {
-    planned.iter().filter(|one| matches(&one.cells, draft)).map(|one| one.step).collect()
+    planned.iter().filter(|one| matches(&one.cells, draft)).flat_map(Planned::steps).collect()
 }
 
 /// Notes what is wrong with the timeline of a cell that can run, once for each step.
@@ -80,17 +104,18 @@ pub(super) fn check(planned: &mut [Planned], draft: &Draft, label: &str, problem
     let mut done: Vec<FaultStep> = Vec::new();
     for one in planned.iter_mut().filter(|one| matches(&one.cells, draft)) {
         one.used = true;
-        let step = one.step;
-        let wrong = misplaced(&step, &done)
-            .map(|wrong| (&one.place, wrong))
-            .or_else(|| too_late(&step, ends?).map(|wrong| (&one.at_place, wrong)))
-            .or_else(|| nobody(&step, draft, label).map(|wrong| (&one.place, wrong)))
-            .or_else(|| unfaulted(draft, label).map(|wrong| (&one.place, wrong)));
-        if let (Some((place, wrong)), false) = (wrong, one.told) {
-            problems.add(place, wrong.message, wrong.help);
-            one.told = true;
+        for step in one.steps() {
+            let wrong = misplaced(&step, &done)
+                .map(|wrong| (&one.place, wrong))
+                .or_else(|| too_late(&step, ends?).map(|wrong| (&one.at_place, wrong)))
+                .or_else(|| nobody(&step, draft, label).map(|wrong| (&one.place, wrong)))
+                .or_else(|| unfaulted(draft, label).map(|wrong| (&one.place, wrong)));
+            if let (Some((place, wrong)), false) = (wrong, one.told) {
+                problems.add(place, wrong.message, wrong.help);
+                one.told = true;
+            }
+            done.push(step);
         }
-        done.push(step);
     }
 }
 
@@ -141,7 +166,7 @@ fn too_late(step: &FaultStep, ends: Ends) -> Option<Wrong> {
     Some(Wrong::new(message, format!("write an instant up to \"{end}\", or lengthen the load")))
 }
 
-fn step(mut section: Section<'_>, problems: &Problems) -> Option<FaultStep> {
+fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Option<Repeat>)> {
     let place = section.place().clone();
     let triggers = ["at", "after", "acked", "when"];
     let given = triggers.iter().filter(|key| section.entry(key).is_some()).count();
@@ -155,8 +180,7 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<FaultStep> {
         |node| one_of(node, &ACTIONS),
     );
     let targets = Target::ALL.map(|target| (target.as_str(), target));
-    let help =
-        "write target = \"leader\", \"followers\", \"follower\", \"all\", \"controller\" or \"random\"";
+    let help = "write target = \"leader\", \"followers\", \"follower\", \"all\", \"controller\", \"random\" or \"current-leader\"";
     let target = section.require("target", help, |node| one_of(node, &targets));
     let lose = section.read("lose", lose);
     if let (Some(entry), Some(false)) =
@@ -165,6 +189,7 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<FaultStep> {
         let message = "only a power cut loses what was not flushed";
         problems.add(&entry.key_place, message, "remove lose, or write action = \"power-cut\"");
     }
+    let repeat = repeat(&mut section, action, at.is_some(), problems);
     section.finish();
     if given != 1 {
         let message = "a fault step happens at an instant or when something is seen: one of both";
@@ -174,7 +199,42 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<FaultStep> {
     }
     let mut step = FaultStep::new(at.or(after).or(acked).or(event)?, action?, target?);
     step.lose = step.lose.map(|all| lose.unwrap_or(all));
-    Some(step)
+    Some((step, repeat))
+}
+
+/// `for`, `times` and `every`.
+fn repeat(
+    section: &mut Section<'_>,
+    action: Option<Action>,
+    at: bool,
+    problems: &Problems,
+) -> Option<Repeat> {
+    let place = section.place().clone();
+    let lasts_ns = section.read("for", |node| values::duration(node, 1..=DAY));
+    let times = section.read("times", |node| values::narrow(node, 2..=1000));
+    let every_ns = section.read("every", |node| values::duration(node, 1..=DAY));
+    let wrong = match (lasts_ns, times, every_ns) {
+        (None, None, None) => return None,
+        (Some(_), None, None) | (Some(_), Some(_), Some(_))
+            if action.is_some_and(|action| action.undo().is_none()) =>
+        {
+            ("what undoes something lasts for ever", "remove for, times and every")
+        }
+        (Some(lasts_ns), None, None) => return Some(Repeat { lasts_ns, times: 1, every_ns: 0 }),
+        (Some(_), Some(_), Some(_)) if !at => {
+            ("a step that is repeated needs an instant", "write at = \"6 s\"")
+        }
+        (Some(lasts_ns), Some(_), Some(every_ns)) if every_ns <= lasts_ns => {
+            ("the step would be repeated before it is undone", "write a longer every, or a shorter for")
+        }
+        (Some(lasts_ns), Some(times), Some(every_ns)) => return Some(Repeat { lasts_ns, times, every_ns }),
+        _ => (
+            "for, times and every belong together",
+            "write for = \"2 s\", times = 5 and every = \"20 s\", or for alone",
+        ),
+    };
+    problems.add(&place, wrong.0, wrong.1);
+    None
 }
 
 /// `lose`: all, a time, or a size.
@@ -231,14 +291,14 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
             "write action = \"kill\"",
         ));
     }
-    let drawn = |target: Target| target == Target::Random;
+    let drawn = |target: Target| matches!(target, Target::Random | Target::CurrentLeader);
     if done.iter().any(|other| {
         drawn(other.target) != drawn(step.target)
             && [other.target, step.target].iter().all(|target| *target != Target::Controller)
     }) {
         return Some(Wrong::new(
-            "the broker drawn at random may be one of those that the other steps are for",
-            "name the brokers of a timeline all by role, or all at random",
+            "a broker that is known only when the step is due may be one of those that the other steps are for",
+            "name the brokers of a timeline all by role, or all at random, or as current-leader",
         ));
     }
     if let Some(wrong) = unfit(step, done) {
