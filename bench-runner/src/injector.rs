@@ -1,6 +1,6 @@
 //! Carries out a cell's fault timeline on the run clock, and gathers the proof of each step.
 //!
-//! May signal broker processes and cut their logs through the cluster room only. Undo is `Cluster::heal`, called by whoever
+//! May signal broker processes, cut their logs and set rules of proxies through the cluster room only. Undo is `Cluster::heal`, called by whoever
 //! runs cells, also when an injection was cancelled.
 
 mod proof;
@@ -79,8 +79,8 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
             tracing::warn!("a broker that is to start has not ended; the rest is left out");
             break;
         }
-        for record in &mut records[group.clone()] {
-            carry_out(record, order.t0_ns, cluster);
+        for number in group.clone() {
+            carry_out(number, &mut records[number], order.t0_ns, cluster);
         }
         last_ns = records[group.end - 1].done_ns.map_or_else(clock::now_ns, |done_ns| order.t0_ns + done_ns);
         let next = groups.get(number + 1).map(|next| steps[next.start].when);
@@ -233,9 +233,30 @@ fn first(views: &[PartitionView]) -> Option<&PartitionView> {
     views.iter().find(|view| view.partition == 0)
 }
 
-fn carry_out(record: &mut FaultRecord, t0_ns: u64, cluster: &mut Cluster) {
+/// Proves steps at proxies by what these have counted, now that nothing more will come; before that they have no proof.
+pub fn counted(mut records: Vec<FaultRecord>, cluster: &Cluster) -> Vec<FaultRecord> {
+    for (number, record) in records.iter_mut().enumerate().filter(|(_, one)| one.step.action.is_at_proxy()) {
+        if record.done_ns.is_some() {
+            record.hits = record.brokers.iter().filter_map(|broker| cluster.hits(*broker, number)).collect();
+        }
+        let proof = record.step.proof(&record.hits);
+        if proof.is_empty() {
+            record.proof.clear();
+        }
+        record.proof.extend(proof);
+    }
+    records
+}
+
+fn carry_out(number: usize, record: &mut FaultRecord, t0_ns: u64, cluster: &mut Cluster) {
+    let step = record.step;
     for broker in &record.brokers {
-        if let Err(error) = cluster.send(*broker, record.step.action) {
+        let done = if step.action.is_at_proxy() {
+            cluster.at_proxy(*broker, number, &step)
+        } else {
+            cluster.send(*broker, step.action)
+        };
+        if let Err(error) = done {
             tracing::error!(%error, %broker, "a fault step could not be carried out");
             return;
         }

@@ -10,6 +10,7 @@ mod clock;
 mod store;
 mod kafka;
 mod sink;
+mod proxy;
 mod cluster;
 mod worker;
 mod supervisor;

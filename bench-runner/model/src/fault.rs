@@ -1,10 +1,12 @@
 //! Faults: what a profile asks for, and the record of what was really done, with its proof.
 
 mod cut;
+mod proxy;
 mod span;
 mod standing;
 
 pub use cut::{Cut, Lose, PartitionCut};
+pub use proxy::{Api, Hits, Refusal, Rule};
 pub use span::{Span, spans, trials};
 pub use standing::{Role, Standing, left, standing};
 
@@ -12,7 +14,7 @@ use crate::ids::{BrokerId, Incarnation, MemberId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is done to a process of the cluster.
+/// What is done to a process of the cluster, or by the proxy in front of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -28,26 +30,76 @@ pub enum Action {
     PowerCut,
     /// Start a broker again that is dead.
     Start,
+    /// The proxy waits before it passes a request on; what is behind it on its connection waits, too.
+    Delay,
+    /// As `delay`, until `pass`.
+    Hold,
+    /// The proxy does not pass a request on, and says nothing.
+    Discard,
+    /// The proxy does not pass a request on, and answers with an error.
+    Refuse,
+    /// The proxy passes a request on, and not the answer.
+    Withhold,
+    /// The proxy breaks the connections of its clients (RST), and leaves those to the broker open until all is answered.
+    Reset,
+    /// All rules of the proxy end: what is held goes on.
+    Pass,
 }
 
 impl Action {
+    /// All, in the order of their names in messages.
+    pub const ALL: [Action; 13] = [
+        Action::Stop,
+        Action::Continue,
+        Action::Kill,
+        Action::Terminate,
+        Action::PowerCut,
+        Action::Start,
+        Action::Delay,
+        Action::Hold,
+        Action::Discard,
+        Action::Refuse,
+        Action::Withhold,
+        Action::Reset,
+        Action::Pass,
+    ];
+
+    /// As profiles write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Stop => "stop",
+            Action::Continue => "continue",
+            Action::Kill => "kill",
+            Action::Terminate => "terminate",
+            Action::PowerCut => "power-cut",
+            Action::Start => "start",
+            Action::Delay => "delay",
+            Action::Hold => "hold",
+            Action::Discard => "discard",
+            Action::Refuse => "refuse",
+            Action::Withhold => "withhold",
+            Action::Reset => "reset",
+            Action::Pass => "pass",
+        }
+    }
+
     /// The process ends.
     pub fn ends(self) -> bool {
         matches!(self, Action::Kill | Action::Terminate | Action::PowerCut)
     }
 
-    /// What undoes it; `None`: it is an undo itself.
+    /// What undoes it; `None`: nothing does, because it is an undo itself, or over at once.
     pub fn undo(self) -> Option<Action> {
         match self {
             Action::Stop => Some(Action::Continue),
             Action::Kill | Action::Terminate | Action::PowerCut => Some(Action::Start),
-            Action::Continue | Action::Start => None,
+            _ => self.has_rule().then_some(Action::Pass),
         }
     }
 
     /// It undoes another one.
     pub fn is_undo(self) -> bool {
-        matches!(self, Action::Continue | Action::Start)
+        matches!(self, Action::Continue | Action::Start | Action::Pass)
     }
 }
 
@@ -107,12 +159,16 @@ pub struct FaultStep {
     /// Of a power cut: how much of what was not flushed is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lose: Option<Lose>,
+    /// At proxies: which requests it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
 }
 
 impl FaultStep {
-    /// A step that is no power cut, or one that loses all.
+    /// A step without a rule; a power cut loses all.
     pub fn new(when: When, action: Action, target: Target) -> Self {
-        FaultStep { when, action, target, lose: (action == Action::PowerCut).then_some(Lose::All) }
+        let lose = (action == Action::PowerCut).then_some(Lose::All);
+        FaultStep { when, action, target, lose, rule: None }
     }
 }
 
@@ -323,12 +379,22 @@ pub struct FaultRecord {
     /// Of a power cut: what each broker lost, known before it was started again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<Cut>,
+    /// Of a step at proxies: what each of them counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hits: Vec<Hits>,
 }
 
 impl FaultRecord {
     /// A step that was not carried out yet.
     pub fn planned(step: FaultStep) -> Self {
-        FaultRecord { step, brokers: Vec::new(), done_ns: None, proof: Vec::new(), cuts: Vec::new() }
+        FaultRecord {
+            step,
+            brokers: Vec::new(),
+            done_ns: None,
+            proof: Vec::new(),
+            cuts: Vec::new(),
+            hits: Vec::new(),
+        }
     }
 
     /// Carried out and proven.

@@ -1,6 +1,6 @@
 //! Fault timelines in profiles: what is refused, with its place, and which cells have which.
 
-use bench_model::fault::{Action, Lose, Target, When};
+use bench_model::fault::{Action, Api, Lose, Refusal, Target, When};
 use bench_model::plan;
 use bench_model::profile::{Profile, ProfileErrors, parse};
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -108,6 +108,27 @@ fn each_step_needs_its_brokers_in_the_right_state() {
     let followers =
         told(&[step(one, "stop", "followers"), step("when = \"new-leader\"", "continue", "followers")]);
     assert!(followers.starts_with("nothing above makes the leader move"), "{followers}");
+}
+
+#[test]
+fn steps_at_proxies_stand_beside_those_of_their_brokers() {
+    let discard = step("at = \"1 s\"\napi = \"produce\"", "discard", "all");
+    let kill = step("at = \"2 s\"", "kill", "leader");
+    let text = format!("{VALID}{}{}", discard, kill);
+    let plan = plan::build(&[valid(&text)], &[]).expect("a plan");
+    let planned = plan.cells[0].effective().into_iter().find(|(key, _)| key == "fault");
+    let expected = "discard produce at the proxy of all at 1 s, kill leader at 2 s, heal all after the load";
+    assert_eq!(planned.map(|(_, text)| text).as_deref(), Some(expected));
+    assert!(plan.cells[0].is_proxied());
+    let wait = "at = \"1 s\"\napi = \"end-txn\"\nrequests = 1\nerror = \"not-coordinator\"\nwait = \"2 s\"";
+    let rule = valid(&format!("{VALID}{}", step(wait, "refuse", "random"))).combinations[0].faults[0].rule;
+    let rule = rule.expect("a rule");
+    assert_eq!((rule.api, rule.requests, rule.wait_ns), (Api::EndTxn, Some(1), Some(2_000 * MS)));
+    assert_eq!(rule.error, Some(Refusal::NotCoordinator));
+    let nobody = told(&[step("at = \"1 s\"", "reset", "controller")]);
+    assert!(nobody.starts_with("there is no proxy in front of the controller"), "{nobody}");
+    let moved = told(&[discard, step("when = \"new-leader\"", "kill", "leader")]);
+    assert!(moved.starts_with("nothing above makes the leader move"), "{moved}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 mod shipped;
 
-use bench_model::fault::{Action, FaultStep, Lose, Target, When};
+use bench_model::fault::{Action, Api, FaultStep, Lose, Target, When};
 use bench_model::plan::Cell;
-use bench_model::settings::{Acks, Arrival};
+use bench_model::settings::{Acks, Arrival, TransactionSpan};
 use shipped::cells;
 
 const MS: u64 = 1_000_000;
@@ -97,5 +97,72 @@ fn p1_loses_all_where_nothing_was_flushed_and_nobody_has_power() {
         let flushed = cell.settings.topic.extra.contains_key("flush.messages");
         let lost = if cut.target == Target::All && !flushed { warm + records } else { 0 };
         assert_eq!(cell.expect["log_loss"], lost, "{}", cell.id);
+    }
+}
+
+#[test]
+fn recipes_at_a_proxy_rule_it_around_the_burst_and_expect_what_was_sent_then() {
+    for (name, action, tally) in [
+        ("l3", Action::Discard, "acks0_drop"),
+        ("d1", Action::Withhold, "duplicate_same_attempt"),
+        ("o1", Action::Refuse, "reorder"),
+    ] {
+        let cells = cells(&format!("recipes/{name}"));
+        for cell in &cells {
+            let (rule, pass) = (&cell.faults[0], &cell.faults[1]);
+            assert_eq!((rule.action, rule.target, pass.action), (action, Target::Leader, Action::Pass));
+            let [(warm_ns, _), (burst_ns, _)] = bursts(cell);
+            assert!(warm_ns + 500 * MS < at_ns(rule) && at_ns(rule) + 500 * MS < burst_ns, "{}", cell.id);
+            // Time for everything to arrive at the proxy, on a slow machine too.
+            assert!(burst_ns + 3_000 * MS <= at_ns(pass), "{}", cell.id);
+            let broken = cell.faults.get(2).map(|step| (step.action, step.when));
+            // Who waits for an answer must learn that there will be none.
+            let waits = name != "o1" && cell.settings.producer.acks != Acks::Zero;
+            assert_eq!(broken, waits.then_some((Action::Reset, pass.when)), "{}", cell.id);
+        }
+        let fires = |cell: &&Cell| cell.expect.get(tally).is_some_and(|count| *count > 0);
+        let counts: Vec<u64> = cells.iter().filter(fires).map(|cell| cell.expect[tally]).collect();
+        let [_, (_, records)] = bursts(&cells[0]);
+        assert!(counts.iter().all(|count| *count == if name == "o1" { 1 } else { records }), "{counts:?}");
+        assert!(!counts.is_empty() && counts.len() < cells.len(), "{name} has no control");
+    }
+    cells("recipes/d1").iter().for_each(one_request);
+    for cell in cells("recipes/o1") {
+        assert!(cell.settings.producer.batch_bytes < cell.settings.load.record_bytes, "one record a request");
+        assert!(cell.settings.producer.max_in_flight > 1);
+        assert_eq!(cell.faults[0].rule.and_then(|rule| rule.requests), Some(1));
+    }
+}
+
+#[test]
+fn t4_lets_the_end_of_one_transaction_go_while_the_next_is_open() {
+    for (name, seen) in [("t4", 20), ("t4-torn", 10)] {
+        let cells = cells(&format!("recipes/{name}"));
+        for cell in &cells {
+            let settings = &cell.settings;
+            let transaction = settings.producer.transaction.as_ref().expect("transactions");
+            let TransactionSpan::Time(span_ns) = transaction.span else { panic!("{}", cell.id) };
+            let Arrival::Bursts(bursts) = &settings.load.arrival else { panic!("{}", cell.id) };
+            let [hold, pass] = cell.faults[..] else { panic!("{:?}", cell.faults) };
+            assert_eq!((hold.action, pass.action), (Action::Hold, Action::Pass));
+            assert_eq!(hold.rule.map(|rule| (rule.api, rule.requests)), Some((Api::EndTxn, Some(1))));
+            assert!(bursts[0].at_ns < at_ns(&hold) && at_ns(&hold) < span_ns, "{}", cell.id);
+            let second_ns = bursts[1].at_ns;
+            let is_late = at_ns(&pass) > second_ns;
+            // Behind what is written by then, before what is not, and before the end.
+            let before: u64 =
+                bursts.iter().filter(|one| one.at_ns < at_ns(&pass)).map(|one| one.records).sum();
+            assert_eq!(before, 20 + if is_late { seen } else { 0 }, "{}", cell.id);
+            assert!(at_ns(&pass) + 500 * MS < second_ns + span_ns, "{}", cell.id);
+            assert!(bursts.iter().all(|one| one.at_ns.abs_diff(at_ns(&pass)) >= 500 * MS), "{}", cell.id);
+            // Nothing is due when the second one ends, and something is due later.
+            assert!(bursts.last().is_some_and(|last| last.at_ns > second_ns + span_ns + 2_000 * MS));
+            let expected = if is_late && transaction.aborts(2) { seen } else { 0 };
+            assert_eq!(cell.expect["aborted_read"], expected, "{}", cell.id);
+            assert_eq!(cell.expect["torn_transaction"], u64::from(expected == 10), "{}", cell.id);
+        }
+        let fires = |cell: &&Cell| cell.expect["aborted_read"] > 0;
+        assert_eq!(cells.iter().filter(fires).count(), 1, "{name}");
+        assert!(cells.len() > 1, "{name} has no control");
     }
 }

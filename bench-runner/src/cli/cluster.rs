@@ -67,6 +67,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
             warm_limit_ns: 0,
             stated: Stated::default(),
         },
+        proxied: false,
         keep: false,
     };
     let provider = match (args.bootstrap_server, args.mock) {

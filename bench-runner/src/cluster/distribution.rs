@@ -86,7 +86,7 @@ impl Distribution {
             &self.class_path,
             "kafka.tools.StorageTool",
         ]);
-        command.args(["format", "-t", &super::local::random_id().map_err(failed)?, "-c"]).arg(&properties);
+        command.args(["format", "-t", &super::storage::random_id().map_err(failed)?, "-c"]).arg(&properties);
         let made = run_to_end(command, act).await;
         let kept =
             made.and_then(|_| std::fs::rename(data.join("bootstrap.checkpoint"), &place).map_err(failed));

@@ -5,10 +5,11 @@
 use super::broker_process::BrokerProcess;
 use super::distribution::{self, Distribution};
 use super::ports::PortBlock;
-use super::properties::{self, BrokerPorts, CONTROLLER_ID, Properties};
+use super::properties::{self, CONTROLLER_ID};
+use super::proxies::Proxies;
 use super::residence::Residence;
 use super::usage::{self, Usage};
-use super::{Ask, ClusterError, archive, broker_settings, protocol};
+use super::{Ask, ClusterError, archive, broker_settings, protocol, storage};
 use crate::kafka::probe;
 use bench_model::fault::Action;
 use bench_model::ids::BrokerId;
@@ -53,7 +54,7 @@ struct Node {
 
 impl Node {
     fn data(&self) -> PathBuf {
-        self.home.join("data")
+        storage::data(&self.home)
     }
 }
 
@@ -64,23 +65,11 @@ pub struct Local {
     controller: Node,
     brokers: Vec<Node>,
     ports: PortBlock,
+    /// Clients of some cells go through them.
+    pub proxies: Proxies,
     facts: ClusterFacts,
     // Dropped last: fields drop in order, so the processes are dead before their directory goes.
     residence: Residence,
-}
-
-/// A UUID as Kafka writes it: 22 characters of URL-safe base64.
-pub fn random_id() -> io::Result<String> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut bytes = [0u8; 16];
-    io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
-    let number = u128::from_be_bytes(bytes);
-    // 128 bits are 21 digits of 6 bits and one of 2; a leading letter keeps it from looking like an option.
-    let digit = |index: u32| {
-        let bits = if index == 21 { (number << 4) & 63 } else { (number >> (122 - 6 * index)) & 63 };
-        ALPHABET[if index == 0 { bits as usize % 52 } else { bits as usize }] as char
-    };
-    Ok((0..22).map(digit).collect())
 }
 
 /// Starts controller and brokers and proves that they work.
@@ -101,6 +90,9 @@ pub async fn start(
     let mut local = prepare(distribution, &checkpoint, ask)?;
     let warm_start = if local.archive.exists() { "with" } else { "without" };
     progress(&format!("starting {} brokers ({warm_start} class-data archive)", ask.cluster.brokers));
+    if ask.proxied {
+        local.proxies = Proxies::open(&local.ports, &local.broker_ids()).await?;
+    }
     local.spawn(CONTROLLER_ID, Vec::new())?;
     for id in local.broker_ids() {
         local.spawn(id.0, Vec::new())?;
@@ -122,28 +114,30 @@ pub async fn start(
 /// Directories, properties and formatted storage; nothing runs yet.
 fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<Local, ClusterError> {
     let failed = |error: io::Error| ClusterError::failed("prepare the cluster's directories", error);
-    let ports = PortBlock::claim(1 + 3 * ask.cluster.brokers)?;
+    let ports = PortBlock::for_brokers(ask.cluster.brokers)?;
     let residence = Residence::create(ask.keep)?;
     fs::write(residence.directory.join("log4j2.properties"), LOG_SETTINGS).map_err(failed)?;
-    let cluster_id = random_id().map_err(failed)?;
+    let cluster_id = storage::random_id().map_err(failed)?;
     let node = |id: i32, name: String, heap_bytes: u64| {
         let home = residence.directory.join(&name);
         Node { id, name, home, heap_bytes, process: None, ending: false, spent: Usage::default() }
     };
     let controller = node(CONTROLLER_ID, "controller".to_owned(), CONTROLLER_HEAP_BYTES);
-    format(
-        &controller,
+    storage::format(
+        &controller.home,
+        controller.id,
         &cluster_id,
-        &properties::controller(&ask.cluster, ports.port(0), &controller.data()),
+        &properties::controller(&ask.cluster, ports.controller(), &controller.data()),
     )
     .and_then(|()| fs::copy(checkpoint, controller.data().join("bootstrap.checkpoint")))
     .map_err(failed)?;
     let mut brokers = Vec::new();
     for id in 1..=ask.cluster.brokers {
         let broker = node(i32::from(id), format!("broker-{id}"), ask.cluster.heap_bytes);
-        let own = broker_ports(&ports, id);
-        let text = properties::broker(&ask.cluster, broker.id, own, ports.port(0), &broker.data());
-        format(&broker, &cluster_id, &text).map_err(failed)?;
+        let mut own = ports.of_broker(id);
+        own.proxy = if ask.proxied { own.proxy } else { own.proxied };
+        let text = properties::broker(&ask.cluster, broker.id, own, ports.controller(), &broker.data());
+        storage::format(&broker.home, broker.id, &cluster_id, &text).map_err(failed)?;
         brokers.push(broker);
     }
     let flags = jvm_flags(ask.cluster.heap_bytes);
@@ -162,26 +156,21 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
         .into(),
         ..ClusterFacts::default()
     };
-    Ok(Local { distribution, archive, controller, brokers, ports, facts, residence })
-}
-
-fn broker_ports(ports: &PortBlock, id: u16) -> BrokerPorts {
-    let base = 1 + 3 * (id - 1);
-    BrokerPorts { direct: ports.port(base), internal: ports.port(base + 1), proxied: ports.port(base + 2) }
+    Ok(Local {
+        distribution,
+        archive,
+        controller,
+        brokers,
+        ports,
+        proxies: Proxies::default(),
+        facts,
+        residence,
+    })
 }
 
 fn jvm_flags(heap_bytes: u64) -> Vec<String> {
     let heap = [format!("-Xms{heap_bytes}"), format!("-Xmx{heap_bytes}")];
     heap.into_iter().chain(JVM_FLAGS.map(str::to_owned)).collect()
-}
-
-/// What Kafka's formatter does, without its JVM.
-fn format(node: &Node, cluster_id: &str, properties: &Properties) -> io::Result<()> {
-    fs::create_dir_all(node.data())?;
-    fs::write(node.home.join("server.properties"), properties::text(properties))?;
-    let meta =
-        format!("version=1\nnode.id={}\ndirectory.id={}\ncluster.id={cluster_id}\n", node.id, random_id()?);
-    fs::write(node.data().join("meta.properties"), meta)
 }
 
 impl Local {
@@ -211,7 +200,7 @@ impl Local {
     }
 
     fn endpoint(&self, id: i32) -> String {
-        format!("127.0.0.1:{}", broker_ports(&self.ports, id as u16).direct)
+        format!("127.0.0.1:{}", self.ports.of_broker(id as u16).direct)
     }
 
     /// DIRECT listeners of brokers that are neither stopped nor dead.
@@ -330,6 +319,12 @@ impl Local {
                 self.bury(broker.0)?;
                 return self.spawn(broker.0, Vec::new());
             }
+            other => {
+                return Err(ClusterError::failed(
+                    format!("{other:?} broker {broker}"),
+                    "it is done by proxies",
+                ));
+            }
         };
         let node = self.node(broker.0)?;
         let name = node.name.clone();
@@ -392,7 +387,7 @@ impl Local {
 
     /// Undoes every fault; returns what had to be done.
     pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
-        let mut done = Vec::new();
+        let mut done = self.proxies.heal();
         for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
             let node = self.node(id)?;
             let name = node.name.clone();

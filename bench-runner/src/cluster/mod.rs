@@ -15,14 +15,17 @@ mod ports;
 mod power_cut;
 mod properties;
 mod protocol;
+mod proxies;
 mod residence;
+mod storage;
 mod usage;
 
 pub use partitions::{PartitionView, Watcher};
 pub use usage::Usage;
 
 use crate::kafka::admin::Admin;
-use bench_model::fault::{Action, Cut, Lose};
+use crate::proxy::Proxy;
+use bench_model::fault::{Action, Cut, FaultStep, Hits, Lose};
 use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::result::ClusterFacts;
 use bench_model::settings::ClusterAsk;
@@ -56,6 +59,8 @@ pub struct Ask {
     pub cluster: ClusterAsk,
     /// The highest replication factor of any cell.
     pub replication_factor: u16,
+    /// Some clients are to reach a local cluster through proxies.
+    pub proxied: bool,
     /// Keep the data directory of a local cluster when it stops.
     pub keep: bool,
 }
@@ -150,6 +155,14 @@ impl Cluster {
         }
     }
 
+    /// Bootstrap servers behind which everything goes through proxies; `None`: there are none.
+    pub fn proxied_bootstrap(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Local(local) => local.proxies.bootstrap(),
+            _ => None,
+        }
+    }
+
     /// Product, version, feature levels, settings, JVM.
     pub fn facts(&self) -> ClusterFacts {
         self.facts.clone()
@@ -221,6 +234,25 @@ impl Cluster {
         }
     }
 
+    /// Carries out a step at a broker's proxy, at once; `number` is its place in the timeline.
+    pub fn at_proxy(&self, broker: BrokerId, number: usize, step: &FaultStep) -> Result<(), ClusterError> {
+        self.proxy_of(broker).map(|proxy| proxy.carry_out(number, step)).ok_or_else(|| {
+            ClusterError::failed(format!("{:?} at broker {broker}", step.action), "it has no proxy")
+        })
+    }
+
+    /// What a broker's proxy has counted of the step with this number.
+    pub fn hits(&self, broker: BrokerId, number: usize) -> Option<Hits> {
+        Some(Hits { broker, ..self.proxy_of(broker)?.hits(number) })
+    }
+
+    fn proxy_of(&self, broker: BrokerId) -> Option<&Proxy> {
+        match &self.kind {
+            Kind::Local(local) => local.proxies.of(broker),
+            _ => None,
+        }
+    }
+
     /// What the operating system says after `action`: process state, or gone. Waits up to 2 s, for an end in good order up
     /// to a minute; `None`: not proven.
     pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
@@ -257,7 +289,8 @@ impl Cluster {
         matches!(self.kind, Kind::Local(_)).then_some(BrokerId(properties::CONTROLLER_ID))
     }
 
-    /// Continues the stopped, starts the dead, and waits until all brokers are registered; returns what it did.
+    /// Ends all rules of proxies, continues the stopped, starts the dead, and waits until all brokers are registered; returns
+    /// what it did.
     pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
         match &mut self.kind {
             Kind::Local(local) => local.heal().await,

@@ -1,6 +1,7 @@
 //! Free ports on the loopback interface without a race between two runs on one machine.
 
 use super::ClusterError;
+use super::properties::BrokerPorts;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -8,6 +9,8 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 /// Blocks lie below the kernel's usual range for outgoing connections (32768 and up).
 const FIRST_PORT: u16 = 20_000;
 const BLOCK_PORTS: u16 = 64;
+/// Of one broker, its proxy's included.
+const PORTS: u16 = 4;
 const BLOCKS: u16 = 190;
 
 /// A block of ports that no other harness on this machine takes while this value lives.
@@ -20,8 +23,13 @@ pub struct PortBlock {
 }
 
 impl PortBlock {
+    /// Claims a block for a controller and so many brokers.
+    pub fn for_brokers(brokers: u16) -> Result<Self, ClusterError> {
+        Self::claim(1 + PORTS * brokers)
+    }
+
     /// Claims the first free block in which the first `ports` can be bound.
-    pub fn claim(ports: u16) -> Result<Self, ClusterError> {
+    fn claim(ports: u16) -> Result<Self, ClusterError> {
         if ports > BLOCK_PORTS {
             return Err(ClusterError::unfit(
                 format!("{ports} ports are needed, a local cluster has {BLOCK_PORTS}"),
@@ -43,8 +51,19 @@ impl PortBlock {
         ))
     }
 
+    /// The controller's port.
+    pub fn controller(&self) -> u16 {
+        self.port(0)
+    }
+
+    /// Those of the broker with this id, from 1.
+    pub fn of_broker(&self, id: u16) -> BrokerPorts {
+        let [direct, internal, proxied, proxy] = [0, 1, 2, 3].map(|at| self.port(1 + PORTS * (id - 1) + at));
+        BrokerPorts { direct, internal, proxied, proxy }
+    }
+
     /// The port with this index in the block.
-    pub fn port(&self, index: u16) -> u16 {
+    fn port(&self, index: u16) -> u16 {
         self.first + index
     }
 }

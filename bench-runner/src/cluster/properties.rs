@@ -17,8 +17,10 @@ pub struct BrokerPorts {
     pub direct: u16,
     /// Replication.
     pub internal: u16,
-    /// Clients that are to go through a proxy; until there is one, advertised as itself.
+    /// Where proxies pass on what clients send them.
     pub proxied: u16,
+    /// Where clients of `proxied` are sent: to the proxy, or where there is none, to itself.
+    pub proxy: u16,
 }
 
 /// What every process of the cluster is told alike, for this many brokers.
@@ -81,12 +83,12 @@ pub fn broker(
     quorum(&mut properties, controller_port);
     set(&mut properties, "node.id", id);
     set(&mut properties, "process.roles", "broker");
-    let listeners = format!(
-        "DIRECT://127.0.0.1:{},INTERNAL://127.0.0.1:{},PROXIED://127.0.0.1:{}",
-        ports.direct, ports.internal, ports.proxied
-    );
-    set(&mut properties, "advertised.listeners", &listeners);
-    set(&mut properties, "listeners", &listeners);
+    let listeners = |proxied: u16| {
+        let BrokerPorts { direct, internal, .. } = ports;
+        format!("DIRECT://127.0.0.1:{direct},INTERNAL://127.0.0.1:{internal},PROXIED://127.0.0.1:{proxied}")
+    };
+    set(&mut properties, "advertised.listeners", listeners(ports.proxy));
+    set(&mut properties, "listeners", listeners(ports.proxied));
     set(&mut properties, "inter.broker.listener.name", "INTERNAL");
     set(
         &mut properties,

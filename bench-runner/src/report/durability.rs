@@ -171,7 +171,7 @@ pub fn timeline(steps: &[FaultStep]) -> String {
         return words;
     }
     let words = steps.iter().map(|step| {
-        let what = format!("{} {}", word(&step.action), word(&step.target));
+        let what = step.phrase(&word(&step.action), &word(&step.target));
         match step.when {
             When::At(ns) => format!("{} {what}", super::figures::duration(ns as f64)),
             When::NewLeader => format!("new leader: {what}"),

@@ -206,9 +206,10 @@ async fn with_topic(
     let workers = directory.join("workers");
     let sink = CellSink::of(stage, cell, directory);
     let load = &cell.settings.load;
-    let bootstrap = stage.cluster.bootstrap();
+    let [bootstrap, clients_bootstrap] = bootstraps(stage.cluster, cell);
     let task = Task {
         bootstrap: &bootstrap,
+        clients_bootstrap: &clients_bootstrap,
         topic: topic.name(),
         partitions: cell.settings.topic.partitions,
         book: BookKey::of(stage.run, &cell.id),
@@ -257,7 +258,7 @@ async fn with_topic(
     let lives = gang.lives.directories();
     let observed = Observed {
         statements,
-        faults,
+        faults: injector::counted(faults, stage.cluster),
         client_settings: std::mem::take(&mut gang.settings),
         errors: std::mem::take(&mut gang.errors),
     };
@@ -281,6 +282,13 @@ fn of_producers(gang: &Gang, task: &Task<'_>) -> Result<(Vec<Ledger>, Vec<Transa
         _ => gang.lives.transactions(task.directory)?,
     };
     Ok((gang.lives.ledgers(task.directory)?, transactions))
+}
+
+/// Bootstrap servers of the runner and its readers, and those of producers and members.
+fn bootstraps(cluster: &Cluster, cell: &Cell) -> [String; 2] {
+    let direct = cluster.bootstrap();
+    let proxied = if cell.is_proxied() { cluster.proxied_bootstrap() } else { None };
+    [direct.clone(), proxied.unwrap_or(direct)]
 }
 
 /// Heals the cluster, ends what producers have left open, and waits until nothing moves any more. Workers live on meanwhile.

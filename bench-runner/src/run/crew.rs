@@ -51,6 +51,8 @@ pub enum CrewError {
 pub struct Task<'a> {
     /// Bootstrap servers.
     pub bootstrap: &'a str,
+    /// Those of producers and members: proxies, where the cell has steps there.
+    pub clients_bootstrap: &'a str,
     /// The topic.
     pub topic: &'a str,
     /// Its partitions.
@@ -302,9 +304,10 @@ pub(super) async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Ro
     let directory = task.directory.join(name);
     std::fs::create_dir_all(&directory)
         .map_err(|error| CrewError::Directory(directory.display().to_string(), error))?;
+    let bootstrap = if matches!(role, Role::Read(_)) { task.bootstrap } else { task.clients_bootstrap };
     let spec = WorkerSpec {
         version: WIRE_VERSION,
-        bootstrap: task.bootstrap.to_owned(),
+        bootstrap: bootstrap.to_owned(),
         topic: task.topic.to_owned(),
         partitions: task.partitions,
         book: task.book,

@@ -25,7 +25,7 @@ use crate::cluster::{self, Ask, Cluster, ClusterError, Provider};
 use crate::kafka::KafkaError;
 use crate::kafka::admin::Admin;
 use crate::store::{RunDir, StoreError};
-use bench_model::plan::Plan;
+use bench_model::plan::{Cell, Plan};
 use bench_model::profile::Profile;
 use bench_model::result::{Caveat, CellResult, Manifest, Outcome, ProfileSource, SCHEMA_VERSION};
 use interrupt::Interrupt;
@@ -99,6 +99,7 @@ async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
     let ask = Ask {
         cluster: orders.plan.cluster.clone(),
         replication_factor: replication_factor(&orders.plan),
+        proxied: orders.plan.cells.iter().any(Cell::is_proxied),
         keep: orders.keep_cluster_data,
     };
     let names: Vec<&str> = orders.profiles.iter().map(|profile| profile.name.as_str()).collect();

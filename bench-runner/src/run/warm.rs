@@ -85,8 +85,10 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
         return Err(reason);
     }
     let (load, producer) = traffic(kind, job.limit_ns);
+    let bootstrap = job.cluster.bootstrap();
     let task = Task {
-        bootstrap: &job.cluster.bootstrap(),
+        bootstrap: &bootstrap,
+        clients_bootstrap: &bootstrap,
         topic: &name,
         partitions: kind.settings.topic.partitions,
         book: BookKey::of(job.run, "warm"),

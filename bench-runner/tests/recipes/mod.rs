@@ -33,8 +33,8 @@ pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
         let why = format!("{}: {} {}", cell["id"], cell["reason"], cell["expectation_detail"]);
         assert_eq!(cell["outcome"], "finished", "{why}");
         assert_eq!(cell["expectation"], "met", "{why}");
-        assert_ne!(cell["promise"], "violated", "{why}");
     }
+    // A violation that no cell expects would end it with 10.
     ending::holds(&output);
     let run = format!("{results}/{}", told["run"].as_str().expect("a run"));
     let verify = bench_runner(&["verify", &run], place.path());

@@ -25,8 +25,9 @@ pub(super) fn outcome(
     if unproven_death.is_some() {
         return (Outcome::NotInjected, unproven_death);
     }
-    if let Some(step) = faults.iter().find(|fault| !fault.is_proven()) {
-        let what = format!("{} {} could not be proven", word(&step.step.action), word(&step.step.target));
+    if let Some(FaultRecord { step, .. }) = faults.iter().find(|fault| !fault.is_proven()) {
+        let what = step.phrase(&word(&step.action), &word(&step.target));
+        let what = format!("{what} could not be proven");
         return (Outcome::NotInjected, Some(what));
     }
     if let Some(reason) = &verdict.inconclusive {

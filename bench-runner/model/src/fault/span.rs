@@ -33,6 +33,13 @@ impl Span {
             Action::PowerCut => "without power",
             Action::Continue => "continued",
             Action::Start => "started",
+            Action::Delay => "behind a proxy that delays",
+            Action::Hold => "behind a proxy that holds",
+            Action::Discard => "behind a proxy that discards",
+            Action::Refuse => "behind a proxy that refuses",
+            Action::Withhold => "behind a proxy that withholds answers",
+            Action::Reset => "cut off from clients",
+            Action::Pass => "behind a proxy",
         };
         format!("{} {act}", self.target.as_str())
     }
@@ -91,6 +98,9 @@ mod tests {
         let inside =
             [killed.clone(), record(Action::Kill, &[3], Some(6)), record(Action::Start, &[1, 2], Some(7))];
         assert_eq!(trials(&spans(&inside)), 1);
+        let ruled =
+            [Action::Discard, Action::Reset, Action::Pass].map(|action| record(action, &[1], Some(6)));
+        assert_eq!(ends(&ruled), [(6, Some(6))]);
         let span = &spans(&[killed])[0];
         assert_eq!(span.words(), "all killed");
         assert!(!span.holds_at(4) && span.holds_at(5) && span.holds_at(u64::MAX));

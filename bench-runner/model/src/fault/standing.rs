@@ -76,19 +76,28 @@ impl Target {
     }
 }
 
-/// How a role stands after the steps.
+/// How a role stands after the steps, whatever its proxy does.
 pub fn standing(steps: &[FaultStep], role: Role) -> Standing {
-    let last = steps.iter().rev().find(|step| step.target.roles().contains(&role));
-    match last.map(|step| step.action) {
-        None | Some(Action::Continue | Action::Start) => Standing::Runs,
+    let of_role = |step: &&FaultStep| step.target.roles().contains(&role) && !step.action.is_at_proxy();
+    match steps.iter().rev().find(of_role).map(|step| step.action) {
         Some(Action::Stop) => Standing::Stopped,
-        Some(Action::Kill | Action::Terminate | Action::PowerCut) => Standing::Dead,
+        Some(action) if action.ends() => Standing::Dead,
+        _ => Standing::Runs,
     }
 }
 
-/// Targets that hold everybody whom the steps leave stopped or dead, the widest first, none of them in another.
+/// The proxy of a role has a rule after the steps.
+fn is_ruled(steps: &[FaultStep], role: Role) -> bool {
+    let of_role = |step: &&FaultStep| {
+        step.target.roles().contains(&role) && (step.action.has_rule() || step.action == Action::Pass)
+    };
+    steps.iter().rev().find(of_role).is_some_and(|step| step.action != Action::Pass)
+}
+
+/// Targets that hold everybody whom the steps leave stopped, dead or behind a proxy with a rule, the widest first, none of them
+/// in another.
 pub fn left(steps: &[FaultStep]) -> Vec<Target> {
-    let broken = |role: &Role| standing(steps, *role) != Standing::Runs;
+    let broken = |role: &Role| standing(steps, *role) != Standing::Runs || is_ruled(steps, *role);
     let by_width = [
         Target::All,
         Target::Followers,
@@ -129,6 +138,15 @@ mod tests {
         assert_eq!(standing(&cut, Role::Leader), Standing::Runs);
         assert_eq!(standing(&cut, Role::Bystanders), Standing::Dead);
         assert_eq!(standing(&cut, Role::Controller), Standing::Runs);
+    }
+
+    #[test]
+    fn a_proxy_is_left_with_its_rule_until_all_passes_and_the_broker_is_none_the_wiser() {
+        let discarded = [(Action::Discard, Target::Leader), (Action::Reset, Target::Leader)];
+        assert_eq!(left(&steps(&discarded)), [Target::Leader]);
+        assert_eq!(standing(&steps(&discarded), Role::Leader), Standing::Runs);
+        let passed = [(Action::Hold, Target::All), (Action::Pass, Target::All)];
+        assert_eq!(left(&steps(&passed)), []);
     }
 
     #[test]

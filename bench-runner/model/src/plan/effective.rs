@@ -1,7 +1,7 @@
 //! A cell's effective settings as texts, named and written as a profile would.
 
 use super::Cell;
-use crate::fault::{self, Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
+use crate::fault::{self, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
 use crate::profile::{duration_text, lose_text, rate_text, retries_text, service_text, size_text, span_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length, SinkSettings};
 
@@ -113,6 +113,11 @@ impl Cell {
         all
     }
 
+    /// Producers and members reach the cluster through proxies, as the timeline has steps there.
+    pub fn is_proxied(&self) -> bool {
+        self.faults.iter().any(|step| step.action.is_at_proxy())
+    }
+
     /// Deaths, kills and joins.
     fn ordeal_texts(&self) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();
@@ -182,20 +187,15 @@ fn kill_text(kill: &Kill) -> String {
 
 /// E.g. `stop followers at 1200 ms`.
 fn step_text(step: &FaultStep) -> String {
-    let action = match step.action {
-        Action::Stop => "stop",
-        Action::Continue => "continue",
-        Action::Kill => "kill",
-        Action::Terminate => "terminate",
-        Action::PowerCut => "power-cut",
-        Action::Start => "start",
-    };
-    let target = step.target.as_str();
+    let what = step.phrase(step.action.as_str(), step.target.as_str());
     let lose = step.lose.map(|lose| format!(" (lose {})", lose_text(lose))).unwrap_or_default();
+    let wait_ns = step.rule.and_then(|rule| rule.wait_ns);
+    let wait = wait_ns.map(|wait_ns| format!(" (wait {})", duration_text(wait_ns))).unwrap_or_default();
+    let more = lose + &wait;
     match step.when {
-        When::At(at_ns) => format!("{action} {target} at {}{lose}", duration_text(at_ns)),
-        When::NewLeader => format!("{action} {target} when new-leader{lose}"),
-        When::After(after_ns) => format!("{action} {target} after {}{lose}", duration_text(after_ns)),
-        When::Acked(records) => format!("{action} {target} when {records} are acknowledged{lose}"),
+        When::At(at_ns) => format!("{what} at {}{more}", duration_text(at_ns)),
+        When::NewLeader => format!("{what} when new-leader{more}"),
+        When::After(after_ns) => format!("{what} after {}{more}", duration_text(after_ns)),
+        When::Acked(records) => format!("{what} when {records} are acknowledged{more}"),
     }
 }

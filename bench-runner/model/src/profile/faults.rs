@@ -4,6 +4,7 @@ use super::axes::Choice;
 use super::cells::{Grid, grid, matches};
 use super::draft::{Draft, NO_FAULT};
 use super::problems::{Place, Problems};
+use super::rules;
 use super::section::{Section, Wrong};
 use super::tree::{Node, Value};
 use super::units::{duration_text, size_text};
@@ -12,16 +13,6 @@ use crate::fault::{Action, FaultStep, Lose, Role, Standing, Target, When, standi
 use crate::settings::{Arrival, Length, Load};
 
 const DAY: u64 = 86_400_000_000_000;
-/// How each action is written.
-const ACTIONS: [(&str, Action); 6] = [
-    ("stop", Action::Stop),
-    ("continue", Action::Continue),
-    ("kill", Action::Kill),
-    ("terminate", Action::Terminate),
-    ("power-cut", Action::PowerCut),
-    ("start", Action::Start),
-];
-
 /// One step, and the cells it is for.
 pub(super) struct Planned {
     place: Place,
@@ -173,15 +164,13 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     let at = section.read("at", |node| values::duration(node, 0..=DAY)).map(When::At);
     let after = section.read("after", |node| values::duration(node, 0..=DAY)).map(When::After);
     let acked = section.read("acked", |node| values::number(node, 1..=1_000_000_000_000)).map(When::Acked);
-    let event = section.read("when", |node| one_of(node, &[("new-leader", When::NewLeader)]));
-    let action = section.require(
-        "action",
-        "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\" or \"start\"",
-        |node| one_of(node, &ACTIONS),
-    );
+    let event = section.read("when", |node| values::named(node, "event", &[("new-leader", When::NewLeader)]));
+    let actions = Action::ALL.map(|action| (action.as_str(), action));
+    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\" or \"start\", or one of a proxy's, like \"discard\"";
+    let action = section.require("action", help, |node| values::named(node, "action", &actions));
     let targets = Target::ALL.map(|target| (target.as_str(), target));
     let help = "write target = \"leader\", \"followers\", \"follower\", \"all\", \"controller\", \"random\" or \"current-leader\"";
-    let target = section.require("target", help, |node| one_of(node, &targets));
+    let target = section.require("target", help, |node| values::named(node, "target", &targets));
     let lose = section.read("lose", lose);
     if let (Some(entry), Some(false)) =
         (section.entry("lose"), action.map(|action| action == Action::PowerCut))
@@ -189,6 +178,7 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
         let message = "only a power cut loses what was not flushed";
         problems.add(&entry.key_place, message, "remove lose, or write action = \"power-cut\"");
     }
+    let rule = rules::rule(&mut section, action, problems);
     let repeat = repeat(&mut section, action, at.is_some(), problems);
     section.finish();
     if given != 1 {
@@ -199,7 +189,8 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     }
     let mut step = FaultStep::new(at.or(after).or(acked).or(event)?, action?, target?);
     step.lose = step.lose.map(|all| lose.unwrap_or(all));
-    Some((step, repeat))
+    step.rule = rule;
+    (rule.is_some() || !step.action.has_rule()).then_some((step, repeat))
 }
 
 /// `for`, `times` and `every`.
@@ -218,7 +209,7 @@ fn repeat(
         (Some(_), None, None) | (Some(_), Some(_), Some(_))
             if action.is_some_and(|action| action.undo().is_none()) =>
         {
-            ("what undoes something lasts for ever", "remove for, times and every")
+            ("nothing undoes this action, so it has no length", "remove for, times and every")
         }
         (Some(lasts_ns), None, None) => return Some(Repeat { lasts_ns, times: 1, every_ns: 0 }),
         (Some(_), Some(_), Some(_)) if !at => {
@@ -261,17 +252,6 @@ pub fn lose_text(lose: Lose) -> String {
     }
 }
 
-fn one_of<T: Copy>(node: &Node, known: &[(&str, T)]) -> Result<T, Wrong> {
-    let found = match &node.value {
-        Value::Text(text) => known.iter().find(|(name, _)| name == text),
-        _ => None,
-    };
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<String> = known.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        Wrong::new(format!("{} is not known here", node.describe()), format!("write {}", names.join(", ")))
-    })
-}
-
 /// Why `step` cannot come after the steps that are `done`.
 fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     if let When::At(at) = step.when
@@ -291,6 +271,12 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
             "write action = \"kill\"",
         ));
     }
+    if step.target == Target::Controller && step.action.is_at_proxy() {
+        return Some(Wrong::new(
+            "there is no proxy in front of the controller",
+            "write target = \"leader\" or \"all\"",
+        ));
+    }
     let drawn = |target: Target| matches!(target, Target::Random | Target::CurrentLeader);
     if done.iter().any(|other| {
         drawn(other.target) != drawn(step.target)
@@ -304,7 +290,9 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     if let Some(wrong) = unfit(step, done) {
         return Some(wrong);
     }
-    let moved = done.iter().any(|earlier| earlier.target.leads() && !earlier.action.is_undo());
+    let moved = done
+        .iter()
+        .any(|earlier| earlier.target.leads() && !earlier.action.is_undo() && !earlier.action.is_at_proxy());
     (step.when == When::NewLeader && !moved).then(|| {
         Wrong::new("nothing above makes the leader move", "stop or kill the leader in an earlier step")
     })
@@ -317,6 +305,8 @@ fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
         (Action::Kill | Action::PowerCut, state) => state != Standing::Dead,
         (Action::Continue, state) => state == Standing::Stopped,
         (Action::Start, state) => state == Standing::Dead,
+        // A proxy is there whatever its broker does.
+        _ => true,
     };
     (!step.target.roles().iter().all(fits)).then(|| {
         Wrong::new(

@@ -14,6 +14,7 @@ mod ordeals;
 mod problems;
 mod property_names;
 mod property_values;
+mod rules;
 mod section;
 mod sink;
 mod transaction;

@@ -1,7 +1,7 @@
 //! What the settings promise: the weight of each kind of finding. It counts nothing.
 
 use super::{Promise, Tally, TallyKind, Upsets, Weight};
-use crate::fault::{Action, FaultRecord, Target};
+use crate::fault::{Action, FaultRecord, FaultStep, Target};
 use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,8 +52,10 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
     }
 }
 
+/// What a proxy does to requests and answers cannot lose what was acknowledged.
 fn befell_a_broker(fault: &FaultRecord) -> bool {
-    fault.done_ns.is_some() && !fault.step.action.is_undo() && fault.step.target != Target::Controller
+    let FaultStep { action, target, .. } = fault.step;
+    fault.done_ns.is_some() && !action.is_undo() && !action.is_at_proxy() && target != Target::Controller
 }
 
 /// Every append is flushed before it is answered.
@@ -82,7 +84,7 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{FaultStep, When};
+    use crate::fault::When;
     use crate::ids::BrokerId;
     use crate::verdict::history::settings;
 
@@ -108,6 +110,10 @@ mod tests {
         assert_eq!(weigh(Acks::One, false, &[], false), Weight::Violation);
         for no_broker in [&planned, &undone, &controller] {
             assert_eq!(weigh(Acks::One, false, no_broker, false), Weight::Violation);
+        }
+        for action in Action::ALL.into_iter().filter(|action| action.is_at_proxy()) {
+            let at_proxy = fault(Some(1), action, Target::Leader);
+            assert_eq!(weigh(Acks::One, false, &at_proxy, false), Weight::Violation);
         }
         assert_eq!(weigh(Acks::All, false, &killed, false), Weight::Violation);
         assert_eq!(weigh(Acks::All, true, &killed, false), Weight::Violation);

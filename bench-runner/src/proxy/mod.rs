@@ -1,0 +1,124 @@
+//! A proxy in front of one broker's client listener. What a rule is about is delayed, held, discarded, refused or left without
+//! its answer; everything else passes untouched, in its order.
+//!
+//! Runs as tasks of the control plane's runtime, and knows neither clusters nor cells. The only door to `kafka_protocol`.
+
+mod answer;
+mod connection;
+mod frame;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use bench_model::fault::{Action, FaultStep, Hits};
+use rules::Rules;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// What all connections of a proxy share.
+#[derive(Debug)]
+struct Desk {
+    rules: Mutex<Rules>,
+    /// How often all rules have ended.
+    ends: watch::Sender<u64>,
+    /// How often all clients have been cut off.
+    resets: watch::Sender<u64>,
+    /// Connections of clients.
+    clients: AtomicU64,
+}
+
+impl Desk {
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running proxy; dropping it closes its port and all of its connections.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where clients reach it.
+    pub address: SocketAddr,
+    desk: Arc<Desk>,
+    acceptor: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a port of the loopback interface (0: any that is free), and passes everything on to `broker`.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn open(port: u16, broker: SocketAddr) -> io::Result<Proxy> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let desk = Arc::new(Desk {
+            rules: Mutex::new(Rules::default()),
+            ends: watch::Sender::new(0),
+            resets: watch::Sender::new(0),
+            clients: AtomicU64::new(0),
+        });
+        let acceptor = tokio::spawn(accept(listener, broker, desk.clone()));
+        Ok(Proxy { address, desk, acceptor })
+    }
+
+    /// Carries out one step of a timeline, at once; `number` is its place there, under which its hits are counted.
+    pub fn carry_out(&self, number: usize, step: &FaultStep) {
+        match (step.action, step.rule) {
+            (Action::Reset, _) => {
+                self.desk.rules().broke(number, self.desk.clients.load(Ordering::Relaxed));
+                self.desk.resets.send_modify(|count| *count += 1);
+            }
+            (_, Some(rule)) => self.desk.rules().add(number, step.action, rule),
+            _ => {
+                self.desk.rules().end(Some(number));
+                self.desk.ends.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// Ends all rules, whoever has set them; how many there were.
+    pub fn heal(&self) -> u64 {
+        let ended = self.desk.rules().end(None);
+        self.desk.ends.send_modify(|count| *count += 1);
+        ended
+    }
+
+    /// What was counted of the step with this number.
+    pub fn hits(&self, number: usize) -> Hits {
+        self.desk.rules().hits(number)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, broker: SocketAddr, desk: Arc<Desk>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => {
+                    let desk = desk.clone();
+                    connections.spawn(async move {
+                        // A client whose broker does not listen finds its connection closed, as without a proxy.
+                        if let Ok(upstream) = TcpStream::connect(broker).await {
+                            connection::serve(client, upstream, &desk).await;
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a proxy could not take a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
