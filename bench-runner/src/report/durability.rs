@@ -242,7 +242,11 @@ pub fn trials(view: &View) -> Vec<Trial> {
                 let (lost, claimed) = lost_of(result);
                 trial.lost += lost;
                 trial.claimed += claimed;
-                let faults = bench_model::fault::trials(&spans(&result.faults));
+                // Workers that end are one trial together.
+                let faults = match result.cell.faults.is_empty() {
+                    true => 1,
+                    false => bench_model::fault::trials(&spans(&result.faults)),
+                };
                 trial.faults += faults;
                 trial.faults_with_loss += u64::from(lost > 0);
                 trial.faults_with_loss_at_least |= lost > 0 && faults > 1;

@@ -265,9 +265,8 @@ async fn with_topic(
     drop(gang);
     stages.end("group drain");
     let of_group = (journals, pipelines);
-    let gathered = evidence::gather(stage.cluster, &task, &ends, of_producers, of_group, sink.as_ref())
-        .await
-        .map_err(void)?;
+    let gathered = evidence::gather(stage.cluster, &task, &ends, of_producers, of_group, sink.as_ref());
+    let gathered = gathered.await.map_err(void)?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(void)?;
     measure::fill(result, observed, &gathered, &lives, directory).map_err(void)?;
