@@ -75,7 +75,7 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     blocks.push(Block::Table(tables::books(view)));
     let expected = notes::expected(view);
     if !expected.is_empty() {
-        blocks.push(Block::Details("What was expected, and observed".into(), vec![Block::List(expected)]));
+        blocks.push(Block::Details("What was expected, and what came".into(), vec![Block::List(expected)]));
     }
     section("Delivery semantics", delivery::semantics(view), &mut blocks);
     blocks.push(Block::Details(
