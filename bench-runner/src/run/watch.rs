@@ -1,4 +1,4 @@
-//! Watches leaders and replicas of a cell's topic while faults happen: asks every broker ten times a second, keeps changes.
+//! Watches leaders and replicas of a cell's topic while faults happen: asks every broker once a second, keeps changes.
 
 use crate::clock;
 use crate::cluster::{Cluster, PartitionView, Watcher};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-const PERIOD: Duration = Duration::from_millis(100);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Watches until it is dropped.
 pub struct Watch {
