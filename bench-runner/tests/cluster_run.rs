@@ -98,6 +98,14 @@ fn p989_ms(place: &Path, cell: &Value, latency: &str) -> f64 {
     curve.iter().find(|point| point.nines >= NINES).expect("enough records").value_ns as f64 / 1e6
 }
 
+/// How late the generator says that it was by itself (p99): a busy machine's few milliseconds, never a full queue's seconds.
+fn own_lateness_ms(cell: &Value) -> f64 {
+    let mut caveats = cell["caveats"].as_array().expect("caveats").iter();
+    let Some(caveat) = caveats.find(|caveat| caveat["kind"] == "generator-bound") else { return 0.0 };
+    let what = caveat["what"].as_str().expect("words");
+    what.split(' ').find_map(|word| word.parse().ok()).expect(what)
+}
+
 #[test]
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
     // Other work on the machine moves the last percentiles by some milliseconds; a clock at the actual send, or one
@@ -125,20 +133,22 @@ fn stall() -> Result<(), String> {
     let mut wrong = Vec::new();
     for cell in &cells {
         assert_eq!(cell["outcome"], "finished");
-        // Arithmetic starts from the stall that was: a busy machine lets the broker go a little late.
         let done_ms = |step: usize| cell["faults"][step]["done_ns"].as_f64().expect("done") / 1e6;
         let stall = done_ms(1) - done_ms(0);
-        let late = stall - 2000.0;
         for latency in ["publish", "end_to_end"] {
             let p99 = percentile_ms(cell, latency, "99");
             let p999 = percentile_ms(cell, latency, "99.9");
             let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
             let line = format!("{latency}: p99 {p99}, p99.9 {p999}, maximum {max} after {stall} ms");
             eprintln!("{line}");
-            let fits = (1780.0..=1890.0).contains(&(p99 - late))
-                && (1960.0..=2010.0).contains(&(p999 - late))
-                && max >= 1990.0
-                && late.abs() < 100.0;
+            // A broker let go answers some milliseconds later, and what it appends can be read when its followers have
+            // fetched twice: the record due at the stop waits for that too, and tells the stall as clients have it.
+            // Of that stall, with 20 s of window, arithmetic gives 0.90 (drained at once) to 0.94 (drained at 2.5 times
+            // the rate) at p99, and 0.990 to 0.994 at p99.9.
+            let fits = (stall - 10.0..stall + 100.0).contains(&max)
+                && (0.89..=0.945).contains(&(p99 / max))
+                && (0.98..=0.998).contains(&(p999 / max))
+                && (stall - 2000.0).abs() < 100.0;
             wrong.extend((!fits).then_some(line));
         }
         let small = cell["cell"]["profile"] == "stall-small-queue";
@@ -148,7 +158,7 @@ fn stall() -> Result<(), String> {
         eprintln!("{line}");
         let hidden = service < 100.0;
         wrong.extend((publish < 1700.0 || hidden != small).then_some(line));
-        if has_caveat(cell, "backpressured") != small || (small && has_caveat(cell, "generator-bound")) {
+        if has_caveat(cell, "backpressured") != small || own_lateness_ms(cell) > 100.0 {
             wrong.push(format!("a full queue is the cluster speaking: {}", cell["caveats"]));
         }
     }

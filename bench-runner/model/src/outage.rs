@@ -30,6 +30,13 @@ struct Lane {
     error_ns: Option<u64>,
 }
 
+impl Lane {
+    /// Something that was due at this instant has had no success.
+    fn ask(&mut self, intended_ns: u64) {
+        self.asked_ns = Some(self.asked_ns.map_or(intended_ns, |asked_ns| asked_ns.min(intended_ns)));
+    }
+}
+
 /// Notes outages of all partitions of a topic, as one worker sees them.
 #[derive(Debug)]
 pub struct Outages {
@@ -69,7 +76,7 @@ impl Outages {
     #[inline]
     pub fn failure(&mut self, partition: PartitionId, intended_ns: u64, now_ns: u64) {
         let lane = &mut self.lanes[usize::from(partition.0)];
-        lane.asked_ns = Some(lane.asked_ns.map_or(intended_ns, |asked_ns| asked_ns.min(intended_ns)));
+        lane.ask(intended_ns);
         lane.error_ns.get_or_insert(now_ns);
     }
 
@@ -77,8 +84,7 @@ impl Outages {
     /// intended instant of each record that had no answer.
     pub fn finish(&mut self, waiting: impl Iterator<Item = (PartitionId, u64)>, now_ns: u64) -> Vec<Outage> {
         for (partition, intended_ns) in waiting {
-            let lane = &mut self.lanes[usize::from(partition.0)];
-            lane.asked_ns = Some(lane.asked_ns.map_or(intended_ns, |asked_ns| asked_ns.min(intended_ns)));
+            self.lanes[usize::from(partition.0)].ask(intended_ns);
         }
         for (partition, lane) in (0..).zip(&self.lanes) {
             let Some(asked_ns) = lane.asked_ns else { continue };

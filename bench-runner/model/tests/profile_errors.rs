@@ -116,6 +116,8 @@ fn a_setting_of_brokers_or_topics_that_kafka_does_not_know_is_refused() {
         slip_of_an_owned_one
             .ends_with("did you mean min.insync.replicas? write min-insync-replicas = … in [topic]")
     );
+    let both = told(VALID, &["topic.settings={ \"segment.byte\" = \"1\", \"retention.ms\" = \"soon\" }"]);
+    assert_eq!(both.len(), 2, "everything wrong at once: {both:?}");
     assert!(answer("cluster", "no.such.thing").ends_with("as its documentation spells it"));
     for name in
         ["listeners", "controller.quorum.voters", "log.retention.ms", "log.cleanup.policy", "ssl.protocol"]

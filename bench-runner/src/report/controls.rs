@@ -1,57 +1,74 @@
 //! Whether the run's own controls fired: a zero says something only where the same run could make such a finding, and did.
 
+use super::durability::{fired, is_proven};
 use super::figures::zero_bound_note;
+use super::ordeals::{is_disturbed, planned};
 use super::view::Group;
 use crate::store::StoredRun;
+use bench_model::plan::Cell;
 use bench_model::profile::grouped;
-use bench_model::result::{Expectation, Outcome};
+use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::verdict::TallyKind;
 use std::collections::BTreeSet;
 
-/// Which kinds of findings the run's recipes have predicted and found.
+/// What was found where it could be found.
 #[derive(Debug, Default)]
 pub struct Controls {
-    /// `None`: the run carries no controls.
-    fired: Option<BTreeSet<TallyKind>>,
+    /// Kinds of findings that the run's recipes have predicted and made; `None`: the run carries no controls.
+    carried: Option<BTreeSet<TallyKind>>,
+    /// Kinds of findings, and what the cell that made them met with.
+    found: BTreeSet<(TallyKind, String)>,
+    /// On the mock cluster a zero is worth nothing, and nothing is said of it.
+    is_mock: bool,
 }
 
 impl Controls {
-    /// Those of a run: cells in which exactly the expected findings were made.
-    pub fn of(run: &StoredRun) -> Self {
-        if !run.manifest.controls {
-            return Controls::default();
-        }
-        let met =
-            run.cells.iter().map(|cell| &cell.result).filter(|result| {
-                result.outcome == Outcome::Finished && result.expectation == Expectation::Met
-            });
+    /// Those of a run: recipes in which exactly the expected findings were made, and cells with a proven fault.
+    pub fn of(run: &StoredRun, is_mock: bool) -> Self {
+        let results = || run.cells.iter().map(|cell| &cell.result);
+        let met = results()
+            .filter(|result| result.outcome == Outcome::Finished && result.expectation == Expectation::Met);
         let expected = met.flat_map(|result| &result.cell.expect).filter(|(_, count)| **count > 0);
-        let kinds = expected.filter_map(|(name, _)| name.parse().ok().map(family));
-        Controls { fired: Some(kinds.collect()) }
+        let kinds = expected.filter_map(|(name, _)| name.parse().ok().map(family)).collect();
+        let found = results()
+            .flat_map(|result| findings(result).into_iter().map(|kind| (kind, planned(&result.cell))));
+        Controls { carried: run.manifest.controls.then_some(kinds), found: found.collect(), is_mock }
     }
 
-    fn are_carried(&self) -> bool {
-        self.fired.is_some()
+    /// The run carries recipes as controls.
+    pub fn are_carried(&self) -> bool {
+        self.carried.is_some()
     }
 
-    /// What the words mean, where they are used.
-    pub fn legend(&self) -> Option<&'static str> {
-        let words = "\"controls fired\": a recipe of this run predicted such findings, and made exactly those. \"untested\": none did.";
-        self.are_carried().then_some(words)
+    /// What the words mean; empty where none of these cells calls for them.
+    pub fn legend<'c>(&self, mut cells: impl Iterator<Item = &'c Cell>) -> Vec<&'static str> {
+        if self.is_mock {
+            return Vec::new();
+        }
+        let carried = "\"controls fired\": a recipe of this run predicted such findings, and made exactly those. \"untested\": none did.";
+        let met = "A zero of a cell with a fault: \"controls fired\" where a cell of this run had such findings under the same fault, else \"untested\".";
+        self.are_carried()
+            .then_some(carried)
+            .into_iter()
+            .chain(cells.any(is_disturbed).then_some(met))
+            .collect()
     }
 
-    /// What stands behind a zero of this kind: `controls fired`, or `untested`; `None`: the run carries none.
-    pub fn reading(&self, kind: TallyKind) -> Option<&'static str> {
-        let fired = self.fired.as_ref()?.contains(&family(kind));
-        Some(if fired { "controls fired" } else { "untested" })
+    /// What stands behind a zero of this kind: `controls fired`, or `untested`; `None`: the cell met with nothing, and the
+    /// run carries no controls.
+    pub fn reading(&self, cell: &Cell, kind: TallyKind) -> Option<&'static str> {
+        let kind = family(kind);
+        let carried = self.carried.as_ref().map(|kinds| kinds.contains(&kind));
+        let met = is_disturbed(cell).then(|| self.found.contains(&(kind, planned(cell))));
+        let fired = carried.into_iter().chain(met).reduce(|one, other| one || other)?;
+        (!self.is_mock).then_some(if fired { "controls fired" } else { "untested" })
     }
 
     /// A count with its denominator and, where it is zero, what that is worth; `bounded`: records are independent trials.
-    pub fn share(&self, kind: TallyKind, (count, of): (u64, u64), bounded: bool) -> String {
+    pub fn share(&self, group: &Group, kind: TallyKind, (count, of): (u64, u64), bounded: bool) -> String {
         let mut text = format!("{} of {}", grouped(count), grouped(of));
-        if let (0, Some(reading)) = (count, self.reading(kind)) {
-            text.push_str(&format!("; {reading}"));
-        }
+        let reading = self.reading(&group.first().cell, kind).filter(|_| count == 0);
+        text.extend(reading.map(|reading| format!("; {reading}")));
         if bounded && count == 0 {
             text.push_str(&zero_bound_note(of));
         }
@@ -62,10 +79,22 @@ impl Controls {
     pub fn count(&self, group: &Group, kind: TallyKind) -> String {
         match group.tally(kind) {
             None => "n/a".into(),
-            Some((0, of)) if self.are_carried() && of > 0 => self.share(kind, (0, of), false),
+            Some((0, of)) if self.are_carried() && of > 0 => self.share(group, kind, (0, of), false),
             Some((count, _)) => grouped(count),
         }
     }
+}
+
+/// The kinds of which a cell with a proven fault has something.
+fn findings(result: &CellResult) -> Vec<TallyKind> {
+    if !is_proven(result) {
+        return Vec::new();
+    }
+    let tallies = result.verdict.iter().flat_map(|verdict| &verdict.tallies);
+    let counted = tallies.filter(|(_, tally)| tally.count > 0).map(|(kind, _)| family(*kind));
+    // Of losses, one question has one answer in all tables.
+    let others = counted.filter(|kind| *kind != TallyKind::LogLoss);
+    others.chain(fired(result).then_some(TallyKind::LogLoss)).collect()
 }
 
 /// Kinds that are found in the same way: an absent record is absent whatever its producer was told.

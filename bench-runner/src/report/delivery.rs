@@ -251,7 +251,7 @@ fn sink(settings: &SinkSettings) -> String {
 /// A count with its denominator; the bound for each record only where records are the trials.
 fn seen(view: &View, group: &Group, kind: TallyKind, counts: Option<(u64, u64)>) -> String {
     let bounded = !group.is_mock && !is_disturbed(&group.first().cell);
-    counts.map_or("n/a".into(), |counts| view.controls.share(kind, counts, bounded))
+    counts.map_or("n/a".into(), |counts| view.controls.share(group, kind, counts, bounded))
 }
 
 /// Surplus copies in the log, whoever sent them again: the client, or the application.

@@ -188,14 +188,14 @@ fn lost_of(result: &CellResult) -> (u64, u64) {
     verdict.classes.get(&class).map_or((0, 0), |count| (count.absent, count.records))
 }
 
-fn is_proven(result: &CellResult) -> bool {
+pub(super) fn is_proven(result: &CellResult) -> bool {
     result.outcome == Outcome::Finished
         && is_disturbed(&result.cell)
         && result.faults.iter().all(|fault| fault.is_proven())
 }
 
 /// A loss was seen, or a profile that knew of it found exactly what it expected.
-fn fired(result: &CellResult) -> bool {
+pub(super) fn fired(result: &CellResult) -> bool {
     let acknowledged = result.cell.settings.producer.acks != Acks::Zero;
     let expected = [TallyKind::LogLoss, TallyKind::Acks0Drop]
         .iter()

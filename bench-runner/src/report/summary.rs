@@ -7,6 +7,7 @@ use super::view::{View, word};
 use super::workers;
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
+use bench_model::plan::Cell;
 use bench_model::result::CellResult;
 use bench_model::settings::Acks;
 use bench_model::verdict::{Promise, Tally, TallyKind, guarantee};
@@ -63,7 +64,7 @@ fn bound(view: &View, count: u64, of: u64) -> Option<f64> {
     if count == 0 && view.stamp().is_none() { zero_bound_per_million(of) } else { None }
 }
 
-fn tally(view: &View, kind: TallyKind, tally: &Tally) -> Value {
+fn tally(view: &View, planned: &Cell, kind: TallyKind, tally: &Tally) -> Value {
     let is_zero = tally.count == 0 && tally.not_checked.is_none();
     json!({
         "count": tally.count,
@@ -71,7 +72,7 @@ fn tally(view: &View, kind: TallyKind, tally: &Tally) -> Value {
         "weight": word(&tally.weight),
         "bound_per_million_95": if tally.not_checked.is_none() { bound(view, tally.count, tally.of) } else { None },
         "not_checked": tally.not_checked,
-        "zero": view.controls.reading(kind).filter(|_| is_zero),
+        "zero": view.controls.reading(planned, kind).filter(|_| is_zero),
     })
 }
 
@@ -130,7 +131,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         let tallies: Map<String, Value> = judged
             .iter()
             .flat_map(|verdict| &verdict.tallies)
-            .map(|(kind, it)| (word(kind).replace(' ', "_"), tally(view, *kind, it)))
+            .map(|(kind, it)| (word(kind).replace(' ', "_"), tally(view, planned, *kind, it)))
             .collect();
         json!({
             "records": books.records, "attempts": books.attempts, "copies": books.copies,

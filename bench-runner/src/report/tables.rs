@@ -2,6 +2,7 @@
 
 use super::durability::Trial;
 use super::figures::{bytes, duration, share, three_digits, zero_bound_per_million};
+use super::ordeals::is_disturbed;
 use super::table::{PROFILE, Table};
 use super::view::{Figure, Group, View};
 use bench_model::profile::grouped;
@@ -70,7 +71,10 @@ pub fn books(view: &View) -> Table {
         }
     }
     failed_sends(view).into_iter().for_each(|line| table.note(line));
-    view.controls.legend().into_iter().for_each(|line| table.note(line));
+    view.controls
+        .legend(view.groups.iter().map(|group| &group.first().cell))
+        .into_iter()
+        .for_each(|line| table.note(line));
     table.note(super::delivery::guarantees(view));
     if view.groups.iter().any(Group::is_acks0) {
         table.note("acks=0 acknowledges nothing: what is missing was dropped, not lost.");
@@ -90,7 +94,10 @@ fn book(view: &View, group: &Group) -> Vec<String> {
     let fate = group.tally(lost).map_or("n/a".into(), |(count, of)| match group.is_mock {
         // A bound would be a claim.
         true => format!("{verb}{} of {}", grouped(count), grouped(of)),
-        false => format!("{verb}{}", view.controls.share(lost, (count, of), true)),
+        false => format!(
+            "{verb}{}",
+            view.controls.share(group, lost, (count, of), !is_disturbed(&group.first().cell))
+        ),
     });
     let judged = group.finished().next().is_some();
     let shown = |text: String| if judged { text } else { "n/a".into() };
@@ -116,8 +123,8 @@ fn book(view: &View, group: &Group) -> Vec<String> {
 /// What has no column of its own; with controls also what was not found where it could have been.
 fn other_findings(view: &View, group: &Group) -> String {
     let aborted = TallyKind::AbortedRead;
-    match (group.tally(aborted), view.controls.reading(aborted)) {
-        (Some((0, of)), Some(_)) if of > 0 => {
+    match group.tally(aborted) {
+        Some((0, of)) if of > 0 && view.controls.are_carried() => {
             format!("{}; aborted read {}", group.other_findings(), view.controls.count(group, aborted))
         }
         _ => group.other_findings(),

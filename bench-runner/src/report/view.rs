@@ -358,7 +358,7 @@ impl<'a> View<'a> {
             group.doubt = bound.map_or(String::new(), |(mark, _)| format!(" [{mark}]"));
             group.name.push_str(&suffix);
         }
-        View { run, groups, marks, damage, controls: Controls::of(run) }
+        View { run, groups, marks, damage, controls: Controls::of(run, is_mock) }
     }
 
     /// The profiles that have cells, in order.

@@ -131,7 +131,8 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             PowerCutAll => &[L_CERTAIN, ABSENT, PRESENT],
         },
         Row::All => match column {
-            LeaderKilled | FollowersStoppedLeaderKilled | LeaderStopped | RollingRestart => &[D, O],
+            LeaderKilled | LeaderStopped | RollingRestart => &[D, O],
+            FollowersStoppedLeaderKilled => &[D],
             UncleanElection => &[L_CERTAIN],
             FollowersStopped => &[D_CERTAIN],
             PowerCutAll => &[L_CERTAIN, D, O],

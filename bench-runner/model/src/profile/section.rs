@@ -25,6 +25,16 @@ impl Wrong {
     }
 }
 
+/// One fault, where several could be told.
+impl IntoIterator for Wrong {
+    type Item = Wrong;
+    type IntoIter = std::iter::Once<Wrong>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(self)
+    }
+}
+
 /// A table that is being read.
 pub(super) struct Section<'a> {
     /// As in the file: `load`; empty for the whole file.
@@ -71,13 +81,16 @@ impl<'a> Section<'a> {
     }
 
     /// The value of this key; `None` if it is absent, or wrong and noted.
-    pub fn read<T>(&mut self, key: &'static str, parse: impl Fn(&Node) -> Result<T, Wrong>) -> Option<T> {
+    pub fn read<T, W: IntoIterator<Item = Wrong>>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&Node) -> Result<T, W>,
+    ) -> Option<T> {
         let node = &self.entry(key)?.node;
-        parse(node)
-            .map_err(|Wrong { message, help, place }| {
-                self.problems.add(place.as_ref().unwrap_or(&node.place), format!("{key}: {message}"), help);
-            })
-            .ok()
+        let add = |Wrong { message, help, place }: Wrong| {
+            self.problems.add(place.as_ref().unwrap_or(&node.place), format!("{key}: {message}"), help);
+        };
+        parse(node).map_err(|wrong| wrong.into_iter().for_each(add)).ok()
     }
 
     /// Like [`Section::read`], and its absence is a problem.

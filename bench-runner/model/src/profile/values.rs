@@ -190,18 +190,19 @@ pub(super) fn compression(node: &Node) -> Result<String, Wrong> {
     }
 }
 
-/// Properties passed on verbatim; `refused` names those that may not be.
+/// Properties passed on verbatim; `refused` names those that may not be. Everything wrong is told at once.
 pub(super) fn properties(
     node: &Node,
     refused: impl Fn(&str, &str) -> Option<Refusal>,
-) -> Result<BTreeMap<String, String>, Wrong> {
+) -> Result<BTreeMap<String, String>, Vec<Wrong>> {
     let Value::Table(entries) = &node.value else {
-        return Err(Wrong::new(
+        return Err(vec![Wrong::new(
             format!("expected a table, found {}", node.describe()),
             "write { some.property = \"value\" }",
-        ));
+        )]);
     };
     let mut properties = BTreeMap::new();
+    let mut wrong = Vec::new();
     // TOML nests at every dot that is not quoted; property names are the same either way.
     let mut open: Vec<(String, &Entry)> = entries.iter().map(|entry| (entry.key.clone(), entry)).collect();
     while let Some((key, Entry { key_place, node, .. })) = open.pop() {
@@ -215,16 +216,18 @@ pub(super) fn properties(
             }
             _ => {
                 let message = format!("{key} is {}", node.describe());
-                return Err(Wrong::new(message, "write the value as a text").at(&node.place));
+                wrong.push(Wrong::new(message, "write the value as a text").at(&node.place));
+                continue;
             }
         };
         if let Some(Refusal { message, help, part }) = refused(&key, &value) {
             let place = if part == Part::Name { key_place } else { &node.place };
-            return Err(Wrong::new(message, help).at(place));
+            wrong.push(Wrong::new(message, help).at(place));
         }
         if properties.insert(key.clone(), value).is_some() {
-            return Err(Wrong::new(format!("{key} stands here twice"), "keep one of them").at(key_place));
+            let message = format!("{key} stands here twice");
+            wrong.push(Wrong::new(message, "keep one of them").at(key_place));
         }
     }
-    Ok(properties)
+    if wrong.is_empty() { Ok(properties) } else { Err(wrong) }
 }

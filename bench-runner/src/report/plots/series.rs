@@ -1,4 +1,4 @@
-//! One cell second by second, by intended time: latency above, throughput below, faults as shaded bands.
+//! One cell second by second, by intended time: latencies above, throughput below, faults as shaded bands.
 
 use super::axis::{Axis, Panel, UPWARDS, count_tick, time_tick};
 use super::canvas::{
@@ -42,8 +42,6 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     if !ran || result.seconds.len() < 2 {
         return None;
     }
-    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
-    let what = if acks0 { "end-to-end" } else { "publish" };
     let state = match result.outcome {
         Outcome::Finished => String::new(),
         other => format!("{}: ", word(&other).to_uppercase()),
@@ -52,7 +50,7 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     Some(Chart {
         place: if result.cell.faults.is_empty() { Place::Folded } else { Place::Seconds },
         file: format!("seconds-{}.svg", slug(&result.cell.id)),
-        svg: draw(view, &title, result, what),
+        svg: draw(view, &title, result),
         title,
         caption: format!(
             "Latency and records due by intended second: what waits is charged to the second in which it was due; \
@@ -90,13 +88,21 @@ fn counts(second: &Second) -> [f64; 2] {
 }
 
 /// Nanoseconds, and which of them are lower bounds.
-fn latency_ns(result: &CellResult, second: &Second) -> Option<([f64; 3], [bool; 3])> {
-    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
-    let (figures, at_least) = match acks0 {
-        true => (second.end_to_end_ns, second.end_to_end_at_least),
-        false => (second.publish_ns, second.publish_at_least),
-    };
-    figures.map(|figures| (figures.map(|ns| ns as f64), at_least))
+type Latencies = ([f64; 3], [bool; 3]);
+
+/// The latencies of a cell by name: a report of acks=0 says nothing of the cluster, so there it is end to end alone.
+fn latencies(result: &CellResult) -> Vec<(&'static str, fn(&Second) -> Option<Latencies>)> {
+    fn as_floats(figures: Option<[u64; 3]>, at_least: [bool; 3]) -> Option<Latencies> {
+        figures.map(|figures| (figures.map(|ns| ns as f64), at_least))
+    }
+    let publish: (_, fn(&Second) -> _) =
+        ("publish", |second| as_floats(second.publish_ns, second.publish_at_least));
+    let end_to_end: (_, fn(&Second) -> _) =
+        ("end-to-end", |second| as_floats(second.end_to_end_ns, second.end_to_end_at_least));
+    match result.cell.settings.producer.acks {
+        Acks::Zero => vec![end_to_end],
+        _ => vec![publish, end_to_end],
+    }
 }
 
 /// Where the time axis of a cell ends: behind its last second, and behind its last fault step.
@@ -129,48 +135,56 @@ pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
     bands
 }
 
-fn draw(view: &View, title: &str, result: &CellResult, what: &str) -> String {
+fn draw(view: &View, title: &str, result: &CellResult) -> String {
     let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
     let end_s = end_s(result);
     let bands = bands(result, end_s);
-    let top = 84 + LINE_PX * bands.len() as i32;
     let time = |title: &str| {
         let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
         Axis::between(title, (0.0, end_s), ticks.map(|at| (f64::from(at), at.to_string())).collect())
     };
-    let values = result.seconds.iter().filter_map(|second| latency_ns(result, second)).flat_map(|(ns, _)| ns);
-    let upper = Panel {
-        left: 90,
-        right: 760,
-        top,
-        bottom: top + 260,
-        x: time(""),
-        y: Some(Axis::log(&format!("{what} latency (log scale)"), values, time_tick, UPWARDS)),
+    let mut top = 84 + LINE_PX * bands.len() as i32;
+    let mut below = |height: i32, x: Axis, y: Axis| {
+        let panel = Panel { left: 90, right: 760, top, bottom: top + height, x, y: Some(y) };
+        top = panel.bottom + 64;
+        panel
     };
+    let shown = latencies(result);
+    let uppers: Vec<Panel> = shown
+        .iter()
+        .map(|(what, of)| {
+            let values = result.seconds.iter().filter_map(of).flat_map(|(ns, _)| ns);
+            let title = format!("{what} latency (log scale)");
+            below(
+                if shown.len() == 1 { 260 } else { 200 },
+                time(""),
+                Axis::log(&title, values, time_tick, UPWARDS),
+            )
+        })
+        .collect();
     let most = result.seconds.iter().flat_map(counts).fold(0.0, f64::max);
-    let lower = Panel {
-        top: upper.bottom + 64,
-        bottom: upper.bottom + 204,
-        x: time("seconds since the first record was due"),
-        y: Some(Axis::linear("records per second", most, count_tick)),
-        ..upper.clone()
-    };
+    let count = Axis::linear("records per second", most, count_tick);
+    let lower = below(140, time("seconds since the first record was due"), count);
+    let names = count_names(result);
     let description = format!(
-        "Two panels over {}: {what} latency as p50, p99 and maximum; records {}. {}.",
+        "Panels over {}: {} latency as p50, p99 and maximum; records {}. {}.",
         counted(result.seconds.len(), "second"),
-        count_names(result).join(" and records "),
+        shown.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(" and "),
+        names.join(" and records "),
         counted(bands.len(), "shaded band")
     );
-    let names = count_names(result);
     let width = WIDTH_PX.max(lower.right + 80 + widest_px(names.iter().map(String::as_str)));
     picture((width, lower.bottom + 60 + foot_px(&foot)), title, &description, &foot, |canvas| {
-        for panel in [&upper, &lower] {
+        for panel in uppers.iter().chain([&lower]) {
             draw_with_bands(canvas, panel, &bands);
         }
-        name_bands(canvas, &upper, &bands);
-        lines(canvas, &upper, result, LATENCY_STYLES, |second| latency_ns(result, second));
+        name_bands(canvas, &uppers[0], &bands);
+        for (panel, (_, of)) in uppers.iter().zip(&shown) {
+            lines(canvas, panel, result, LATENCY_STYLES, of);
+            let legend = (panel.right + 25, panel.top + 10);
+            canvas.legend_of(legend, &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
+        }
         lines(canvas, &lower, result, COUNT_STYLES, |second| Some((counts(second), [false; 2])));
-        canvas.legend_of((upper.right + 25, upper.top + 10), &LATENCY_STYLES, &LATENCIES.map(str::to_owned));
         canvas.legend_of((lower.right + 25, lower.top + 10), &COUNT_STYLES, &names);
     })
 }
