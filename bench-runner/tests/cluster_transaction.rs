@@ -52,8 +52,19 @@ fn a_producer_is_fenced_when_its_time_is_over_or_its_id_is_taken_and_killed_ones
 #[test]
 fn books_of_group_and_sink_balance_where_the_input_is_written_in_transactions() {
     let profile = "../bench-runner/tests/sinks/transactional-input.toml";
-    let (cells, _) = fine(&[profile, "--set", "cluster.warm=0s"]);
+    let (cells, stated) = fine(&[profile, "--set", "cluster.warm=0s", "--oracle"]);
     assert_eq!(cells.len(), 4);
+    for (cell, stated) in cells.iter().zip(&stated) {
+        let identities = cell["verdict"]["identities"].as_array().expect("identities");
+        let dump = identities.iter().find(|identity| identity["name"] == "dump").expect("Kafka's dump");
+        assert_eq!(dump["holds"], true, "{}: {dump}", cell["id"]);
+        let dumps = stated["dumps"].as_array().expect("dumps");
+        let sum = |field: &str| dumps.iter().map(|dump| dump[field].as_u64().expect("a count")).sum::<u64>();
+        // All three replicas hold every copy, and the markers that end each transaction in each of its partitions.
+        let copies = cell["verdict"]["copies"].as_u64().expect("copies");
+        assert_eq!((sum("records"), sum("invalid_batches")), (3 * copies, 0), "{}", cell["id"]);
+        assert!(sum("control_records") >= 3, "{}", cell["id"]);
+    }
     assert!(cells.iter().any(|cell| count(cell, "redelivery") == 100), "the control that repeats");
     for cell in &cells {
         let records = cell["verdict"]["records"].as_u64();

@@ -33,6 +33,9 @@ pub struct Args {
     /// Write the outcome as one JSON document (`-`: standard output)
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Hold every replica against Kafka's own log dump, too (local cluster; otherwise only where a promise is violated)
+    #[arg(long, conflicts_with_all = ["mock", "bootstrap_server"])]
+    oracle: bool,
     /// Keep the topics of the run
     #[arg(long)]
     keep_topics: bool,
@@ -57,6 +60,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         provider,
         results: args.results.clone(),
         keep_topics: args.keep_topics,
+        oracle: args.oracle,
         keep_cluster_data: args.keep_cluster_data,
         command: std::env::args().collect(),
     };

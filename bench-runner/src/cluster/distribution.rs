@@ -175,7 +175,8 @@ async fn lock(path: &Path, progress: &mut dyn FnMut(&str)) -> std::io::Result<Fi
     }
 }
 
-async fn run_to_end(mut command: Command, act: &str) -> Result<(), ClusterError> {
+/// Runs a command to its end and returns what it printed; an error tells what else it said.
+pub(super) async fn run_to_end(mut command: Command, act: &str) -> Result<String, ClusterError> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let output = guard(command.stdin(Stdio::null())).output().await.map_err(|error| {
         ClusterError::unfit(
@@ -184,7 +185,7 @@ async fn run_to_end(mut command: Command, act: &str) -> Result<(), ClusterError>
         )
     })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

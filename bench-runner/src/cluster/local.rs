@@ -9,11 +9,12 @@ use super::properties::{self, CONTROLLER_ID};
 use super::proxies::Proxies;
 use super::residence::Residence;
 use super::usage::{self, Usage};
-use super::{Ask, ClusterError, archive, broker_settings, protocol, storage};
+use super::{Ask, ClusterError, archive, broker_settings, dump, protocol, storage};
 use crate::kafka::probe;
 use bench_model::fault::Action;
 use bench_model::ids::BrokerId;
 use bench_model::result::ClusterFacts;
+use bench_model::segment::dump::Dump;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -192,6 +193,11 @@ impl Local {
     /// Each broker's partitions lie here.
     pub fn log_directories(&self) -> Vec<(BrokerId, PathBuf)> {
         self.brokers.iter().map(|node| (BrokerId(node.id), node.data())).collect()
+    }
+
+    /// Kafka's own dump of every replica of a topic.
+    pub async fn dump(&self, topic: &str) -> Result<Vec<Dump>, ClusterError> {
+        dump::dump(&self.distribution, &self.log_directories(), topic).await
     }
 
     /// Where all brokers listen, running or not.

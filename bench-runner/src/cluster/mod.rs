@@ -6,6 +6,7 @@
 mod archive;
 mod broker_process;
 mod distribution;
+mod dump;
 mod external;
 mod local;
 mod mock;
@@ -28,6 +29,7 @@ use crate::proxy::Proxy;
 use bench_model::fault::{Action, Cut, FaultStep, Hits, Lose};
 use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::result::ClusterFacts;
+use bench_model::segment::dump::Dump;
 use bench_model::settings::ClusterAsk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -220,6 +222,14 @@ impl Cluster {
         match &self.kind {
             Kind::Local(local) => Some(local.log_directories()),
             _ => None,
+        }
+    }
+
+    /// Kafka's own dump of every replica of a topic; none unless local.
+    pub async fn dump(&self, topic: &str) -> Result<Vec<Dump>, ClusterError> {
+        match &self.kind {
+            Kind::Local(local) => local.dump(topic).await,
+            _ => Ok(Vec::new()),
         }
     }
 

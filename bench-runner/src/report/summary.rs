@@ -65,7 +65,7 @@ fn bound(view: &View, count: u64, of: u64) -> Option<f64> {
 }
 
 fn tally(view: &View, planned: &Cell, kind: TallyKind, tally: &Tally) -> Value {
-    let is_zero = tally.count == 0 && tally.not_checked.is_none();
+    let is_zero = tally.count == 0 && tally.of > 0 && tally.not_checked.is_none();
     json!({
         "count": tally.count,
         "of": tally.of,

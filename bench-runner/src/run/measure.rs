@@ -2,20 +2,28 @@
 
 use super::cell::Observed;
 use super::evidence::Evidence;
-use bench_model::assess::{self, STATEMENTS};
+use bench_model::assess::{self, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::result::CellResult;
 use bench_model::visibility::{self, VISIBLE, Visible};
 use std::path::{Path, PathBuf};
 
-/// Fills in everything that was observed; the merged series and the statements are left in `directory`.
-pub fn fill(
+/// What the figures of a cell are made from, beside its evidence.
+pub struct Measured {
+    /// All series, merged.
+    series: Set,
+    /// What runner and workers said.
+    pub statements: Statements,
+}
+
+/// Merges what was observed, and leaves in the result what needs no judgement.
+pub fn measure(
     result: &mut CellResult,
     observed: Observed,
     evidence: &Evidence,
     lives: &[PathBuf],
     directory: &Path,
-) -> Result<(), String> {
+) -> Result<Measured, String> {
     let Observed { mut statements, faults, client_settings, errors } = observed;
     result.faults = faults;
     result.client_settings = client_settings;
@@ -39,24 +47,36 @@ pub fn fill(
     statements.cut_off_killed(&mut series, &result.cell, &evidence.ledgers);
     statements.censor_undelivered(&mut series);
     statements.censor_unprocessed(&mut series, &result.cell, &evidence.ledgers, &evidence.journals);
-    for (name, text) in [("latency.hlog", series.to_text()), (STATEMENTS, statements.to_json())] {
-        let path = directory.join(name);
-        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Measured { series, statements })
+}
+
+impl Measured {
+    /// Leaves the merged series and the statements in the cell's directory, in the form that `verify` reads.
+    pub fn store(&self, directory: &Path) -> Result<(), String> {
+        let files = [("latency.hlog", self.series.to_text()), (STATEMENTS, self.statements.to_json())];
+        for (name, text) in files {
+            let path = directory.join(name);
+            std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(())
     }
-    let Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread: _ } = evidence;
-    let (effects, statements, series) = (effects.as_ref(), Some(&statements), &series);
-    let evidence = assess::Evidence {
-        ledgers,
-        readings,
-        transactions,
-        pipelines,
-        journals,
-        effects,
-        series,
-        statements,
-    };
-    assess::assess(result, evidence);
-    Ok(())
+
+    /// Fills in everything that follows from it.
+    pub fn assess(&self, result: &mut CellResult, evidence: &Evidence) {
+        let Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread: _ } = evidence;
+        let (effects, statements, series) = (effects.as_ref(), Some(&self.statements), &self.series);
+        let evidence = assess::Evidence {
+            ledgers,
+            readings,
+            transactions,
+            pipelines,
+            journals,
+            effects,
+            series,
+            statements,
+        };
+        assess::assess(result, evidence);
+    }
 }
 
 /// All series of the cell: the reader's, and those of producers' and members' lives, merged. A life that was killed leaves

@@ -46,6 +46,8 @@ pub struct Orders {
     pub results: PathBuf,
     /// Leave topics behind.
     pub keep_topics: bool,
+    /// Hold every replica against Kafka's own log dump.
+    pub oracle: bool,
     /// Leave the local cluster's data behind.
     pub keep_cluster_data: bool,
     /// The exact command line.
@@ -142,8 +144,8 @@ async fn on_cluster(
         bar.begin(index, planned);
         let aside = directory.cell_aside(&planned.id)?;
         let mut here = cluster.sharers();
-        let mut stage =
-            cell::Stage { cluster, admin: &admin, run, keep_topics: orders.keep_topics, interrupt };
+        let &Orders { keep_topics, oracle, .. } = orders;
+        let mut stage = cell::Stage { cluster, admin: &admin, run, keep_topics, oracle, interrupt };
         let mut result =
             cell::carry_out(&mut stage, planned, aside.path(), &mut |progress| bar.tick(progress)).await;
         here.extend(cluster.sharers());
@@ -203,8 +205,9 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
         caveats.push(Caveat {
             kind: "leftovers".into(),
             what: leftover.clone(),
-            advice: "a run before this one was killed; its processes were stopped before this one began"
-                .into(),
+            advice:
+                "a run before this one was killed; what it had left was cleared away before this one began"
+                    .into(),
         });
     }
     Manifest {

@@ -310,7 +310,10 @@ impl<'a> Sender<'a> {
             let since_t0_ns = now_ns.saturating_sub(self.t0_ns);
             self.schedule.at(since_t0_ns);
             match self.schedule.peek() {
-                None => return false,
+                None => {
+                    self.unblock(now_ns);
+                    return false;
+                }
                 Some(due_ns) if due_ns > since_t0_ns || now_ns < self.t0_ns => {
                     self.unblock(now_ns);
                     return true;

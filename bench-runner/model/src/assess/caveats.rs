@@ -128,12 +128,17 @@ fn backpressure(observed: &Statements, result: &CellResult) -> Option<Caveat> {
 }
 
 fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
-    let (reached, asked) = (result.throughput_per_s, result.asked_per_s?);
+    let reached = result.throughput_per_s;
+    // What is aborted on purpose is not to be answered for.
+    let abort_every = result.cell.settings.producer.transaction.as_ref().map_or(0, |one| one.abort_every);
+    let kept = if abort_every == 0 { 1.0 } else { 1.0 - 1.0 / f64::from(abort_every) };
+    let asked = result.asked_per_s? * kept;
     // A fault takes its share of the window, and what it does to the rate is what was asked for.
     (result.faults.is_empty() && reached < asked * REACHED).then(|| {
+        let but = if abort_every == 0 { "" } else { " and not to be aborted" };
         caveat(
             "rate-not-reached",
-            format!("{reached:.0} records/s were answered in the window, {asked:.0} were due"),
+            format!("{reached:.0} records/s were answered in the window, {asked:.0} were due{but}"),
             "latencies tell of a backlog that grew, not of this rate: lower it, or take it for the finding",
         )
     })
@@ -233,7 +238,26 @@ fn early(observed: &Statements) -> Option<Caveat> {
 
 #[cfg(test)]
 mod tests {
-    use super::KINDS;
+    use super::{KINDS, rate_not_reached};
+    use crate::assess::blank;
+    use crate::{plan, profile};
+
+    #[test]
+    fn what_is_aborted_on_purpose_is_not_missed() {
+        let missed = |abort_every: u32, per_s: f64| {
+            let producer = format!("idempotence = true\ntransaction = 100\nabort-every = {abort_every}");
+            let text =
+                format!("name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"1k/s\"\n[producer]\n{producer}\n");
+            let profile = profile::parse("p", &text, &[], &()).expect("valid");
+            let cell = plan::build(&[profile], &[]).expect("within limits").cells.remove(0);
+            let result = crate::result::CellResult { throughput_per_s: per_s, ..blank("r", &cell) };
+            rate_not_reached(&result).map(|caveat| caveat.what)
+        };
+        assert_eq!(missed(2, 499.0), None);
+        assert_eq!(missed(0, 990.0), None);
+        assert!(missed(0, 499.0).expect("half").ends_with("1000 were due"));
+        assert!(missed(2, 400.0).expect("too few").ends_with("500 were due and not to be aborted"));
+    }
 
     #[test]
     fn the_formats_page_explains_every_kind() {

@@ -5,7 +5,7 @@ use super::statements::Statements;
 use crate::latency::{Series, Set};
 use crate::plan::Cell;
 use crate::result::{CellResult, Cost, Second};
-use crate::settings::Length;
+use crate::settings::{Acks, Length};
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
@@ -82,6 +82,24 @@ fn arrivals(result: &mut CellResult, arrivals: &[u64]) {
     }
 }
 
+/// Records that the reader was handed in the whole seconds of the window, and how long those are.
+fn delivered(result: &CellResult, statements: &Statements, set: &Set) -> (u64, u64) {
+    let warmup_ns = result.cell.settings.load.warmup_ns;
+    let whole = warmup_ns.div_ceil(SECOND_NS)..(warmup_ns + result.window_ns) / SECOND_NS;
+    let acks0 = result.cell.settings.producer.acks == Acks::Zero;
+    let handed = statements.delivered.as_ref().or(statements.arrivals.as_ref().filter(|_| acks0));
+    let counted = match handed {
+        Some(handed) => {
+            handed.iter().zip(0..).filter(|(_, at)| whole.contains(at)).map(|(count, _)| count).sum()
+        }
+        // Stored before it was kept: of those due in the window, whatever came at last.
+        None => set
+            .get("end_to_end")
+            .map_or(0, |series| window_seconds(&result.cell, set).map(|second| series.ended(second)).sum()),
+    };
+    (counted, whole.end.saturating_sub(whole.start) * SECOND_NS)
+}
+
 /// Length of the window, time blocked, throughput and cost.
 pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, set: &Set) {
     if let Some(answers) = &statements.arrivals {
@@ -106,20 +124,13 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     let grown = |field: fn(&Progress) -> u64| -> u64 {
         windows.iter().map(|(begin, end)| field(end).saturating_sub(field(begin))).sum()
     };
-    // What is counted by whole seconds leaves out a second that began in the warm-up.
-    let warmup_ns = result.cell.settings.load.warmup_ns;
-    let answers_count = result.cell.settings.producer.answers_count();
-    let left_out_ns = if answers_count { 0 } else { warmup_ns.next_multiple_of(SECOND_NS) - warmup_ns };
-    let seconds = result.window_ns.saturating_sub(left_out_ns) as f64 / 1e9;
     // What was answered in the window, because what waits in the client's queue has cost the brokers nothing yet.
     let (answered, cpu_ns) = (grown(|progress| progress.acked), grown(|progress| progress.cpu_ns));
-    let delivered = if answers_count {
-        grown(|progress| progress.acked)
-    } else {
-        set.get("end_to_end")
-            .map_or(0, |series| window_seconds(&result.cell, set).map(|s| series.ended(s)).sum())
+    let (counted, over_ns) = match result.cell.settings.producer.answers_count() {
+        true => (answered, result.window_ns),
+        false => delivered(result, statements, set),
     };
-    result.throughput_per_s = if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 };
+    result.throughput_per_s = if over_ns > 0 { counted as f64 / (over_ns as f64 / 1e9) } else { 0.0 };
     let per_record = |total: u64| (answered > 0).then(|| total as f64 / answered as f64);
     result.cost = Cost { client_cpu_ns_per_record: per_record(cpu_ns), ..Cost::default() };
     if let [Some(begin), Some(end)] = &statements.usage {

@@ -11,6 +11,7 @@ mod group;
 mod judgement;
 mod killed;
 mod named;
+mod oracle;
 mod recovery;
 mod standstill;
 mod statements;
@@ -108,6 +109,8 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
         || result.cell.kills.iter().any(|kill| kill.resend);
     let upsets = Upsets { faults: &result.faults, moved_leaders, resends };
     let mut verdict = verdict::judge(settings, upsets, exhibits, drained);
+    verdict.identities.extend(statements.and_then(|stated| oracle::identity(&stated.dumps, readings)));
+    let mut verdict = verdict.claiming_nothing_unless_given();
     let none = Statements::default();
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);

@@ -5,7 +5,7 @@ use crate::fault::{Span, Victim, spans};
 use crate::ids::PartitionId;
 use crate::outage::{MOST, Outage, SHORTEST_NS};
 use crate::result::{CellResult, PartitionChange, PartitionRecovery, Recovery, Second, Stretch};
-use crate::settings::{Acks, Arrival};
+use crate::settings::{Acks, Arrival, Length, Load};
 use crate::verdict::TallyKind;
 use std::collections::BTreeMap;
 
@@ -85,6 +85,16 @@ fn p99_ns(result: &CellResult, second: &Second) -> Option<u64> {
     figures.map(|[_, p99, _]| p99)
 }
 
+/// Records are due between these instants after T0.
+fn is_asked(load: &Load, from_ns: u64, until_ns: u64) -> bool {
+    match (&load.arrival, load.length) {
+        (Arrival::Bursts(bursts), _) => bursts.iter().any(|burst| (from_ns..until_ns).contains(&burst.at_ns)),
+        // As long as it takes.
+        (Arrival::Max, Length::Records(_)) => true,
+        _ => from_ns < load.span_ns(),
+    }
+}
+
 struct Watched<'a> {
     result: &'a CellResult,
     statements: &'a Statements,
@@ -135,6 +145,8 @@ impl Watched<'_> {
     fn partitions(&self, span: &Span, until_ns: u64) -> Vec<PartitionRecovery> {
         let Ok(outages) = &self.outages else { return Vec::new() };
         let ended_ns = self.ended_ns();
+        // Where nothing was due, nobody would have seen an outage.
+        let is_asked = is_asked(&self.result.cell.settings.load, span.from_ns, until_ns);
         let lasted = |it: &Outage| it.to_ns.unwrap_or(ended_ns).saturating_sub(it.from_ns);
         // What begins when all is undone is not its doing.
         let undone_ns = span.to_ns.map_or(until_ns, |to_ns| until_ns.min(to_ns.saturating_add(SECOND_NS)));
@@ -148,6 +160,7 @@ impl Watched<'_> {
                 PartitionRecovery {
                     partition,
                     unavailable: match longest {
+                        None if !is_asked => Stretch::Unknown("nothing was due from then on".into()),
                         None => Stretch::Below(SHORTEST_NS),
                         Some(it) if it.to_ns.is_none() => Stretch::AtLeast(lasted(it)),
                         Some(it) => Stretch::Ns(lasted(it)),

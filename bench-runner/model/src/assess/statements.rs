@@ -6,6 +6,7 @@ use crate::latency::{Series, Set};
 use crate::ledger::Ledger;
 use crate::plan::Cell;
 use crate::result::PartitionChange;
+use crate::segment::dump::Dump;
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct Statements {
     /// Leaders and replicas as they changed while faults happened (local clusters, cells with a fault).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionChange>,
+    /// Kafka's own dump of every replica (local clusters, where it was asked for or a promise was violated).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dumps: Vec<Dump>,
     /// Why the sink could not be read when all had ended; `None`: it was, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_sink: Option<String>,

@@ -3,6 +3,7 @@
 //! Record batches of magic 2, each under its CRC-32C. It takes bytes, not files, and trusts no length in them.
 
 pub mod cut;
+pub mod dump;
 mod markers;
 mod records;
 #[cfg(test)]

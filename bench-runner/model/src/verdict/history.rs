@@ -149,7 +149,7 @@ impl History {
     }
 
     /// The reader and two replicas.
-    pub(super) fn readings(&self) -> Vec<LogReading> {
+    pub(crate) fn readings(&self) -> Vec<LogReading> {
         let sources = [Source::Reader, Source::Segments(BrokerId(1)), Source::Segments(BrokerId(2))];
         sources.map(|source| self.reading(source)).into()
     }

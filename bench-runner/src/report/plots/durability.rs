@@ -24,6 +24,8 @@ const NARROW_PX: i32 = 24;
 const LEFT_PX: i32 = 150;
 const ABOVE_PX: i32 = 46;
 const BELOW_PX: i32 = 40;
+/// Between a panel and its column: room for half of the last tick's label.
+const GAP_PX: i32 = 36;
 /// What both axes are, once for all panels.
 const AXES: [&str; 2] = [
     "Across: end-to-end latency p99 without a fault. Upwards: acknowledged records lost per million under",
@@ -129,7 +131,10 @@ impl Axes {
     /// Pixels of one panel with all that is around it.
     fn room_px(&self) -> (i32, i32) {
         let lanes = LANE_PX * LANES.len() as i32;
-        (LEFT_PX + self.width_px + self.column_px() + 40, ABOVE_PX + self.height_px() + lanes + BELOW_PX)
+        (
+            LEFT_PX + self.width_px + GAP_PX + self.column_px() + 24,
+            ABOVE_PX + self.height_px() + lanes + BELOW_PX,
+        )
     }
 
     fn height_px(&self) -> i32 {
@@ -155,8 +160,8 @@ fn layout(axes: &Axes, number: usize) -> Layout {
     let panel = Panel { left, right, top, bottom, x: axes.x.clone(), y: axes.y.clone() };
     let framed = Panel { bottom: bottom + LANE_PX * LANES.len() as i32, y: None, ..panel.clone() };
     let column = (axes.others > 0).then(|| Panel {
-        left: right + 16,
-        right: right + 16 + axes.column_px(),
+        left: right + GAP_PX,
+        right: right + GAP_PX + axes.column_px(),
         x: Axis::between("", (0.0, f64::from(axes.others + 1)), Vec::new()),
         ..framed.clone()
     });

@@ -44,8 +44,8 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
         title,
         caption: format!(
             "Broad: the leader, as the best informed broker named it; a gap: nobody led. The numbers: replicas in sync. Black: \
-             the outage of each fault, from the last success to the first one after, a cross at the first error. Brokers were asked ten \
-             times a second, so a change was seen up to 300 ms late. Shaded: faults, from the act to its undoing. {}.",
+             the outage of each fault, from the last success to the first one after, a cross at the first error. Brokers were asked once \
+             a second, so a change was seen up to 1.2 s late. Shaded: faults, from the act to its undoing. {}.",
             view.credit()
         ),
         table: table(result),

@@ -5,6 +5,7 @@ use crate::assess::{Statements, blank};
 use crate::expectation::tests::{cell, done, settings};
 use crate::fault::{Action, FaultRecord, Kill, Target};
 use crate::ids::BrokerId;
+use crate::settings::Burst;
 use crate::wire::Done;
 
 const MS: u64 = 1_000_000;
@@ -141,6 +142,20 @@ fn a_fault_without_traces_is_below_what_can_be_seen() {
     assert_eq!((it.p99_back, it.drained), (Stretch::Below(SECOND_NS), Stretch::Below(SECOND_NS)));
     assert_eq!(it.isr_full, Stretch::Unknown("no replica left".into()));
     assert!(it.partitions.iter().all(|partition| partition.last_success_ns.is_none()));
+}
+
+#[test]
+fn where_nothing_was_due_nobody_would_have_seen_an_outage() {
+    let mut result = result(Acks::One);
+    let mut due_at = |at_ms: u64| {
+        let burst = Burst { at_ns: at_ms * MS, records: 10 };
+        result.cell.settings.load.arrival = Arrival::Bursts(vec![burst]);
+        one(&result, &statements(Vec::new()))
+    };
+    let before = due_at(5_999);
+    assert_eq!(before.unavailable, Stretch::Unknown("nothing was due from then on".into()));
+    assert_eq!(before.first_success, before.unavailable);
+    assert_eq!(due_at(6_001).unavailable, Stretch::Below(SHORTEST_NS));
 }
 
 #[test]
