@@ -267,6 +267,7 @@ fn group() -> GroupSettings {
         protocol: String::new(),
         isolation: String::new(),
         session_timeout_ns: 0,
+        fetch: Default::default(),
         extra: BTreeMap::new(),
         sink: None,
     }
