@@ -328,6 +328,7 @@ fn specifications() -> [WorkerSpec; 3] {
             book: BookKey(0),
             record_bytes: 72,
             transaction_capacity: 0,
+            beside_producers: true,
         }),
     };
     [Role::Produce(produce), Role::Read(read), Role::Consume(Box::new(consume))].map(|role| WorkerSpec {

@@ -66,11 +66,12 @@ impl Outlet {
         who: (MemberId, Incarnation),
         partitions: u16,
         seconds: usize,
-        shared: Option<Shared>,
+        transactional: Option<(Shared, Timings)>,
     ) -> Self {
-        let errors = shared.as_ref().map(|shared| Errors::clone(&shared.errors)).unwrap_or_default();
-        let (membership, timings) =
-            shared.map(|Shared { membership, notes, .. }| (membership, Timings::new(notes, seconds))).unzip();
+        let (shared, timings) = transactional.unzip();
+        let (membership, errors) =
+            shared.map(|Shared { membership, errors, .. }| (membership, errors)).unzip();
+        let errors = errors.unwrap_or_default();
         Outlet {
             writer,
             member: who.0,
