@@ -201,6 +201,15 @@ impl Life<'_> {
         }
     }
 
+    /// Before partitions go: the client would keep them paused, and give none of their records when they come back.
+    pub(super) fn resume(&mut self, client: &mut Client<'_>, partitions: &[u16]) {
+        let Some(outlet) = &mut self.outlet else { return };
+        let paused = std::mem::take(&mut outlet.paused).into_iter();
+        let (going, staying) = paused.partition(|at| partitions.contains(at));
+        outlet.paused = staying;
+        self.pause(client, going, false);
+    }
+
     /// What was not begun of these partitions is somebody else's now.
     pub(super) fn drop_from_hand(&mut self, partitions: &[u16]) {
         self.batch.retain(|record| !partitions.contains(&record.partition));
