@@ -39,6 +39,7 @@ fn settings() -> GroupSettings {
         protocol: "classic".into(),
         isolation: "read_committed".into(),
         session_timeout_ns: 1,
+        fetch: Default::default(),
         sink: Some(sink),
         extra: [].into(),
     }

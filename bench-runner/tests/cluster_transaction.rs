@@ -71,3 +71,28 @@ fn books_of_group_and_sink_balance_where_the_input_is_written_in_transactions() 
         assert_eq!((records, count(cell, "aborted_copies")), (Some(600), 200), "{}", cell["id"]);
     }
 }
+
+#[test]
+fn a_pipeline_owes_an_output_for_what_was_committed_in_its_input_and_writes_what_it_is_shown() {
+    let profile = "../bench-runner/tests/sinks/transactional-pipeline.toml";
+    let (cells, _) = fine(&[profile, "--set", "cluster.warm=0s"]);
+    assert_eq!(cells.len(), 4);
+    assert!(cells.iter().any(|cell| count(cell, "redelivery") == 100), "the control that repeats");
+    let of = |cell: &serde_json::Value, tally: &str| {
+        cell["verdict"]["tallies"][tally]["of"].as_u64().expect("a denominator")
+    };
+    for cell in &cells {
+        let settings = |key: &str| cell["settings"][key].as_str().expect("a setting");
+        let rows = match (settings("consumer.isolation"), settings("consumer.commit")) {
+            ("read_uncommitted", _) => 600,
+            (_, "transaction") => 400,
+            (_, _) => 500,
+        };
+        let owed = of(cell, "sink_loss");
+        assert_eq!((owed, of(cell, "sink_duplicate")), (400, rows), "{}", cell["id"]);
+        let timed = |series: &str| cell["latencies"][series]["count"].as_u64().unwrap_or(0);
+        assert_eq!(timed("transaction"), 4, "{}: the producer's alone", cell["id"]);
+        let in_transactions = settings("consumer.commit") == "transaction";
+        assert_eq!(timed("output_transaction") > 0, in_transactions, "{}", cell["id"]);
+    }
+}

@@ -2,8 +2,10 @@
 //!
 //! Durations are nanoseconds, sizes are bytes; the last word of a name is its unit.
 
+mod fetch;
 mod sink;
 
+pub use fetch::FetchSettings;
 pub use sink::{SinkKind, SinkSettings};
 
 use serde::{Deserialize, Serialize};
@@ -249,6 +251,9 @@ pub struct GroupSettings {
     pub isolation: String,
     /// `session.timeout.ms` (classic protocol), in nanoseconds.
     pub session_timeout_ns: u64,
+    /// What it asks of brokers with each fetch.
+    #[serde(default)]
+    pub fetch: FetchSettings,
     /// Any other librdkafka consumer property, verbatim.
     pub extra: BTreeMap<String, String>,
     /// Where processing leaves its effects; `None`: nowhere, it only takes its time.

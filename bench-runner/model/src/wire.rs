@@ -125,6 +125,9 @@ pub struct PipeSpec {
     pub record_bytes: u32,
     /// Transactions that `transactions.bin` has room for; 0 without.
     pub transaction_capacity: u64,
+    /// The cell's producers have transactions, too: the timings of the pipeline's have names of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside_producers: bool,
 }
 
 /// Where a cell's sink is.

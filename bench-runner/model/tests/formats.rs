@@ -267,6 +267,7 @@ fn group() -> GroupSettings {
         protocol: String::new(),
         isolation: String::new(),
         session_timeout_ns: 0,
+        fetch: Default::default(),
         extra: BTreeMap::new(),
         sink: None,
     }
@@ -327,6 +328,7 @@ fn specifications() -> [WorkerSpec; 3] {
             book: BookKey(0),
             record_bytes: 72,
             transaction_capacity: 0,
+            beside_producers: true,
         }),
     };
     [Role::Produce(produce), Role::Read(read), Role::Consume(Box::new(consume))].map(|role| WorkerSpec {

@@ -52,6 +52,7 @@ fn without_the_section_there_is_no_group_and_an_empty_one_is_a_group_by_default(
         protocol: "classic".into(),
         isolation: "read_committed".into(),
         session_timeout_ns: 45_000_000_000,
+        fetch: Default::default(),
         extra: [].into(),
         sink: None,
     };
@@ -70,6 +71,10 @@ fn every_setting_of_a_group_varies_under_its_own_key() {
         ("assignor", "[\"roundrobin\", \"cooperative-sticky\"]"),
         ("protocol", "[\"classic\", \"consumer\"]"),
         ("isolation", "[\"read_committed\", \"read_uncommitted\"]"),
+        ("session-timeout", "[\"1 s\", \"30 min\"]"),
+        ("fetch-min-size", "[\"1 B\", \"50 MiB\"]"),
+        ("fetch-wait", "[\"1 ms\", \"59 s\"]"),
+        ("partition-fetch-size", "[\"1 B\", \"50 MiB\"]"),
         ("sink", "[\"none\", \"sqlite-upsert\"]"),
     ] {
         let text = format!(
@@ -123,6 +128,11 @@ fn a_group_takes_the_defaults_of_its_protocol_and_nothing_of_the_other() {
     let [group] = groups(&format!("{brokers}[consumer]\nprotocol = \"consumer\"\n")).try_into().expect("one");
     assert_eq!(group.session_timeout_ns, 7_000_000_000);
 
+    let both = "[matrix]\nprotocol = [\"classic\", \"consumer\"]\nsession-timeout = [\"2 s\", \"45 s\"]\n";
+    let reasons = skipped(&format!("[consumer]\n{both}"));
+    assert_eq!(reasons.len(), 1);
+    assert!(reasons[0].starts_with("protocol=consumer, session-timeout=2 s: "), "{reasons:?}");
+
     let matrix = "[matrix]\nprotocol = [\"classic\", \"consumer\"]\n";
     let skipped = |rest: &str| skipped(&format!("[consumer]\n{rest}{matrix}"));
     assert_eq!(
@@ -152,6 +162,9 @@ fn properties_of_a_member_with_a_key_of_their_own_are_refused() {
         ("isolation.level", "write isolation = … in [consumer]"),
         ("enable.auto.commit", "write commit = … in [consumer]"),
         ("session.timeout.ms", "write session-timeout = … in [consumer]"),
+        ("fetch.min.bytes", "write fetch-min-size = … in [consumer]"),
+        ("fetch.wait.max.ms", "write fetch-wait = … in [consumer]"),
+        ("max.partition.fetch.bytes", "write partition-fetch-size = … in [consumer]"),
         ("acks", "write acks = … in [producer]"),
         ("group.instance.id", "remove it: the harness needs this property for itself"),
         ("auto.offset.reset", "remove it: the harness needs this property for itself"),
@@ -159,8 +172,8 @@ fn properties_of_a_member_with_a_key_of_their_own_are_refused() {
         let answer = told(&format!("[consumer]\nsettings = {{ \"{name}\" = \"1\" }}\n"));
         assert_eq!(answer, [format!("settings: {name} cannot be set here | {help}")]);
     }
-    let [group] = groups("[consumer]\nsettings = { fetch.min.bytes = 5 }\n").try_into().expect("one");
-    assert_eq!(group.extra["fetch.min.bytes"], "5");
+    let [group] = groups("[consumer]\nsettings = { queued.min.messages = 5 }\n").try_into().expect("one");
+    assert_eq!(group.extra["queued.min.messages"], "5");
 }
 
 #[test]
@@ -171,6 +184,9 @@ fn a_key_of_a_group_under_its_name_elsewhere_is_understood() {
         ("isolation_level = 1", "isolation"),
         ("auto-commit-interval-ms = 1", "commit-interval"),
         ("session_timeout_ms = 1", "session-timeout"),
+        ("fetch_min_bytes = 1", "fetch-min-size"),
+        ("fetch_max_wait_ms = 1", "fetch-wait"),
+        ("max_partition_fetch_bytes = 1", "partition-fetch-size"),
         ("assigner = 1", "assignor"),
     ] {
         let answer = told(&format!("[consumer]\n{written}\n"));

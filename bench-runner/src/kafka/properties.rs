@@ -116,6 +116,9 @@ pub fn member(
         ("group.id", group.to_owned()),
         ("group.protocol", settings.protocol.clone()),
         ("isolation.level", settings.isolation.clone()),
+        ("fetch.min.bytes", settings.fetch.min_bytes.to_string()),
+        ("fetch.wait.max.ms", milliseconds(settings.fetch.wait_ns)),
+        ("fetch.message.max.bytes", settings.fetch.partition_bytes.to_string()),
         ("enable.auto.commit", auto.to_string()),
         ("enable.auto.offset.store", (settings.commit == CommitStrategy::Auto).to_string()),
         ("auto.commit.interval.ms", milliseconds(settings.commit_interval_ns)),
@@ -195,6 +198,7 @@ fn is_same(asked: &str, found: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bench_model::settings::FetchSettings;
 
     fn group(commit: CommitStrategy, protocol: &str, assignor: &str) -> GroupSettings {
         GroupSettings {
@@ -210,6 +214,7 @@ mod tests {
             protocol: protocol.into(),
             isolation: "read_committed".into(),
             session_timeout_ns: 2_000_000_000,
+            fetch: Default::default(),
             extra: BTreeMap::new(),
             sink: None,
         }
@@ -228,6 +233,16 @@ mod tests {
             assert_eq!(properties["enable.auto.offset.store"], stores, "{commit:?}");
             assert_eq!(properties["heartbeat.interval.ms"], "500");
         }
+    }
+
+    #[test]
+    fn a_member_fetches_as_it_is_told_and_by_default_as_a_reader_does() {
+        let mut settings = group(CommitStrategy::SyncAfter, "classic", "range");
+        let names = ["fetch.min.bytes", "fetch.wait.max.ms", "fetch.message.max.bytes"];
+        let of = |properties: BTreeMap<String, String>| names.map(|name| properties[name].clone());
+        assert_eq!(of(member("b", "c", "g", &settings)), of(reader("b", "c")));
+        settings.fetch = FetchSettings { min_bytes: 10_000, wait_ns: 500_000_000, partition_bytes: 65_536 };
+        assert_eq!(of(member("b", "c", "g", &settings)), ["10000", "500", "65536"]);
     }
 
     #[test]

@@ -76,7 +76,7 @@ const COLUMNS: [&str; 61] = [
 
 /// One line for each cell, unrounded, outcome before every figure.
 pub fn every_cell(view: &View) -> Table {
-    const SERIES: [(&str, &str); 14] = [
+    const SERIES: [(&str, &str); 18] = [
         ("publish", "publish"),
         ("handover", "publish"),
         ("end_to_end", "end_to_end"),
@@ -91,6 +91,10 @@ pub fn every_cell(view: &View) -> Table {
         ("commit_call", "commit_call"),
         ("abort", "abort"),
         ("visible", "visible"),
+        ("output_init", "output_init"),
+        ("output_transaction", "output_transaction"),
+        ("output_commit_call", "output_commit_call"),
+        ("output_abort", "output_abort"),
     ];
     let mut columns = COLUMNS.map(str::to_owned).to_vec();
     for (name, _) in SERIES {

@@ -2,15 +2,23 @@
 
 use super::fixture::stored;
 use super::view::View;
-use super::{delivery, durability, ordeals, plots};
+use super::{delivery, durability, ordeals, plots, transactions};
 use crate::store::StoredRun;
 use bench_model::fault::{Action, End, FaultRecord, FaultStep, Join, Kill, Target, Victim, When};
+use bench_model::latency::Percentile;
 use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Outcome};
 use bench_model::settings::{TransactionSettings, TransactionSpan};
 use bench_model::verdict::TallyKind;
 
 const AFTER: &str = "c1.commit-sync-after.r0";
+
+const HUNDRED: TransactionSettings = TransactionSettings {
+    span: TransactionSpan::Records(100),
+    abort_every: 0,
+    abort_flush: true,
+    timeout_ns: 1,
+};
 
 /// The made-up run with one cell of it changed, and alone.
 fn only(id: &str, change: impl FnOnce(&mut CellResult)) -> StoredRun {
@@ -110,9 +118,7 @@ fn a_transactional_cell_is_a_setting_of_its_own() {
     assert!(names(&run).iter().all(|name| !name.contains("transaction")));
     let idempotent = run.cells.iter_mut().find(|cell| cell.result.cell.settings.producer.idempotence);
     let mut other = idempotent.expect("a cell").clone();
-    let span = TransactionSpan::Records(100);
-    other.result.cell.settings.producer.transaction =
-        Some(TransactionSettings { span, abort_every: 0, abort_flush: true, timeout_ns: 1 });
+    other.result.cell.settings.producer.transaction = Some(HUNDRED);
     run.cells.push(other);
     let names = names(&run);
     for name in ["acks=all, idempotent", "acks=all, idempotent, transaction=100"] {
@@ -133,4 +139,25 @@ fn latencies_of_a_group_that_lack_records_give_no_percentile_and_say_how_many_ar
     let row = semantics(&lacking);
     assert!(row.contains("\"7,937 of 8,000\""), "{row}");
     assert!(semantics(&whole).contains(" ms,") && !row.contains(" ms,"), "{row}");
+}
+
+#[test]
+fn transactions_of_producers_and_of_a_pipeline_stand_on_lines_of_their_own() {
+    let lines = |run: &StoredRun| -> Vec<String> {
+        let table = transactions::timings(&View::of(run)).expect("transactions");
+        table.csv().lines().skip(1).map(str::to_owned).collect()
+    };
+    let alone = lines(&only("c1.commit-transaction.r0", |_| ()));
+    let both = lines(&only("c1.commit-transaction.r0", |result| {
+        result.cell.settings.producer.transaction = Some(HUNDRED);
+        for name in ["init", "transaction", "commit_call", "abort"] {
+            let pipelines = result.latencies[name].clone();
+            result.latencies.insert(format!("output_{name}"), pipelines);
+        }
+        let producers = result.latencies.get_mut("transaction").expect("a series");
+        producers.percentiles.insert("50".into(), Percentile::Exactly(123_000_000));
+    }));
+    assert_eq!((alone.len(), both.len()), (1, 2));
+    assert!(both[0].contains("producers") && both[0].contains("123 ms"), "{both:?}");
+    assert_eq!(both[1], alone[0]);
 }

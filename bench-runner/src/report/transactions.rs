@@ -7,8 +7,9 @@ use bench_model::settings::CommitStrategy;
 
 /// Whose transactions, and their latencies.
 pub fn timings(view: &View) -> Option<Table> {
-    let groups: Vec<&Group> = view.groups.iter().filter(|group| whose(group).is_some()).collect();
-    if groups.is_empty() {
+    let all: Vec<(&Group, Whose)> =
+        view.groups.iter().flat_map(|group| whose(group).map(move |whose| (group, whose))).collect();
+    if all.is_empty() {
         return None;
     }
     let columns = [
@@ -26,10 +27,9 @@ pub fn timings(view: &View) -> Option<Table> {
         ">visible p99",
     ];
     let mut table = Table::new(head(view, &columns));
-    for group in groups {
-        let mut row =
-            vec![whose(group).unwrap_or_default().to_owned(), group.latency_text("init", Figure::Max)];
-        for series in ["transaction", "offsets_call", "commit_call", "abort", "visible"] {
+    for (group, Whose { name, init, series }) in all {
+        let mut row = vec![name.to_owned(), group.latency_text(init, Figure::Max)];
+        for series in series {
             row.extend(["50", "99"].map(|name| group.latency_text(series, Figure::Percentile(name))));
         }
         table.row(line(view, group, row));
@@ -38,13 +38,38 @@ pub fn timings(view: &View) -> Option<Table> {
     Some(table.without_idle_columns(&["n/a"]))
 }
 
-/// The producers', or the group's, which write to a topic; never both.
-fn whose(group: &Group) -> Option<&'static str> {
+/// Whose transactions a line is about, and the names of their series: of the initialisation, and of the other columns.
+struct Whose {
+    name: &'static str,
+    init: &'static str,
+    series: [&'static str; 5],
+}
+
+/// The producers', and the group's, which write to a topic.
+fn whose(group: &Group) -> impl Iterator<Item = Whose> {
     let settings = &group.first().cell.settings;
     let commit = settings.group.as_ref().map(|group| group.commit);
-    if settings.producer.transaction.is_some() {
-        Some("producers")
-    } else {
-        (commit == Some(CommitStrategy::Transaction)).then_some("pipeline")
-    }
+    let (producers, pipeline) =
+        (settings.producer.transaction.is_some(), commit == Some(CommitStrategy::Transaction));
+    // Only producers' transactions are timed until they are visible.
+    let of_producers = Whose {
+        name: "producers",
+        init: "init",
+        series: ["transaction", NO_SERIES, "commit_call", "abort", "visible"],
+    };
+    let alone = Whose {
+        name: "pipeline",
+        init: "init",
+        series: ["transaction", "offsets_call", "commit_call", "abort", NO_SERIES],
+    };
+    let beside_producers = Whose {
+        name: "pipeline",
+        init: "output_init",
+        series: ["output_transaction", "offsets_call", "output_commit_call", "output_abort", NO_SERIES],
+    };
+    let of_pipeline = if producers { beside_producers } else { alone };
+    [producers.then_some(of_producers), pipeline.then_some(of_pipeline)].into_iter().flatten()
 }
+
+/// Of a column that is empty on a line.
+const NO_SERIES: &str = "none";

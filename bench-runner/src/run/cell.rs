@@ -10,6 +10,7 @@ use super::measure;
 use super::members::{self, Group};
 use super::quiet::quiet;
 use super::sinks::CellSink;
+use super::tails;
 use super::topic::{self, Topic};
 use super::watch::Watch;
 use crate::clock;
@@ -246,9 +247,7 @@ async fn with_topic(
     let reader = gang.finish_reader(&task, end_offsets.clone(), clock::now_ns() + READ_NS).await?;
     stages.end("end-to-end drain");
     let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
-    // Markers end a transaction's log: no member will ever be given them.
-    let ends_to_process =
-        if task.transaction_capacity > 0 { reader.ends_of_records.clone() } else { end_offsets };
+    let ends_to_process = ends_to_process(&task, &ends, end_offsets, &reader).await?;
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
     let statements =
         stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders, partitions });
@@ -285,6 +284,26 @@ async fn with_topic(
     }
     measured.store(directory).map_err(void)?;
     Ok(())
+}
+
+/// Where a group has nothing left to process. Markers end a transaction's log, and no member will ever be given them.
+async fn ends_to_process(
+    task: &Task<'_>,
+    ends: &Result<Vec<Ends>, String>,
+    end_offsets: Vec<i64>,
+    reader: &Done,
+) -> Result<Vec<i64>, Trouble> {
+    if task.transaction_capacity == 0 {
+        return Ok(end_offsets);
+    }
+    let committed = &reader.ends_of_records;
+    let shown_all = task.group.as_ref().is_some_and(|group| group.settings.isolation != "read_committed");
+    match ends {
+        Ok(ends) if shown_all => tails::uncommitted(task, ends, committed)
+            .await
+            .map_err(|reason| Trouble::new(Outcome::Inconclusive, reason)),
+        _ => Ok(committed.clone()),
+    }
 }
 
 /// Ledgers of the producers' lives, and their transactions where the cell has any.

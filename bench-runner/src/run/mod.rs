@@ -17,6 +17,7 @@ mod readlog;
 mod segments;
 mod sinks;
 mod standstill;
+mod tails;
 mod topic;
 mod warm;
 mod watch;

@@ -49,12 +49,13 @@ impl CellSink {
     }
 
     /// How members write to it, where it is a topic: as the cell's producer does, a batch in one transaction if the group
-    /// commits so.
+    /// commits so, and without one if it does not; what is aborted on purpose is the producer's alone.
     pub fn pipe(&self, cell: &Cell) -> Option<PipeSpec> {
         if self.settings.kind != SinkKind::Topic {
             return None;
         }
         let mut settings = cell.settings.producer.clone();
+        let of_producers = settings.transaction.take();
         let transactional = cell.settings.group.as_ref()?.commit == CommitStrategy::Transaction;
         settings.transaction = transactional.then(|| TransactionSettings {
             span: TransactionSpan::Records(
@@ -62,12 +63,13 @@ impl CellSink {
             ),
             abort_every: 0,
             abort_flush: true,
-            timeout_ns: settings.delivery_timeout_ns,
+            timeout_ns: of_producers.as_ref().map_or(settings.delivery_timeout_ns, |one| one.timeout_ns),
         });
         // A batch has a record at least, and each may come twice.
         let transaction_capacity = if transactional { cell.records() * 2 + 1_000 } else { 0 };
         let record_bytes = cell.settings.load.record_bytes.max(effects::output::ROW_BYTES as u32);
-        Some(PipeSpec { settings, book: self.book, record_bytes, transaction_capacity })
+        let beside_producers = transactional && of_producers.is_some();
+        Some(PipeSpec { settings, book: self.book, record_bytes, transaction_capacity, beside_producers })
     }
 
     /// Makes its tables, or its topic with the settings of the cell's.

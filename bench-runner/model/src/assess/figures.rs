@@ -9,7 +9,7 @@ use crate::settings::{Acks, Length};
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 17] = [
+const SERIES: [&str; 21] = [
     "publish",
     "service",
     "lateness",
@@ -26,6 +26,10 @@ const SERIES: [&str; 17] = [
     "offsets_call",
     "commit_call",
     "abort",
+    "output_init",
+    "output_transaction",
+    "output_commit_call",
+    "output_abort",
     "visible",
 ];
 const SECOND_NS: u64 = 1_000_000_000;

@@ -19,6 +19,9 @@ fn group_texts(group: &GroupSettings) -> Vec<(String, String)> {
         ("protocol".to_owned(), group.protocol.clone()),
         ("isolation".to_owned(), group.isolation.clone()),
         ("session-timeout".to_owned(), duration_text(group.session_timeout_ns)),
+        ("fetch-min-size".to_owned(), size_text(u64::from(group.fetch.min_bytes))),
+        ("fetch-wait".to_owned(), duration_text(group.fetch.wait_ns)),
+        ("partition-fetch-size".to_owned(), size_text(u64::from(group.fetch.partition_bytes))),
     ];
     let sink = group.sink.as_ref().map_or("none", |sink| sink.kind.as_str());
     all.push(("sink".to_owned(), sink.to_owned()));

@@ -290,12 +290,14 @@ impl Cell {
         self.ledger_capacity().saturating_mul(u64::from(self.settings.topic.partitions))
     }
 
-    /// How long a group may need at most once the log is quiet: twice what is estimated, and some grace, in nanoseconds.
+    /// How long a group may need at most once the log is quiet: twice what is estimated (brokers may wait with the last records,
+    /// hoping for more), and some grace, in nanoseconds.
     pub fn processing_limit_ns(&self) -> u64 {
         const GRACE_NS: u64 = 30 * SECOND;
         self.settings.group.as_ref().map_or(0, |group| {
-            GRACE_NS
-                .saturating_add(self.service_ns().saturating_add(self.joining_ns(group)).saturating_mul(2))
+            let needed_ns =
+                self.service_ns().saturating_add(self.joining_ns(group)).saturating_add(group.fetch.wait_ns);
+            GRACE_NS.saturating_add(needed_ns.saturating_mul(2))
         })
     }
 

@@ -73,7 +73,7 @@ pub(super) enum Choice {
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 30] = [
+    pub const ALL: [Axis; 34] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -103,6 +103,10 @@ impl Axis {
         Axis::Group(GroupAxis::Assignor),
         Axis::Group(GroupAxis::Protocol),
         Axis::Group(GroupAxis::Isolation),
+        Axis::Group(GroupAxis::SessionTimeout),
+        Axis::Group(GroupAxis::FetchMin),
+        Axis::Group(GroupAxis::FetchWait),
+        Axis::Group(GroupAxis::PartitionFetch),
         Axis::Group(GroupAxis::Sink),
     ];
 

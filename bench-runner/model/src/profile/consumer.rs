@@ -6,7 +6,9 @@ use super::sink;
 use super::tree::{Node, Value};
 use super::units::duration_text;
 use super::values;
-use crate::settings::{ClusterAsk, CommitStrategy, GroupSettings, ProducerSettings, ServiceSpread};
+use crate::settings::{
+    ClusterAsk, CommitStrategy, FetchSettings, GroupSettings, ProducerSettings, ServiceSpread,
+};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -18,6 +20,8 @@ const NOT_GIVEN_NS: u64 = 0;
 const SESSION_NS: u64 = 45 * SECOND;
 /// The brokers' setting for sessions of the consumer protocol.
 const BROKERS_SESSION: &str = "group.consumer.session.timeout.ms";
+/// The client asks for no more with one fetch (its `fetch.max.bytes`).
+const MOST_FETCHED: u32 = 50 << 20;
 const CLASSIC: &str = "classic";
 const CONSUMER: &str = "consumer";
 /// What a client of the classic protocol can be asked to assign by, the first by default.
@@ -30,6 +34,7 @@ pub(super) fn consumer(section: Option<Section<'_>>, client: &dyn Client) -> Opt
     let mut section = section?;
     let read = &mut section;
     let service = read.read("service-time", service_time).unwrap_or((0, ServiceSpread::Constant));
+    let by_default = FetchSettings::default();
     let group = GroupSettings {
         members: read.read("members", members).unwrap_or(1),
         commit: read.read("commit", commit).unwrap_or(CommitStrategy::SyncAfter),
@@ -43,6 +48,13 @@ pub(super) fn consumer(section: Option<Section<'_>>, client: &dyn Client) -> Opt
         protocol: read.read("protocol", protocol).unwrap_or_else(|| CLASSIC.into()),
         isolation: read.read("isolation", isolation).unwrap_or_else(|| "read_committed".into()),
         session_timeout_ns: read.read("session-timeout", session).unwrap_or(NOT_GIVEN_NS),
+        fetch: FetchSettings {
+            min_bytes: read.read("fetch-min-size", fetch_size).unwrap_or(by_default.min_bytes),
+            wait_ns: read.read("fetch-wait", fetch_wait).unwrap_or(by_default.wait_ns),
+            partition_bytes: read
+                .read("partition-fetch-size", fetch_size)
+                .unwrap_or(by_default.partition_bytes),
+        },
         sink: sink::bare(read.read("sink", sink::kind).flatten()),
         extra: {
             let refused = |key: &str, value: &str| property_names::client(key, value, client);
@@ -132,7 +144,18 @@ pub(super) fn isolation(node: &Node) -> Result<String, Wrong> {
     word(node, "isolation level", &["read_committed", "read_uncommitted"])
 }
 
-fn session(node: &Node) -> Result<u64, Wrong> {
+/// `fetch-min-size` and `partition-fetch-size`, in bytes.
+pub(super) fn fetch_size(node: &Node) -> Result<u32, Wrong> {
+    values::size32(node, 1..=MOST_FETCHED)
+}
+
+/// `fetch-wait`, in nanoseconds; the client wants it to be a second below its `socket.timeout.ms`, which is a minute.
+pub(super) fn fetch_wait(node: &Node) -> Result<u64, Wrong> {
+    values::millis(node, 59_000)
+}
+
+/// `session-timeout`, in nanoseconds.
+pub(super) fn session(node: &Node) -> Result<u64, Wrong> {
     let session_ns = values::millis(node, 1_800_000)?;
     if session_ns >= SECOND {
         return Ok(session_ns);

@@ -20,6 +20,10 @@ pub(super) enum GroupAxis {
     Assignor,
     Protocol,
     Isolation,
+    SessionTimeout,
+    FetchMin,
+    FetchWait,
+    PartitionFetch,
     Sink,
 }
 
@@ -35,6 +39,10 @@ pub(super) enum GroupChoice {
     Assignor(String),
     Protocol(String),
     Isolation(String),
+    SessionTimeout(u64),
+    FetchMin(u32),
+    FetchWait(u64),
+    PartitionFetch(u32),
     Sink(Option<SinkKind>),
 }
 
@@ -51,6 +59,10 @@ impl GroupAxis {
             GroupAxis::Assignor => "assignor",
             GroupAxis::Protocol => "protocol",
             GroupAxis::Isolation => "isolation",
+            GroupAxis::SessionTimeout => "session-timeout",
+            GroupAxis::FetchMin => "fetch-min-size",
+            GroupAxis::FetchWait => "fetch-wait",
+            GroupAxis::PartitionFetch => "partition-fetch-size",
             GroupAxis::Sink => "sink",
         }
     }
@@ -70,6 +82,10 @@ impl GroupAxis {
             GroupAxis::Assignor => GroupChoice::Assignor(consumer::assignor(node)?),
             GroupAxis::Protocol => GroupChoice::Protocol(consumer::protocol(node)?),
             GroupAxis::Isolation => GroupChoice::Isolation(consumer::isolation(node)?),
+            GroupAxis::SessionTimeout => GroupChoice::SessionTimeout(consumer::session(node)?),
+            GroupAxis::FetchMin => GroupChoice::FetchMin(consumer::fetch_size(node)?),
+            GroupAxis::FetchWait => GroupChoice::FetchWait(consumer::fetch_wait(node)?),
+            GroupAxis::PartitionFetch => GroupChoice::PartitionFetch(consumer::fetch_size(node)?),
             GroupAxis::Sink => GroupChoice::Sink(sink::kind(node)?),
         })
     }
@@ -86,6 +102,10 @@ impl GroupAxis {
             GroupAxis::Assignor => GroupChoice::Assignor(group.assignor.clone()),
             GroupAxis::Protocol => GroupChoice::Protocol(group.protocol.clone()),
             GroupAxis::Isolation => GroupChoice::Isolation(group.isolation.clone()),
+            GroupAxis::SessionTimeout => GroupChoice::SessionTimeout(group.session_timeout_ns),
+            GroupAxis::FetchMin => GroupChoice::FetchMin(group.fetch.min_bytes),
+            GroupAxis::FetchWait => GroupChoice::FetchWait(group.fetch.wait_ns),
+            GroupAxis::PartitionFetch => GroupChoice::PartitionFetch(group.fetch.partition_bytes),
             GroupAxis::Sink => GroupChoice::Sink(group.sink.as_ref().map(|sink| sink.kind)),
         }
     }
@@ -104,6 +124,10 @@ impl GroupChoice {
             GroupChoice::Assignor(_) => GroupAxis::Assignor,
             GroupChoice::Protocol(_) => GroupAxis::Protocol,
             GroupChoice::Isolation(_) => GroupAxis::Isolation,
+            GroupChoice::SessionTimeout(_) => GroupAxis::SessionTimeout,
+            GroupChoice::FetchMin(_) => GroupAxis::FetchMin,
+            GroupChoice::FetchWait(_) => GroupAxis::FetchWait,
+            GroupChoice::PartitionFetch(_) => GroupAxis::PartitionFetch,
             GroupChoice::Sink(_) => GroupAxis::Sink,
         }
     }
@@ -122,6 +146,10 @@ impl GroupChoice {
             GroupChoice::Assignor(assignor) => group.assignor.clone_from(assignor),
             GroupChoice::Protocol(protocol) => group.protocol.clone_from(protocol),
             GroupChoice::Isolation(isolation) => group.isolation.clone_from(isolation),
+            GroupChoice::SessionTimeout(timeout_ns) => group.session_timeout_ns = *timeout_ns,
+            GroupChoice::FetchMin(bytes) => group.fetch.min_bytes = *bytes,
+            GroupChoice::FetchWait(wait_ns) => group.fetch.wait_ns = *wait_ns,
+            GroupChoice::PartitionFetch(bytes) => group.fetch.partition_bytes = *bytes,
             GroupChoice::Sink(kind) => group.sink = sink::bare(*kind),
         }
     }
@@ -131,7 +159,12 @@ impl GroupChoice {
         match self {
             GroupChoice::Members(number) => number.to_string(),
             GroupChoice::Commit(commit) => commit.as_str().into(),
-            GroupChoice::CommitInterval(time_ns) => units::duration_text(*time_ns),
+            GroupChoice::CommitInterval(time_ns)
+            | GroupChoice::SessionTimeout(time_ns)
+            | GroupChoice::FetchWait(time_ns) => units::duration_text(*time_ns),
+            GroupChoice::FetchMin(bytes) | GroupChoice::PartitionFetch(bytes) => {
+                units::size_text(u64::from(*bytes))
+            }
             GroupChoice::ServiceTime(mean_ns, spread) => consumer::service_text(*mean_ns, *spread),
             GroupChoice::CommitOnRevoke(value) => value.to_string(),
             GroupChoice::Batch(records) => records.to_string(),

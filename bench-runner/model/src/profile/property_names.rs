@@ -156,7 +156,7 @@ pub(super) fn client(name: &str, value: &str, client: &dyn Client) -> Option<Ref
 }
 
 /// What has a key of its own, under every name that the client knows it by: name, section, key.
-const OWN: [(&str, &str, &str); 28] = [
+const OWN: [(&str, &str, &str); 32] = [
     ("acks", "producer", "acks"),
     ("request.required.acks", "producer", "acks"),
     ("retries", "producer", "retries"),
@@ -185,6 +185,10 @@ const OWN: [(&str, &str, &str); 28] = [
     ("group.protocol", "consumer", "protocol"),
     ("isolation.level", "consumer", "isolation"),
     ("session.timeout.ms", "consumer", "session-timeout"),
+    ("fetch.min.bytes", "consumer", "fetch-min-size"),
+    ("fetch.wait.max.ms", "consumer", "fetch-wait"),
+    ("fetch.message.max.bytes", "consumer", "partition-fetch-size"),
+    ("max.partition.fetch.bytes", "consumer", "partition-fetch-size"),
 ];
 
 fn client_owned(name: &str) -> Option<String> {

@@ -142,7 +142,7 @@ impl<'a> Section<'a> {
 }
 
 /// Other names under which people know a key, too far from it for a slip of the pen.
-const ALIASES: [(&str, &str); 44] = [
+const ALIASES: [(&str, &str); 49] = [
     ("min-isr", "min-insync-replicas"),
     ("minisr", "min-insync-replicas"),
     ("min-in-sync-replicas", "min-insync-replicas"),
@@ -187,6 +187,11 @@ const ALIASES: [(&str, &str); 44] = [
     ("group-protocol", "protocol"),
     ("isolation-level", "isolation"),
     ("session", "session-timeout"),
+    ("fetch-min", "fetch-min-size"),
+    ("fetch-wait-max", "fetch-wait"),
+    ("fetch-max-wait", "fetch-wait"),
+    ("fetch-message-max", "partition-fetch-size"),
+    ("max-partition-fetch", "partition-fetch-size"),
 ];
 
 /// The candidate that was probably meant: by another of its names, the same words in another spelling, or a few slips of the pen.

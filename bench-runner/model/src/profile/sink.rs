@@ -108,12 +108,6 @@ pub(super) fn impossible(group: &GroupSettings, producer: &ProducerSettings) -> 
             "sink=topic keeps no offsets, so commit={commit} cannot be: use commit=transaction"
         ));
     }
-    if topic && producer.transaction.is_some() {
-        return Some(
-            "sink=topic writes as the producer's settings say, which cannot have transactions of their own"
-                .into(),
-        );
-    }
     let Some(sink) = &group.sink else {
         return (group.commit == CommitStrategy::InSink).then(|| {
             format!("commit={commit} keeps offsets in the sink's transaction, and sink=none has none")

@@ -28,6 +28,8 @@ pub(crate) mod history;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod pipeline_tests;
+#[cfg(test)]
 mod processing_tests;
 #[cfg(test)]
 mod reference;

@@ -24,6 +24,7 @@ pub(super) fn group(commit: CommitStrategy) -> GroupSettings {
         protocol: "classic".into(),
         isolation: "read_committed".into(),
         session_timeout_ns: 0,
+        fetch: Default::default(),
         extra: [].into(),
         sink: None,
     }

@@ -11,30 +11,30 @@ use crate::transactions::{Claim, State, Transaction, Transactions};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const PARTITIONS: usize = 2;
+pub(super) const PARTITIONS: usize = 2;
 
 /// A copy in the log, and whether read_committed shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Copy {
-    sequence: u64,
-    ordinal: u32,
-    visible: bool,
+pub(super) struct Copy {
+    pub(super) sequence: u64,
+    pub(super) ordinal: u32,
+    pub(super) visible: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
+pub(super) enum Slot {
     Copy(Copy),
     Control,
 }
 
 /// One producer: its transactions, which of its records were refused, and the log of each partition.
 #[derive(Debug, Clone)]
-struct History {
+pub(super) struct History {
     /// State, and how many records in each partition.
-    transactions: Vec<(State, [u64; PARTITIONS])>,
+    pub(super) transactions: Vec<(State, [u64; PARTITIONS])>,
     /// Partition and sequence.
-    rejected: Vec<(usize, u64)>,
-    logs: [Vec<Slot>; PARTITIONS],
+    pub(super) rejected: Vec<(usize, u64)>,
+    pub(super) logs: [Vec<Slot>; PARTITIONS],
 }
 
 impl History {
@@ -58,7 +58,7 @@ impl History {
     }
 
     /// Per partition: the first sequence of each transaction, and the one after the last.
-    fn firsts(&self) -> [Vec<u64>; PARTITIONS] {
+    pub(super) fn firsts(&self) -> [Vec<u64>; PARTITIONS] {
         std::array::from_fn(|partition| {
             let mut next = 0;
             let mut firsts = vec![0];
@@ -70,7 +70,7 @@ impl History {
         })
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(super) fn ledger(&self) -> Ledger {
         let firsts = self.firsts();
         let mut settled = [0; 7];
         let partition = |index: usize| {
@@ -103,7 +103,7 @@ impl History {
         }
     }
 
-    fn evidence(&self) -> Transactions {
+    pub(super) fn evidence(&self) -> Transactions {
         let firsts = self.firsts();
         let transactions = (1..)
             .zip(&self.transactions)
@@ -156,7 +156,7 @@ impl History {
         LogReading { source, partitions: self.logs.iter().enumerate().map(partition).collect() }
     }
 
-    fn readings(&self) -> Vec<LogReading> {
+    pub(super) fn readings(&self) -> Vec<LogReading> {
         [
             Source::Reader,
             Source::CommittedReader,
@@ -221,7 +221,7 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
 }
 
 /// Every tally that is not zero.
-fn tallies(verdict: &Verdict) -> BTreeMap<TallyKind, u64> {
+pub(super) fn tallies(verdict: &Verdict) -> BTreeMap<TallyKind, u64> {
     assert_eq!(broken(verdict), "", "{:#?}", verdict.identities);
     assert_eq!(verdict.inconclusive, None);
     verdict
@@ -232,14 +232,14 @@ fn tallies(verdict: &Verdict) -> BTreeMap<TallyKind, u64> {
         .collect()
 }
 
-fn broken(verdict: &Verdict) -> String {
+pub(super) fn broken(verdict: &Verdict) -> String {
     let names =
         verdict.identities.iter().filter(|identity| !identity.holds).map(|identity| identity.name.as_str());
     names.collect::<Vec<_>>().join(" ")
 }
 
 /// The definitions as searches over single records and copies.
-fn model(history: &History) -> BTreeMap<TallyKind, u64> {
+pub(super) fn model(history: &History) -> BTreeMap<TallyKind, u64> {
     let mut found = BTreeMap::new();
     let mut note = |kind, count: u64| *found.entry(kind).or_default() += count;
     let firsts = history.firsts();
@@ -287,7 +287,7 @@ fn model(history: &History) -> BTreeMap<TallyKind, u64> {
 }
 
 prop_compose! {
-    fn a_history()(
+    pub(super) fn a_history()(
         transactions in prop::collection::vec((prop::sample::select(State::ALL.to_vec()), prop::array::uniform2(0_u64..4)), 1..8),
         refused in prop::collection::vec((0..PARTITIONS, 0_u64..12), 0..3),
         changes in prop::collection::vec((0..PARTITIONS, any::<prop::sample::Index>(), 0_u8..5), 0..8),

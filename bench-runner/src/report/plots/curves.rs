@@ -25,7 +25,7 @@ const TICKS: [(f64, &str); 8] = [
 ];
 
 /// What has curves, by the name of its series; a series that no cell has gives no chart.
-const SERIES: [(&str, &str); 8] = [
+const SERIES: [(&str, &str); 10] = [
     ("publish", "Publish latency"),
     ("end_to_end", "End-to-end latency"),
     ("effect", "Latency to the end of processing"),
@@ -33,6 +33,8 @@ const SERIES: [(&str, &str); 8] = [
     ("transaction", "Latency of whole transactions"),
     ("offsets_call", "Latency of calls that add offsets to transactions"),
     ("commit_call", "Latency of transactions' commit calls"),
+    ("output_transaction", "Latency of whole transactions of the pipeline"),
+    ("output_commit_call", "Latency of the pipeline's commit calls"),
     ("visible", "Latency until transactions are visible"),
 ];
 

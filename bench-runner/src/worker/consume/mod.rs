@@ -24,6 +24,7 @@ use life::{Client, Life};
 use outlet::Outlet;
 use pipeline::{Pipeline, Shared};
 use std::collections::BTreeMap;
+use timings::Timings;
 use writer::Writer;
 
 /// Plays the role; ends at `Finish`, or where the specification says.
@@ -84,7 +85,10 @@ fn open_sink(
     let waker = member.waker()?;
     let writer = Writer::start(sink, move || waker.wake());
     let who = (role.member, role.incarnation);
-    let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), shared);
+    let beside_producers = role.pipe.as_ref().is_some_and(|pipe| pipe.beside_producers);
+    let timings =
+        shared.as_ref().map(|shared| Timings::new(&shared.notes, role.load.seconds(), beside_producers));
+    let outlet = Outlet::new(writer, who, spec.partitions, role.load.seconds(), shared.zip(timings));
     Ok((Some(outlet), effective))
 }
 

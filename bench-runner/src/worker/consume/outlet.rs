@@ -66,11 +66,12 @@ impl Outlet {
         who: (MemberId, Incarnation),
         partitions: u16,
         seconds: usize,
-        shared: Option<Shared>,
+        transactional: Option<(Shared, Timings)>,
     ) -> Self {
-        let errors = shared.as_ref().map(|shared| Errors::clone(&shared.errors)).unwrap_or_default();
-        let (membership, timings) =
-            shared.map(|Shared { membership, notes, .. }| (membership, Timings::new(notes, seconds))).unzip();
+        let (shared, timings) = transactional.unzip();
+        let (membership, errors) =
+            shared.map(|Shared { membership, errors, .. }| (membership, errors)).unzip();
+        let errors = errors.unwrap_or_default();
         Outlet {
             writer,
             member: who.0,
@@ -198,6 +199,15 @@ impl Life<'_> {
         if let Err(error) = client.member.pause(&still, paused) {
             tell(error.to_string(), false);
         }
+    }
+
+    /// Before partitions go: the client would keep them paused, and give none of their records when they come back.
+    pub(super) fn resume(&mut self, client: &mut Client<'_>, partitions: &[u16]) {
+        let Some(outlet) = &mut self.outlet else { return };
+        let paused = std::mem::take(&mut outlet.paused).into_iter();
+        let (going, staying) = paused.partition(|at| partitions.contains(at));
+        outlet.paused = staying;
+        self.pause(client, going, false);
     }
 
     /// What was not begun of these partitions is somebody else's now.

@@ -75,6 +75,7 @@ impl Life<'_> {
             offsets.retain(|(partition, _)| partitions.contains(partition));
             self.commits.call_and_wait(&mut client.member, &offsets);
         }
+        self.resume(client, partitions);
         self.now_ns = clock::now_ns();
         for partition in partitions {
             self.commits.taken(*partition, lost, self.now_ns);

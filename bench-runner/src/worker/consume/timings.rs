@@ -50,6 +50,8 @@ pub(super) type Notes = Arc<Mutex<Vec<Note>>>;
 #[derive(Debug)]
 pub(super) struct Timings {
     notes: Notes,
+    /// The cell's producers have such series, too.
+    beside_producers: bool,
     init: Series,
     transaction: Series,
     offsets_call: Series,
@@ -58,10 +60,11 @@ pub(super) struct Timings {
 }
 
 impl Timings {
-    pub(super) fn new(notes: Notes, seconds: usize) -> Self {
+    pub(super) fn new(notes: &Notes, seconds: usize, beside_producers: bool) -> Self {
         let series = || Series::new(seconds);
         Timings {
-            notes,
+            notes: Arc::clone(notes),
+            beside_producers,
             init: series(),
             transaction: series(),
             offsets_call: series(),
@@ -72,7 +75,7 @@ impl Timings {
 
     /// Enters what was noted, by the second in which each transaction began.
     pub(super) fn enter(&mut self, t0_ns: u64) {
-        let Timings { notes, init, transaction, offsets_call, commit_call, abort } = self;
+        let Timings { notes, init, transaction, offsets_call, commit_call, abort, .. } = self;
         let Ok(mut notes) = notes.lock() else { return };
         for Note { call, begun_ns, called_ns, answered_ns, fine } in notes.drain(..) {
             let second = (begun_ns.saturating_sub(t0_ns) / SECOND_NS) as usize;
@@ -93,15 +96,19 @@ impl Timings {
         }
     }
 
-    /// The series by name.
+    /// The series by name; a cell's series are merged by their names, so what producers have as well gets another.
     pub(super) fn into_series(self) -> [(&'static str, Series); 5] {
-        let Timings { init, transaction, offsets_call, commit_call, abort, .. } = self;
+        let Timings { init, transaction, offsets_call, commit_call, abort, beside_producers, .. } = self;
+        let names = match beside_producers {
+            false => ["init", "transaction", "commit_call", "abort"],
+            true => ["output_init", "output_transaction", "output_commit_call", "output_abort"],
+        };
         [
-            ("init", init),
-            ("transaction", transaction),
+            (names[0], init),
+            (names[1], transaction),
             ("offsets_call", offsets_call),
-            ("commit_call", commit_call),
-            ("abort", abort),
+            (names[2], commit_call),
+            (names[3], abort),
         ]
     }
 }
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn each_call_is_entered_by_the_second_in_which_its_transaction_began() {
         let notes = Notes::default();
-        let mut timings = Timings::new(Arc::clone(&notes), 4);
+        let mut timings = Timings::new(&notes, 4, false);
         let t0_ns = 5 * SECOND_NS;
         let note = |call, begun_s: u64, called_ms: u64, answered_ms: u64, fine| Note {
             call,
@@ -142,5 +149,15 @@ mod tests {
         assert_eq!((summary("transaction").count, summary("transaction").failed), (2, 1));
         assert!((9_900_000..=10_100_000).contains(&series["transaction"].second_ns(2).expect("a value")[0]));
         assert!((6_900_000..=7_100_000).contains(&series["commit_call"].second_ns(2).expect("a value")[0]));
+    }
+
+    #[test]
+    fn beside_producers_with_transactions_no_series_has_a_name_of_theirs() {
+        let names = |beside_producers| {
+            let timings = Timings::new(&Notes::default(), 1, beside_producers);
+            timings.into_series().map(|(name, _)| name)
+        };
+        assert_eq!(names(false), ["init", "transaction", "offsets_call", "commit_call", "abort"]);
+        assert!(names(true).iter().all(|name| *name == "offsets_call" || !names(false).contains(name)));
     }
 }
