@@ -4,13 +4,15 @@
 //! runs cells, also when an injection was cancelled.
 
 mod proof;
+mod seat;
 
 use crate::clock;
 use crate::cluster::{Cluster, PartitionView};
-use bench_model::fault::{Action, FaultRecord, FaultStep, Target, When};
+use bench_model::fault::{Action, FaultRecord, FaultStep, Hits, Target, When};
 use bench_model::ids::BrokerId;
 use bench_model::plan::Cell;
 use proof::{bury, election, new_leader, prove, prove_late, prove_succession};
+use seat::Seat;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -49,8 +51,12 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
     let mut records: Vec<FaultRecord> = steps.iter().copied().map(FaultRecord::planned).collect();
     let Some(start) = cluster.partition_view(order.topic).await else { return records };
     let Some(first) = first(&start) else { return records };
+    let seat = Seat::find(&order, cluster).await;
     for record in &mut records {
-        record.brokers = resolve(record.step.target, first, cluster, order.cell.seed);
+        record.brokers = match record.step.target {
+            Target::Coordinator => seat.iter().map(|seat| seat.broker).collect(),
+            target => resolve(target, first, cluster, order.cell.seed),
+        };
     }
     let groups = groups(steps);
     let mut falls: Vec<Fall> = Vec::new();
@@ -58,7 +64,7 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
     for (number, group) in groups.iter().enumerate() {
         let falling = group.clone().find(|step| may_fall(steps, *step));
         let Some(cue) =
-            wait(&order, steps[group.start].when, last_ns, first, cluster, falling.is_some()).await
+            wait(&order, &records[..=group.start], last_ns, first, cluster, falling.is_some()).await
         else {
             tracing::warn!(step = group.start, "what it waits for did not come; the rest is left out");
             break;
@@ -80,7 +86,7 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
             break;
         }
         for number in group.clone() {
-            carry_out(number, &mut records[number], order.t0_ns, cluster);
+            carry_out(number, &mut records[number], &order, cluster);
         }
         last_ns = records[group.end - 1].done_ns.map_or_else(clock::now_ns, |done_ns| order.t0_ns + done_ns);
         let next = groups.get(number + 1).map(|next| steps[next.start].when);
@@ -94,6 +100,9 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
     for fall in falls {
         prove_succession(&mut records[fall.step], &fall.before, &order, cluster).await;
     }
+    if let Some(seat) = seat {
+        seat.prove(&mut records, cluster).await;
+    }
     records
 }
 
@@ -105,15 +114,17 @@ struct Cue {
     view: Option<Vec<PartitionView>>,
 }
 
-/// Waits until a step is due, and looks at the partitions first if that is asked for; `None`: it never will be.
+/// Waits until the last of these steps is due, and looks at the partitions first if that is asked for; `None`: it never will be.
 async fn wait(
     order: &Order<'_>,
-    when: When,
+    steps: &[FaultRecord],
     last_ns: u64,
     first: &PartitionView,
     cluster: &Cluster,
     look: bool,
 ) -> Option<Cue> {
+    let (due, done) = steps.split_last()?;
+    let when = due.step.when;
     match when {
         When::At(_) | When::After(_) => {
             let due_ns = due_ns(when, order.t0_ns, last_ns);
@@ -132,12 +143,31 @@ async fn wait(
             Some(Cue { proof: Some(election(first, &after)), view: Some(vec![after]) })
         }
         When::Acked(least) => {
-            let told = acknowledged(order, least).await?;
-            let until_ns = clock::now_ns() + LOOK_NS;
-            let view = if look { view_until(cluster, order.topic, until_ns).await } else { None };
+            let told = reached(order, least, order.acked).await?;
+            let view = view_now(look, order, cluster).await;
             Some(Cue { proof: Some(format!("{told} records were acknowledged")), view })
         }
+        When::Met(least) => {
+            let rule = done.iter().rposition(|record| record.step.rule.is_some())?;
+            let met = || done[rule].step.met(&hits(rule, &done[rule], cluster));
+            let told = reached(order, least, &met).await?;
+            let view = view_now(look, order, cluster).await;
+            Some(Cue { proof: Some(format!("the rule of step {} had met {told}", rule + 1)), view })
+        }
+        When::InSync => {
+            let views = in_sync(order, cluster).await?;
+            let proof = format!("all replicas of all {} partitions were in sync", views.len());
+            Some(Cue { proof: Some(proof), view: Some(views) })
+        }
     }
+}
+
+/// How partitions stand, if that is asked for.
+async fn view_now(look: bool, order: &Order<'_>, cluster: &Cluster) -> Option<Vec<PartitionView>> {
+    if !look {
+        return None;
+    }
+    view_until(cluster, order.topic, clock::now_ns() + LOOK_NS).await
 }
 
 /// When a step is due on the run clock; never: when something is seen.
@@ -145,7 +175,7 @@ fn due_ns(when: When, t0_ns: u64, last_ns: u64) -> u64 {
     match when {
         When::At(offset_ns) => t0_ns + offset_ns,
         When::After(delay_ns) => last_ns + delay_ns,
-        When::NewLeader | When::Acked(_) => u64::MAX,
+        When::NewLeader | When::Acked(_) | When::Met(_) | When::InSync => u64::MAX,
     }
 }
 
@@ -153,7 +183,9 @@ fn due_ns(when: When, t0_ns: u64, last_ns: u64) -> u64 {
 fn may_fall(steps: &[FaultStep], step: usize) -> bool {
     let FaultStep { action, target, .. } = steps[step];
     let lives_again = || steps[step + 1..].iter().any(|later| later.action == Action::Start);
-    action.ends() && target != Target::Controller && (target != Target::All || lives_again())
+    (action.ends() || action == Action::Isolate)
+        && target != Target::Controller
+        && (target != Target::All || lives_again())
 }
 
 /// What the brokers say now, unless it would take longer than until the instant.
@@ -162,14 +194,31 @@ async fn view_until(cluster: &Cluster, topic: &str, instant_ns: u64) -> Option<V
     tokio::time::timeout(left, cluster.partition_view(topic)).await.ok().flatten()
 }
 
-/// Waits until producers have told of so many acknowledged records, at the longest until nothing more will come.
-async fn acknowledged(order: &Order<'_>, least: u64) -> Option<u64> {
+/// Until nothing more will come.
+fn end_ns(order: &Order<'_>) -> u64 {
     let load = &order.cell.settings.load;
-    let until_ns = order.t0_ns.saturating_add(load.span_ns()).saturating_add(load.drain_ns);
-    while clock::now_ns() < until_ns {
-        let told = (order.acked)();
+    order.t0_ns.saturating_add(load.span_ns()).saturating_add(load.drain_ns)
+}
+
+/// Waits until so much is counted, at the longest until nothing more will come.
+async fn reached(order: &Order<'_>, least: u64, count: &dyn Fn() -> u64) -> Option<u64> {
+    while clock::now_ns() < end_ns(order) {
+        let told = count();
         if told >= least {
             return Some(told);
+        }
+        tokio::time::sleep(VIEW_POLL).await;
+    }
+    None
+}
+
+/// Waits until every partition has a leader and all of its replicas in sync, likewise.
+async fn in_sync(order: &Order<'_>, cluster: &Cluster) -> Option<Vec<PartitionView>> {
+    let whole = |view: &PartitionView| view.leader.is_some() && view.isr.len() == view.replicas.len();
+    while clock::now_ns() < end_ns(order) {
+        let views = cluster.partition_view(order.topic).await.unwrap_or_default();
+        if views.len() == usize::from(order.cell.settings.topic.partitions) && views.iter().all(whole) {
+            return Some(views);
         }
         tokio::time::sleep(VIEW_POLL).await;
     }
@@ -196,9 +245,11 @@ fn resolve(target: Target, view: &PartitionView, cluster: &Cluster, seed: u64) -
         Target::Controller => cluster.controller().into_iter().collect(),
         Target::All => brokers,
         Target::Random => drawn(&brokers, seed).into_iter().collect(),
-        // Known when the step is due.
-        Target::CurrentLeader => Vec::new(),
-        Target::Leader | Target::Followers | Target::Follower => of_partition(target, view),
+        // Known when the step is due, or by asking.
+        Target::CurrentLeader | Target::Coordinator => Vec::new(),
+        Target::Leader | Target::Followers | Target::Follower | Target::OtherFollowers => {
+            of_partition(target, view)
+        }
     }
 }
 
@@ -219,12 +270,13 @@ fn drawn(brokers: &[BrokerId], seed: u64) -> Option<BrokerId> {
     brokers.get(usize::try_from(index).ok()?).copied()
 }
 
-/// The leader, the other replicas, or the first of these.
+/// The leader, the other replicas, the first of these, or the rest of them.
 fn of_partition(target: Target, view: &PartitionView) -> Vec<BrokerId> {
     let others = view.replicas.iter().copied().filter(|broker| Some(*broker) != view.leader);
     match target {
         Target::Leader => view.leader.into_iter().collect(),
         Target::Follower => others.take(1).collect(),
+        Target::OtherFollowers => others.skip(1).collect(),
         _ => others.collect(),
     }
 }
@@ -237,7 +289,7 @@ fn first(views: &[PartitionView]) -> Option<&PartitionView> {
 pub fn counted(mut records: Vec<FaultRecord>, cluster: &Cluster) -> Vec<FaultRecord> {
     for (number, record) in records.iter_mut().enumerate().filter(|(_, one)| one.step.action.is_at_proxy()) {
         if record.done_ns.is_some() {
-            record.hits = record.brokers.iter().filter_map(|broker| cluster.hits(*broker, number)).collect();
+            record.hits = hits(number, record, cluster);
         }
         let proof = record.step.proof(&record.hits);
         if proof.is_empty() {
@@ -248,13 +300,18 @@ pub fn counted(mut records: Vec<FaultRecord>, cluster: &Cluster) -> Vec<FaultRec
     records
 }
 
-fn carry_out(number: usize, record: &mut FaultRecord, t0_ns: u64, cluster: &mut Cluster) {
+/// What the proxies have counted of a step so far.
+fn hits(number: usize, record: &FaultRecord, cluster: &Cluster) -> Vec<Hits> {
+    record.brokers.iter().filter_map(|broker| cluster.hits(*broker, number)).collect()
+}
+
+fn carry_out(number: usize, record: &mut FaultRecord, order: &Order<'_>, cluster: &mut Cluster) {
     let step = record.step;
     for broker in &record.brokers {
-        let done = if step.action.is_at_proxy() {
-            cluster.at_proxy(*broker, number, &step)
-        } else {
-            cluster.send(*broker, step.action)
+        let done = match step.action {
+            Action::Elect => cluster.elect(*broker, order.topic),
+            action if action.is_at_proxy() => cluster.at_proxy(*broker, number, &step),
+            action => cluster.send(*broker, action),
         };
         if let Err(error) = done {
             tracing::error!(%error, %broker, "a fault step could not be carried out");
@@ -262,7 +319,7 @@ fn carry_out(number: usize, record: &mut FaultRecord, t0_ns: u64, cluster: &mut 
         }
     }
     if !record.brokers.is_empty() {
-        record.done_ns = Some(clock::now_ns().saturating_sub(t0_ns));
+        record.done_ns = Some(clock::now_ns().saturating_sub(order.t0_ns));
     }
 }
 
@@ -309,6 +366,7 @@ mod tests {
         assert_eq!(of_partition(Target::Leader, &view), [BrokerId(2)]);
         assert_eq!(of_partition(Target::Followers, &view), [BrokerId(1), BrokerId(3)]);
         assert_eq!(of_partition(Target::Follower, &view), [BrokerId(1)]);
+        assert_eq!(of_partition(Target::OtherFollowers, &view), [BrokerId(3)]);
         assert_eq!(of_partition(Target::Leader, &PartitionView { leader: None, ..view }), []);
     }
 

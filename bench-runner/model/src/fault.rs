@@ -30,6 +30,12 @@ pub enum Action {
     PowerCut,
     /// Start a broker again that is dead.
     Start,
+    /// Leadership of partition 0 is handed to it in good order (preferred election).
+    Elect,
+    /// Nothing passes between it and its peers or the controller; clients still reach it. Undone by `reconnect`.
+    Isolate,
+    /// All passes again.
+    Reconnect,
     /// The proxy waits before it passes a request on; what is behind it on its connection waits, too.
     Delay,
     /// As `delay`, until `pass`.
@@ -48,13 +54,16 @@ pub enum Action {
 
 impl Action {
     /// All, in the order of their names in messages.
-    pub const ALL: [Action; 13] = [
+    pub const ALL: [Action; 16] = [
         Action::Stop,
         Action::Continue,
         Action::Kill,
         Action::Terminate,
         Action::PowerCut,
         Action::Start,
+        Action::Elect,
+        Action::Isolate,
+        Action::Reconnect,
         Action::Delay,
         Action::Hold,
         Action::Discard,
@@ -73,6 +82,9 @@ impl Action {
             Action::Terminate => "terminate",
             Action::PowerCut => "power-cut",
             Action::Start => "start",
+            Action::Elect => "elect",
+            Action::Isolate => "isolate",
+            Action::Reconnect => "reconnect",
             Action::Delay => "delay",
             Action::Hold => "hold",
             Action::Discard => "discard",
@@ -92,6 +104,7 @@ impl Action {
     pub fn undo(self) -> Option<Action> {
         match self {
             Action::Stop => Some(Action::Continue),
+            Action::Isolate => Some(Action::Reconnect),
             Action::Kill | Action::Terminate | Action::PowerCut => Some(Action::Start),
             _ => self.has_rule().then_some(Action::Pass),
         }
@@ -99,7 +112,7 @@ impl Action {
 
     /// It undoes another one.
     pub fn is_undo(self) -> bool {
-        matches!(self, Action::Continue | Action::Start | Action::Pass)
+        matches!(self, Action::Continue | Action::Start | Action::Reconnect | Action::Pass)
     }
 }
 
@@ -113,10 +126,14 @@ pub enum Target {
     Followers,
     /// The first of them.
     Follower,
+    /// The rest of them.
+    OtherFollowers,
     /// Every broker.
     All,
     /// The controller.
     Controller,
+    /// The coordinator of the cell's group, or without one of the first producer's transactions.
+    Coordinator,
     /// A broker drawn by the cell's seed.
     Random,
     /// Whoever leads partition 0 when the step is due; of an undo: whom the act before it hit.
@@ -135,6 +152,10 @@ pub enum When {
     After(u64),
     /// As soon as producers have told of so many acknowledged records (they tell once a second).
     Acked(u64),
+    /// As soon as the proxies have met so much by the rule above, see [`FaultStep::met`].
+    Met(u64),
+    /// As soon as every partition of the cell's topic has a leader and all of its replicas in sync.
+    InSync,
 }
 
 impl When {
@@ -142,7 +163,7 @@ impl When {
     pub fn at_ns(self) -> Option<u64> {
         match self {
             When::At(at_ns) => Some(at_ns),
-            When::NewLeader | When::After(_) | When::Acked(_) => None,
+            _ => None,
         }
     }
 }

@@ -223,6 +223,9 @@ impl ServiceSpread {
     }
 }
 
+/// `group.protocol` of groups whose sessions and assignments are the brokers' (KIP-848).
+pub const CONSUMER_PROTOCOL: &str = "consumer";
+
 /// A cell's consumer group; every member has the same settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSettings {

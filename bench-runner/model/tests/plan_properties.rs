@@ -127,6 +127,31 @@ fn profiles_that_cannot_share_a_cluster_or_a_name_are_refused() {
 }
 
 #[test]
+fn settings_are_shared_with_whom_they_do_not_reach() {
+    let with = |name, rest: &str, setting: &str| {
+        let cluster = format!("[cluster]\nsettings = {{ {setting} }}\n");
+        profile(name, &format!("[load]\nrate = \"1k/s\"\n{rest}{cluster}"))
+    };
+    let (members, session) = ("[consumer]\nprotocol = \"consumer\"\n", "group.consumer.session.timeout.ms");
+    let short = with("a", members, &format!("\"{session}\" = 6000"));
+    let nobody = with("b", "", "");
+    let classic = with("c", "[consumer]\n", "");
+    let (open, other) = (with("d", members, ""), with("e", "", &format!("\"{session}\" = 7000")));
+    let both = plan::build(&[nobody.clone(), classic.clone(), short.clone()], &[]).expect("one cluster");
+    assert_eq!(both.cluster.settings[session], "6000");
+    let refused = |profiles: &[&Profile]| {
+        let profiles: Vec<Profile> = profiles.iter().map(|profile| (*profile).clone()).collect();
+        plan::build(&profiles, &[]).expect_err("two clusters").to_string()
+    };
+    let expected = format!("profiles a and d ask for different clusters: {session} 6000 and left as it is");
+    assert_eq!(refused(&[&nobody, &short, &open]), expected);
+    assert!(refused(&[&short, &classic, &other]).contains("profiles a and e"));
+    let threads = with("f", "", "\"num.io.threads\" = 3");
+    let expected = "profiles b and f ask for different clusters: num.io.threads left as it is and 3";
+    assert_eq!(refused(&[&nobody, &threads]), expected);
+}
+
+#[test]
 fn a_plan_over_a_limit_is_refused_with_the_arithmetic() {
     let refused = |text: &str| plan::build(&[profile("p", text)], &[]).unwrap_err().to_string();
     let disk = refused("[load]\nrate = \"100k/s\"\nduration = \"10 min\"\nwarmup = \"0 s\"\n");

@@ -48,6 +48,19 @@ fn l4_sends_to_a_leader_alone_and_kills_it() {
 }
 
 #[test]
+fn l2_cuts_the_leader_off_and_sends_before_anybody_else_leads() {
+    for cell in cells("recipes/l2") {
+        let [_, (burst_ns, records)] = bursts(&cell);
+        let [cut, back] = cell.faults[..] else { panic!("{:?}", cell.faults) };
+        assert_eq!((cut.action, cut.target, back.when), (Action::Isolate, Target::Leader, When::NewLeader));
+        assert!(at_ns(&cut) + 300 * MS < burst_ns && burst_ns + 500 * MS < at_ns(&cut) + FENCED.start);
+        let tally = |tally: &str| cell.expect.get(tally).copied();
+        let lost = |acks| if cell.settings.producer.acks == acks { records } else { 0 };
+        assert_eq!((tally("log_loss"), tally("acks0_drop")), (Some(lost(Acks::One)), Some(lost(Acks::Zero))));
+    }
+}
+
+#[test]
 fn d4_goes_on_after_the_first_time_out_and_before_the_second_or_the_end_of_the_session() {
     for cell in cells("recipes/d4") {
         let [_, (burst_ns, records)] = bursts(&cell);
@@ -63,6 +76,24 @@ fn d4_goes_on_after_the_first_time_out_and_before_the_second_or_the_end_of_the_s
         assert_eq!(cell.expect["duplicate_same_attempt"], if again { records } else { 0 }, "{}", cell.id);
         let unknown = waits && producer.retries == 0;
         assert_eq!(cell.expect["unknown_present"], if unknown { records } else { 0 }, "{}", cell.id);
+    }
+}
+
+#[test]
+fn d2_hands_over_while_the_answer_waits_for_who_stands_still() {
+    for cell in cells("recipes/d2") {
+        let [_, (burst_ns, records)] = bursts(&cell);
+        let [stop, elect, on] = cell.faults[..] else { panic!("{:?}", cell.faults) };
+        let producer = &cell.settings.producer;
+        one_request(&cell);
+        assert_eq!(
+            (stop.target, elect.action, elect.target),
+            (Target::OtherFollowers, Action::Elect, Target::Follower)
+        );
+        assert!(at_ns(&stop) < burst_ns && burst_ns + producer.linger_ns + 500 * MS < at_ns(&elect));
+        assert!(at_ns(&elect) + 1_000 * MS < at_ns(&on) && at_ns(&on) < at_ns(&stop) + FENCED.start);
+        let again = producer.acks == Acks::All && !producer.idempotence;
+        assert_eq!(cell.expect["duplicate_same_attempt"], if again { records } else { 0 }, "{}", cell.id);
     }
 }
 
@@ -111,10 +142,11 @@ fn recipes_at_a_proxy_rule_it_around_the_burst_and_expect_what_was_sent_then() {
         for cell in &cells {
             let (rule, pass) = (&cell.faults[0], &cell.faults[1]);
             assert_eq!((rule.action, rule.target, pass.action), (action, Target::Leader, Action::Pass));
-            let [(warm_ns, _), (burst_ns, _)] = bursts(cell);
+            let [(warm_ns, _), (burst_ns, records)] = bursts(cell);
             assert!(warm_ns + 500 * MS < at_ns(rule) && at_ns(rule) + 500 * MS < burst_ns, "{}", cell.id);
-            // Time for everything to arrive at the proxy, on a slow machine too.
-            assert!(burst_ns + 3_000 * MS <= at_ns(pass), "{}", cell.id);
+            // However slow the machine: everything has arrived at the proxy.
+            let met = rule.rule.and_then(|rule| rule.requests).unwrap_or(records);
+            assert_eq!(pass.when, When::Met(met), "{}", cell.id);
             let broken = cell.faults.get(2).map(|step| (step.action, step.when));
             // Who waits for an answer must learn that there will be none.
             let waits = name != "o1" && cell.settings.producer.acks != Acks::Zero;
@@ -126,7 +158,7 @@ fn recipes_at_a_proxy_rule_it_around_the_burst_and_expect_what_was_sent_then() {
         assert!(counts.iter().all(|count| *count == if name == "o1" { 1 } else { records }), "{counts:?}");
         assert!(!counts.is_empty() && counts.len() < cells.len(), "{name} has no control");
     }
-    cells("recipes/d1").iter().for_each(one_request);
+    ["recipes/d1", "recipes/l3"].iter().flat_map(|name| cells(name)).for_each(|cell| one_request(&cell));
     for cell in cells("recipes/o1") {
         assert!(cell.settings.producer.batch_bytes < cell.settings.load.record_bytes, "one record a request");
         assert!(cell.settings.producer.max_in_flight > 1);

@@ -1,9 +1,10 @@
 //! The profiles that ship: valid, within limits, and what they promise to be.
 
 use bench_model::fault::{Action, Target, When};
-use bench_model::plan::{self, Plan};
+use bench_model::plan::{self, Cell, Plan};
 use bench_model::profile::{self, Profile};
 use bench_model::settings::{Acks, Arrival};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
@@ -34,6 +35,37 @@ fn every_file_in_the_folder_is_valid_and_within_limits() {
         }
     }
     assert!(seen >= 6, "only {seen} profiles found");
+}
+
+#[test]
+fn all_recipes_fit_into_one_run_on_one_cluster() {
+    let files = std::fs::read_dir(folder().join("recipes")).expect("recipes");
+    let mut names: Vec<String> = files
+        .map(|entry| format!("recipes/{}", entry.expect("a file").file_name().to_string_lossy()))
+        .map(|name| name.trim_end_matches(".toml").to_owned())
+        .collect();
+    names.sort();
+    let plan = plan_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(plan.cells.iter().any(Cell::is_proxied) && !plan.cells.iter().all(Cell::is_proxied));
+    assert_eq!(plan.cells.iter().map(|cell| &*cell.profile).collect::<BTreeSet<_>>().len(), names.len());
+}
+
+#[test]
+fn every_way_to_acknowledge_meets_every_fault() {
+    let plan = plan_of(&["faults"]);
+    let mut met: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for cell in &plan.cells {
+        let producer = &cell.settings.producer;
+        let kind = format!("{:?} {} {}", producer.acks, producer.idempotence, producer.transaction.is_some());
+        met.entry(&cell.axes["fault"]).or_default().insert(kind);
+    }
+    assert_eq!(met.len(), 8, "{met:?}");
+    assert_eq!(met["none"].len(), 5);
+    for (fault, kinds) in &met {
+        // With acks=0 there is no answer to lose.
+        let all = met["none"].iter().filter(|kind| *fault != "response-lost" || !kind.starts_with("Zero"));
+        assert!(kinds.iter().eq(all), "{fault}: {kinds:?}");
+    }
 }
 
 #[test]

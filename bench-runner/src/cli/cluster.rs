@@ -68,6 +68,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
             stated: Stated::default(),
         },
         proxied: false,
+        gated: false,
         keep: false,
     };
     let provider = match (args.bootstrap_server, args.mock) {

@@ -2,7 +2,7 @@
 //!
 //! May only be used on the main thread (see [`guard`]).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -130,6 +130,18 @@ impl BrokerProcess {
     pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         self.child.wait().await
     }
+}
+
+/// The line that tells most of why a process ended, by its logs in `home`: an exception says more than the line that announces it.
+pub fn last_words(name: &str, home: &Path) -> String {
+    let read = |name: &str| fs::read_to_string(home.join(name)).unwrap_or_default();
+    let text = read("server.log") + &read("console.log");
+    let is_exception = |line: &&str| line.contains("Exception: ") && !line.trim_start().starts_with("at ");
+    let telling =
+        |line: &&str| line.contains(" ERROR ") || line.contains(" FATAL ") || line.contains("Error");
+    let lines = || text.lines();
+    let line = lines().rfind(is_exception).or_else(|| lines().rfind(telling)).or_else(|| lines().last());
+    format!("{name} says: {}", line.unwrap_or("no log"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! May not know what is measured with it. Faults come in through [`Local::send`], their undo is [`Local::heal`].
 
-use super::broker_process::BrokerProcess;
+use super::broker_process::{BrokerProcess, last_words};
 use super::distribution::{self, Distribution};
+use super::gates::Gates;
 use super::ports::PortBlock;
 use super::properties::{self, CONTROLLER_ID};
 use super::proxies::Proxies;
@@ -57,6 +58,10 @@ impl Node {
     fn data(&self) -> PathBuf {
         storage::data(&self.home)
     }
+
+    fn last_words(&self) -> String {
+        last_words(&self.name, &self.home)
+    }
 }
 
 /// A running local cluster. Dropping it kills all processes and removes the data.
@@ -68,6 +73,8 @@ pub struct Local {
     ports: PortBlock,
     /// Clients of some cells go through them.
     pub proxies: Proxies,
+    /// Between its processes, where some cell shuts them.
+    gates: Gates,
     facts: ClusterFacts,
     // Dropped last: fields drop in order, so the processes are dead before their directory goes.
     residence: Residence,
@@ -93,6 +100,9 @@ pub async fn start(
     progress(&format!("starting {} brokers ({warm_start} class-data archive)", ask.cluster.brokers));
     if ask.proxied {
         local.proxies = Proxies::open(&local.ports, &local.broker_ids()).await?;
+    }
+    if ask.gated {
+        local.gates = Gates::open(&local.ports, &local.broker_ids())?;
     }
     local.spawn(CONTROLLER_ID, Vec::new())?;
     for id in local.broker_ids() {
@@ -137,7 +147,10 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
         let broker = node(i32::from(id), format!("broker-{id}"), ask.cluster.heap_bytes);
         let mut own = ports.of_broker(id);
         own.proxy = if ask.proxied { own.proxy } else { own.proxied };
-        let text = properties::broker(&ask.cluster, broker.id, own, ports.controller(), &broker.data());
+        if !ask.gated {
+            (own.replication, own.quorum) = (own.internal, ports.controller());
+        }
+        let text = properties::broker(&ask.cluster, broker.id, own, &broker.data());
         storage::format(&broker.home, broker.id, &cluster_id, &text).map_err(failed)?;
         brokers.push(broker);
     }
@@ -164,6 +177,7 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
         brokers,
         ports,
         proxies: Proxies::default(),
+        gates: Gates::default(),
         facts,
         residence,
     })
@@ -283,7 +297,7 @@ impl Local {
                 if began.elapsed() > limit {
                     return Err(ClusterError::failed(
                         format!("wait {} s for all brokers", limit.as_secs()),
-                        format!("{endpoint} does not see them all; {}", last_words(&self.brokers[0])),
+                        format!("{endpoint} does not see them all; {}", self.brokers[0].last_words()),
                     ));
                 }
                 tokio::time::sleep(POLL).await;
@@ -297,7 +311,7 @@ impl Local {
         let dead = nodes.find_map(|node| Some((node.id, node.process.as_mut()?.ended()?)));
         let Some((id, status)) = dead else { return Ok(()) };
         let node = if id == CONTROLLER_ID { &self.controller } else { &self.brokers[id as usize - 1] };
-        let words = last_words(node);
+        let words = node.last_words();
         Err(match words.split_once(REFUSED_SETTING) {
             Some((_, why)) => ClusterError::unfit(
                 format!("{} does not start with these settings: {}", node.name, why.trim()),
@@ -321,6 +335,7 @@ impl Local {
             Action::Continue => libc::SIGCONT,
             Action::Kill | Action::PowerCut => libc::SIGKILL,
             Action::Terminate => libc::SIGTERM,
+            action if action.is_at_gate() => return self.gates.carry_out(broker, action),
             Action::Start => {
                 self.bury(broker.0)?;
                 return self.spawn(broker.0, Vec::new());
@@ -363,6 +378,10 @@ impl Local {
         let began = Instant::now();
         let limit = if action == Action::Terminate { END_LIMIT } else { PROOF_LIMIT };
         while began.elapsed() < limit {
+            let seen = self.gates.prove(broker, action);
+            if seen.is_some() {
+                return seen;
+            }
             let node = self.node(broker.0).ok()?;
             let process = node.process.as_mut()?;
             let pid = process.identity.pid;
@@ -394,6 +413,7 @@ impl Local {
     /// Undoes every fault; returns what had to be done.
     pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
         let mut done = self.proxies.heal();
+        done.extend(self.gates.heal());
         for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
             let node = self.node(id)?;
             let name = node.name.clone();
@@ -478,15 +498,3 @@ impl Local {
 
 /// What Kafka prints before the reason when it does not like a setting.
 const REFUSED_SETTING: &str = "ConfigException: ";
-
-/// The line that tells most of why a process ended: an exception says more than the line that announces it.
-fn last_words(node: &Node) -> String {
-    let read = |name: &str| fs::read_to_string(node.home.join(name)).unwrap_or_default();
-    let text = read("server.log") + &read("console.log");
-    let is_exception = |line: &&str| line.contains("Exception: ") && !line.trim_start().starts_with("at ");
-    let telling =
-        |line: &&str| line.contains(" ERROR ") || line.contains(" FATAL ") || line.contains("Error");
-    let lines = || text.lines();
-    let line = lines().rfind(is_exception).or_else(|| lines().rfind(telling)).or_else(|| lines().last());
-    format!("{} says: {}", node.name, line.unwrap_or("no log"))
-}

@@ -8,6 +8,8 @@ mod broker_process;
 mod distribution;
 mod dump;
 mod external;
+mod gates;
+mod leadership;
 mod local;
 mod mock;
 mod partitions;
@@ -21,6 +23,7 @@ mod residence;
 mod storage;
 mod usage;
 
+pub use leadership::Coordinated;
 pub use partitions::{PartitionView, Watcher};
 pub use usage::Usage;
 
@@ -63,6 +66,8 @@ pub struct Ask {
     pub replication_factor: u16,
     /// Some clients are to reach a local cluster through proxies.
     pub proxied: bool,
+    /// The processes of a local cluster are to reach each other through gates.
+    pub gated: bool,
     /// Keep the data directory of a local cluster when it stops.
     pub keep: bool,
 }
@@ -314,6 +319,40 @@ impl Cluster {
             Kind::Local(local) => partitions::newest_view(&local.running_endpoints(), topic).await,
             _ => None,
         }
+    }
+
+    /// Begins to hand the leadership of a topic's partition 0 to one of its replicas, in good order; an error unless local. The
+    /// proof is who leads afterwards.
+    pub fn elect(&self, broker: BrokerId, topic: &str) -> Result<(), ClusterError> {
+        let failed = |cause: &str| ClusterError::failed(format!("elect broker {broker}"), cause);
+        let Kind::Local(local) = &self.kind else { return Err(failed("the cluster is not ours")) };
+        let endpoints = local.running_endpoints();
+        let endpoint = endpoints.first().cloned().ok_or_else(|| failed("no broker runs"))?;
+        let topic = topic.to_owned();
+        tokio::spawn(async move {
+            let views = partitions::newest_view(&endpoints, &topic).await.unwrap_or_default();
+            let Some(view) = views.first() else {
+                return tracing::error!(%broker, "no replicas to elect of");
+            };
+            let mut replicas = view.replicas.clone();
+            replicas.sort_by_key(|replica| *replica != broker);
+            if let Err(error) = leadership::elect(&endpoint, &topic, view.partition, &replicas).await {
+                tracing::error!(%error, %broker, "leadership was not handed over");
+            }
+        });
+        Ok(())
+    }
+
+    /// Who coordinates a group or a transactional id, by the first running broker that knows; `None` unless local.
+    pub async fn coordinator(&self, whose: &Coordinated) -> Option<BrokerId> {
+        let Kind::Local(local) = &self.kind else { return None };
+        for endpoint in local.running_endpoints() {
+            match leadership::coordinator(&endpoint, whose).await {
+                Ok(broker) => return Some(broker),
+                Err(error) => tracing::debug!(%error, endpoint, "asked for a coordinator"),
+            }
+        }
+        None
     }
 
     /// Asks all brokers about a topic without regard to who is stopped; `None` unless local.

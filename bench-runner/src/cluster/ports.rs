@@ -8,10 +8,10 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 /// Blocks lie below the kernel's usual range for outgoing connections (32768 and up).
 const FIRST_PORT: u16 = 20_000;
-const BLOCK_PORTS: u16 = 64;
-/// Of one broker, its proxy's included.
-const PORTS: u16 = 4;
-const BLOCKS: u16 = 190;
+const BLOCK_PORTS: u16 = 96;
+/// Of one broker, its proxy's and gates' included.
+const PORTS: u16 = 6;
+const BLOCKS: u16 = 130;
 
 /// A block of ports that no other harness on this machine takes while this value lives.
 ///
@@ -58,8 +58,9 @@ impl PortBlock {
 
     /// Those of the broker with this id, from 1.
     pub fn of_broker(&self, id: u16) -> BrokerPorts {
-        let [direct, internal, proxied, proxy] = [0, 1, 2, 3].map(|at| self.port(1 + PORTS * (id - 1) + at));
-        BrokerPorts { direct, internal, proxied, proxy }
+        let port = |at: u16| self.port(1 + PORTS * (id - 1) + at);
+        let [direct, internal, proxied, proxy, replication, quorum] = [0, 1, 2, 3, 4, 5].map(port);
+        BrokerPorts { direct, internal, proxied, proxy, replication, quorum }
     }
 
     /// The port with this index in the block.

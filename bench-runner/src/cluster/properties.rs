@@ -21,6 +21,10 @@ pub struct BrokerPorts {
     pub proxied: u16,
     /// Where clients of `proxied` are sent: to the proxy, or where there is none, to itself.
     pub proxy: u16,
+    /// Where its peers are sent: to its gate, or where there is none, to `internal`.
+    pub replication: u16,
+    /// Where it finds the controller: at its gate, or where there is none, at the controller's own port.
+    pub quorum: u16,
 }
 
 /// What every process of the cluster is told alike, for this many brokers.
@@ -72,23 +76,17 @@ pub fn controller(ask: &ClusterAsk, port: u16, data: &Path) -> Properties {
 }
 
 /// A broker's file.
-pub fn broker(
-    ask: &ClusterAsk,
-    id: i32,
-    ports: BrokerPorts,
-    controller_port: u16,
-    data: &Path,
-) -> Properties {
+pub fn broker(ask: &ClusterAsk, id: i32, ports: BrokerPorts, data: &Path) -> Properties {
     let mut properties = shared(ask);
-    quorum(&mut properties, controller_port);
+    quorum(&mut properties, ports.quorum);
     set(&mut properties, "node.id", id);
     set(&mut properties, "process.roles", "broker");
-    let listeners = |proxied: u16| {
-        let BrokerPorts { direct, internal, .. } = ports;
+    let direct = ports.direct;
+    let listeners = |internal: u16, proxied: u16| {
         format!("DIRECT://127.0.0.1:{direct},INTERNAL://127.0.0.1:{internal},PROXIED://127.0.0.1:{proxied}")
     };
-    set(&mut properties, "advertised.listeners", listeners(ports.proxy));
-    set(&mut properties, "listeners", listeners(ports.proxied));
+    set(&mut properties, "advertised.listeners", listeners(ports.replication, ports.proxy));
+    set(&mut properties, "listeners", listeners(ports.internal, ports.proxied));
     set(&mut properties, "inter.broker.listener.name", "INTERNAL");
     set(
         &mut properties,

@@ -25,7 +25,13 @@ pub async fn prove(record: &mut FaultRecord, until_ns: u64, order: &Order<'_>, c
     }
     for broker in record.brokers.clone() {
         let left = Duration::from_nanos(until_ns.saturating_sub(clock::now_ns()));
-        let gone = tokio::time::timeout(left, cluster.prove(broker, record.step.action)).await.ok().flatten();
+        let seen = async {
+            match record.step.action {
+                Action::Elect => Some(elected(broker, order, cluster).await),
+                action => cluster.prove(broker, action).await,
+            }
+        };
+        let gone = tokio::time::timeout(left, seen).await.ok().flatten();
         let Some(gone) = gone else {
             tracing::warn!(%broker, action = ?record.step.action, "a fault step has left no proof yet");
             record.proof.clear();
@@ -93,7 +99,7 @@ pub async fn bury(
     buried
 }
 
-/// Those who had not ended when the next step was due, and were not started since.
+/// Those who had not ended when the next step was due, and were not started since; who did not lead yet.
 pub async fn prove_late(records: &mut [FaultRecord], order: &Order<'_>, cluster: &mut Cluster) {
     for index in 0..records.len() {
         let (record, later) = records[index..].split_first_mut().expect("an index below the length");
@@ -101,7 +107,8 @@ pub async fn prove_late(records: &mut [FaultRecord], order: &Order<'_>, cluster:
             other.step.action == Action::Start
                 && other.brokers.iter().any(|broker| record.brokers.contains(broker))
         });
-        if record.step.action.ends() && record.done_ns.is_some() && record.proof.is_empty() && !lives {
+        let late = record.step.action.ends() || record.step.action == Action::Elect;
+        if late && record.done_ns.is_some() && record.proof.is_empty() && !lives {
             prove(record, clock::now_ns() + END_NS, order, cluster).await;
         }
     }
@@ -122,6 +129,18 @@ pub async fn new_leader(cluster: &Cluster, topic: &str, before: &PartitionView) 
         }
     };
     tokio::time::timeout(ELECTION_LIMIT, search).await.ok()
+}
+
+/// Waits until a broker leads partition 0 that did not lead it before.
+async fn elected(broker: BrokerId, order: &Order<'_>, cluster: &Cluster) -> String {
+    loop {
+        let views = cluster.partition_view(order.topic).await.unwrap_or_default();
+        let leads = |view: &&PartitionView| view.leader == Some(broker) && view.leader_epoch > 0;
+        if let Some(view) = first(&views).filter(leads) {
+            return format!("partition 0: broker {broker} leads, leader epoch {}", view.leader_epoch);
+        }
+        tokio::time::sleep(VIEW_POLL).await;
+    }
 }
 
 /// How partition 0 stands before and after, in words.

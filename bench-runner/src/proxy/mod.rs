@@ -6,9 +6,12 @@
 mod answer;
 mod connection;
 mod frame;
+mod gate;
 mod rules;
 #[cfg(test)]
 mod tests;
+
+pub use gate::{Gate, Gatehouse};
 
 use bench_model::fault::{Action, FaultStep, Hits};
 use rules::Rules;

@@ -177,6 +177,8 @@ pub fn timeline(steps: &[FaultStep]) -> String {
             When::NewLeader => format!("new leader: {what}"),
             When::After(ns) => format!("{} later {what}", super::figures::duration(ns as f64)),
             When::Acked(records) => format!("{records} acknowledged: {what}"),
+            When::Met(least) => format!("{least} met: {what}"),
+            When::InSync => format!("all in sync: {what}"),
         }
     });
     words.collect::<Vec<_>>().join("; ")

@@ -103,6 +103,7 @@ async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
         cluster: orders.plan.cluster.clone(),
         replication_factor: replication_factor(&orders.plan),
         proxied: orders.plan.cells.iter().any(Cell::is_proxied),
+        gated: orders.plan.cells.iter().any(Cell::is_gated),
         keep: orders.keep_cluster_data,
     };
     let names: Vec<&str> = orders.profiles.iter().map(|profile| profile.name.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Which columns of the table a fault is in, as it was carried out, and whether it was the recipe that makes an anomaly certain.
 
 use super::table::Column;
-use crate::fault::{Action, FaultRecord, Lose, PartitionCut, Span, Target, When, spans};
+use crate::fault::{Action, Api, FaultRecord, Lose, PartitionCut, Span, Target, When, spans};
 use crate::settings::{Acks, Arrival, CellSettings, Length, Load};
 use std::collections::BTreeMap;
 
@@ -98,6 +98,7 @@ pub fn columns(
             }
             Ok(found)
         }
+        [lost] if lost.action == Action::Withhold => without_answers(settings, faults, lost),
         spans => {
             let words: Vec<String> = spans.iter().map(Span::words).collect();
             Err(format!("it has no column for \"{}\"", words.join(", ")))
@@ -163,6 +164,36 @@ fn times_out(settings: &CellSettings, stop: &Span) -> bool {
     let by_ns = stop.to_ns.unwrap_or(u64::MAX).saturating_sub(patience_ns);
     let stood_ns = stop.to_ns.map_or(u64::MAX, |to_ns| to_ns - stop.from_ns);
     asked && stood_ns < IN_SYNC_NS && is_due(&settings.load, stop.from_ns, by_ns)
+}
+
+/// Answers to Produce requests went no further, and their connections were broken afterwards.
+fn without_answers(
+    settings: &CellSettings,
+    faults: &[FaultRecord],
+    lost: &Span,
+) -> Result<Vec<Suffered>, String> {
+    let withheld = |fault: &FaultRecord| {
+        let of_produce = fault.step.rule.is_some_and(|rule| rule.api == Api::Produce);
+        of_produce && fault.step.action == Action::Withhold && fault.hits.iter().any(|hit| hit.answers > 0)
+    };
+    let broken = |fault: &FaultRecord| {
+        fault.step.action == Action::Reset && fault.done_ns.is_some_and(|done_ns| done_ns >= lost.from_ns)
+    };
+    if !faults.iter().any(withheld) || !faults.iter().any(broken) {
+        return Err(
+            "its column is for answers to produce requests that are lost with their connections".into()
+        );
+    }
+    Ok(vec![Suffered { column: Column::ResponseLost, is_recipe: is_sent_again(settings, lost) }])
+}
+
+/// The client still waits for an answer when it learns that there will be none.
+fn is_sent_again(settings: &CellSettings, lost: &Span) -> bool {
+    let producer = &settings.producer;
+    let lasted_ns = lost.to_ns.map_or(u64::MAX, |to_ns| to_ns - lost.from_ns);
+    producer.retries > 0
+        && lasted_ns < producer.request_timeout_ns
+        && lasted_ns.saturating_add(LONG_ANSWERED_NS) < producer.delivery_timeout_ns
 }
 
 /// Some record is due between these instants after T0, as far as the profile says.

@@ -61,6 +61,8 @@ pub enum Column {
     FollowersStopped,
     /// All brokers lose what they had not flushed.
     PowerCutAll,
+    /// The leader appends, and its answers are lost with the connections.
+    ResponseLost,
 }
 
 impl Column {
@@ -74,6 +76,7 @@ impl Column {
             Column::UncleanElection => "unclean election",
             Column::FollowersStopped => "followers stopped",
             Column::PowerCutAll => "power cut of all",
+            Column::ResponseLost => "response lost",
         }
     }
 }
@@ -113,7 +116,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
         Row::Acks0 => match column {
             LeaderKilled | LeaderStopped | RollingRestart => &[DROP],
             FollowersStoppedLeaderKilled | UncleanElection | PowerCutAll => &[DROP_CERTAIN],
-            FollowersStopped => &[],
+            FollowersStopped | ResponseLost => &[],
         },
         Row::Acks1 => match column {
             LeaderKilled => &[L, D, O],
@@ -122,6 +125,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             RollingRestart => &[L, D],
             FollowersStopped => &[],
             PowerCutAll => &[L_CERTAIN, D, O],
+            ResponseLost => &[D_CERTAIN, O],
         },
         Row::Acks1Once => match column {
             LeaderKilled | LeaderStopped => &[L, ABSENT, PRESENT],
@@ -129,6 +133,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             RollingRestart => &[L, D, ABSENT, PRESENT],
             FollowersStopped => &[],
             PowerCutAll => &[L_CERTAIN, ABSENT, PRESENT],
+            ResponseLost => &[ABSENT, PRESENT],
         },
         Row::All => match column {
             LeaderKilled | LeaderStopped | RollingRestart => &[D, O],
@@ -136,19 +141,22 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             UncleanElection => &[L_CERTAIN],
             FollowersStopped => &[D_CERTAIN],
             PowerCutAll => &[L_CERTAIN, D, O],
+            ResponseLost => &[D_CERTAIN, O],
         },
         Row::AllOnce => match column {
             LeaderKilled | RollingRestart | FollowersStopped => &[D, ABSENT, PRESENT],
             FollowersStoppedLeaderKilled | LeaderStopped => &[ABSENT, PRESENT],
             UncleanElection => &[L_CERTAIN],
             PowerCutAll => &[L_CERTAIN, ABSENT, PRESENT],
+            ResponseLost => &[ABSENT, PRESENT],
         },
         Row::Idempotent => match column {
             LeaderKilled
             | FollowersStoppedLeaderKilled
             | LeaderStopped
             | RollingRestart
-            | FollowersStopped => &[],
+            | FollowersStopped
+            | ResponseLost => &[],
             UncleanElection => &[L_CERTAIN, ABSENT],
             PowerCutAll => &[L_CERTAIN],
         },
@@ -157,7 +165,8 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             | FollowersStoppedLeaderKilled
             | LeaderStopped
             | RollingRestart
-            | FollowersStopped => &[],
+            | FollowersStopped
+            | ResponseLost => &[],
             UncleanElection => &[L, TORN],
             PowerCutAll => &[L_CERTAIN, TORN],
         },

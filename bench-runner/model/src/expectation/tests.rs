@@ -3,7 +3,7 @@
 use super::columns::{Suffered, columns};
 use super::table::Column;
 use super::*;
-use crate::fault::{Action, Cut, FaultStep, PartitionCut, Target, When};
+use crate::fault::{Action, Api, Cut, FaultStep, Hits, PartitionCut, Rule, Target, When};
 use crate::ids::{BrokerId, PartitionId};
 use crate::ledger::State;
 use crate::settings::{Acks, Arrival, Burst, CellSettings, Length};
@@ -77,6 +77,38 @@ fn power_cut_of_all(records: i64) -> Vec<FaultRecord> {
 fn found(settings: &CellSettings, faults: &[FaultRecord], moved: bool) -> Vec<(Column, bool)> {
     let found = columns(settings, faults, moved).expect("a column");
     found.into_iter().map(|Suffered { column, is_recipe }| (column, is_recipe)).collect()
+}
+
+/// The leader's answers to Produce requests are withheld, and their connections broken.
+fn answers_lost(answers: u64, reset_ms: Option<u64>) -> Vec<FaultRecord> {
+    let mut act = done(6_000, Action::Withhold, Target::Leader);
+    act.step.rule = Some(Rule { api: Api::Produce, requests: None, wait_ns: None, error: None });
+    act.hits = vec![Hits { broker: BrokerId(1), requests: 3, answers, records: 30, ..Hits::default() }];
+    let reset = reset_ms.map(|at_ms| done(at_ms, Action::Reset, Target::Leader));
+    [Some(act), Some(done(8_000, Action::Pass, Target::Leader)), reset].into_iter().flatten().collect()
+}
+
+#[test]
+fn answers_are_lost_with_their_connections_and_certainly_sent_again_by_who_still_waits() {
+    let one = settings(Acks::One, 1);
+    let lost = answers_lost(3, Some(8_000));
+    assert_eq!(found(&one, &lost, false), [(Column::ResponseLost, true)]);
+    let without = |change: fn(&mut CellSettings)| {
+        let mut settings = one.clone();
+        change(&mut settings);
+        found(&settings, &lost, false)
+    };
+    let not_certain = [(Column::ResponseLost, false)];
+    assert_eq!(without(|settings| settings.producer.retries = 0), not_certain);
+    assert_eq!(without(|settings| settings.producer.request_timeout_ns = 1_500 * MS), not_certain);
+    assert_eq!(without(|settings| settings.producer.delivery_timeout_ns = 2_500 * MS), not_certain);
+    let why = |faults: &[FaultRecord]| columns(&one, faults, false).expect_err("no column");
+    for other in [answers_lost(0, Some(8_000)), answers_lost(3, None), answers_lost(3, Some(5_000))] {
+        assert!(why(&other).contains("lost with their connections"));
+    }
+    let mut of_ends = lost;
+    of_ends[0].step.rule = Some(Rule { api: Api::EndTxn, requests: None, wait_ns: None, error: None });
+    assert!(why(&of_ends).contains("lost with their connections"));
 }
 
 #[test]

@@ -174,6 +174,11 @@ impl Action {
         matches!(self, Delay | Hold | Discard | Refuse | Withhold | Reset | Pass)
     }
 
+    /// It is done by gates between processes of the cluster.
+    pub fn is_at_gate(self) -> bool {
+        matches!(self, Action::Isolate | Action::Reconnect)
+    }
+
     /// It is about requests of one kind.
     pub fn has_rule(self) -> bool {
         self.is_at_proxy() && !matches!(self, Action::Reset | Action::Pass)
@@ -225,6 +230,15 @@ impl FaultStep {
         hits.iter().filter(|hit| self.is_met_by(hit)).map(told).collect()
     }
 
+    /// How much the rule of this step has met by these counters: records in Produce requests, requests of other kinds. Where it
+    /// is about answers, only what was answered (or refused) counts.
+    pub fn met(&self, hits: &[Hits]) -> u64 {
+        let of_answers = matches!(self.action, Action::Refuse | Action::Withhold);
+        let by_records = self.rule.is_some_and(|rule| rule.api == Api::Produce);
+        let over = hits.iter().filter(|hit| !of_answers || hit.answers >= hit.requests);
+        over.map(|hit| if by_records { hit.records } else { hit.requests }).sum()
+    }
+
     fn is_met_by(&self, hit: &Hits) -> bool {
         match self.action {
             Action::Reset => hit.connections > 0,
@@ -272,6 +286,9 @@ mod tests {
             assert_eq!(told(action, &[hit(1, 0, 1, 1)]), [""; 0], "{action:?}: the broker has not answered");
             assert_eq!(told(action, &[hit(1, 1, 0, 0)]).len(), 1, "{action:?}");
         }
+        let met = |action, hits: &[Hits]| step(action, None, None).met(hits);
+        assert_eq!(met(Action::Discard, &[hit(2, 0, 0, 0), hit(1, 0, 0, 0)]), 30);
+        assert_eq!(met(Action::Withhold, &[hit(2, 1, 0, 0), hit(1, 1, 0, 0)]), 10, "one is not answered");
         assert_eq!(told(Action::Reset, &[hit(1, 1, 0, 1)]), [""; 0]);
         assert_eq!(told(Action::Reset, &[hit(0, 0, 2, 0)]), ["proxy of broker 2: connections reset: 2"]);
         assert_eq!(told(Action::Pass, &[hit(0, 1, 1, 0)]), [""; 0]);

@@ -2,7 +2,7 @@
 
 use super::{Action, FaultStep, Target};
 
-/// A part that processes play in a cell; no process has two of them, save the one drawn at random.
+/// A part that processes play in a cell; no process has two of them, save those that may be any broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Leads partition 0 at the start.
@@ -15,6 +15,8 @@ pub enum Role {
     Bystanders,
     /// The controller.
     Controller,
+    /// Coordinates: may be any broker.
+    Coordinator,
     /// Drawn at random: may be any broker.
     Random,
     /// Leads when a step is due: may be any broker.
@@ -28,18 +30,22 @@ pub enum Standing {
     Runs,
     /// It is stopped.
     Stopped,
+    /// It runs, and is cut off from its peers.
+    Isolated,
     /// It is dead.
     Dead,
 }
 
 impl Target {
     /// All, in the order of their names in messages.
-    pub const ALL: [Target; 7] = [
+    pub const ALL: [Target; 9] = [
         Target::Leader,
         Target::Followers,
         Target::Follower,
+        Target::OtherFollowers,
         Target::All,
         Target::Controller,
+        Target::Coordinator,
         Target::Random,
         Target::CurrentLeader,
     ];
@@ -50,8 +56,10 @@ impl Target {
             Target::Leader => "leader",
             Target::Followers => "followers",
             Target::Follower => "follower",
+            Target::OtherFollowers => "other-followers",
             Target::All => "all",
             Target::Controller => "controller",
+            Target::Coordinator => "coordinator",
             Target::Random => "random",
             Target::CurrentLeader => "current-leader",
         }
@@ -63,8 +71,10 @@ impl Target {
             Target::Leader => &[Role::Leader],
             Target::Followers => &[Role::Follower, Role::OtherFollowers],
             Target::Follower => &[Role::Follower],
+            Target::OtherFollowers => &[Role::OtherFollowers],
             Target::All => &[Role::Leader, Role::Follower, Role::OtherFollowers, Role::Bystanders],
             Target::Controller => &[Role::Controller],
+            Target::Coordinator => &[Role::Coordinator],
             Target::Random => &[Role::Random],
             Target::CurrentLeader => &[Role::CurrentLeader],
         }
@@ -81,6 +91,7 @@ pub fn standing(steps: &[FaultStep], role: Role) -> Standing {
     let of_role = |step: &&FaultStep| step.target.roles().contains(&role) && !step.action.is_at_proxy();
     match steps.iter().rev().find(of_role).map(|step| step.action) {
         Some(Action::Stop) => Standing::Stopped,
+        Some(Action::Isolate) => Standing::Isolated,
         Some(action) if action.ends() => Standing::Dead,
         _ => Standing::Runs,
     }
@@ -103,7 +114,9 @@ pub fn left(steps: &[FaultStep]) -> Vec<Target> {
         Target::Followers,
         Target::Leader,
         Target::Follower,
+        Target::OtherFollowers,
         Target::Controller,
+        Target::Coordinator,
         Target::Random,
         Target::CurrentLeader,
     ];
@@ -113,12 +126,6 @@ pub fn left(steps: &[FaultStep]) -> Vec<Target> {
         if !told.iter().any(held) {
             told.push(target);
         }
-    }
-    // Others than the first follower alone have no name of their own.
-    let unnamed = broken(&Role::OtherFollowers)
-        && !told.iter().any(|target| target.roles().contains(&Role::OtherFollowers));
-    if unnamed {
-        told.push(Target::Followers);
     }
     told
 }
@@ -159,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             of(&[(Action::Stop, Target::Followers), (Action::Continue, Target::Follower)]),
-            [Target::Followers]
+            [Target::OtherFollowers]
         );
         assert_eq!(of(&[(Action::Stop, Target::Leader), (Action::Continue, Target::Leader)]), []);
     }

@@ -121,6 +121,11 @@ impl Cell {
         self.faults.iter().any(|step| step.action.is_at_proxy())
     }
 
+    /// Processes of the cluster reach each other through gates, as the timeline shuts some.
+    pub fn is_gated(&self) -> bool {
+        self.faults.iter().any(|step| step.action.is_at_gate())
+    }
+
     /// Deaths, kills and joins.
     fn ordeal_texts(&self) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();
@@ -200,5 +205,7 @@ fn step_text(step: &FaultStep) -> String {
         When::NewLeader => format!("{what} when new-leader{more}"),
         When::After(after_ns) => format!("{what} after {}{more}", duration_text(after_ns)),
         When::Acked(records) => format!("{what} when {records} are acknowledged{more}"),
+        When::Met(least) => format!("{what} when the rule has met {least}{more}"),
+        When::InSync => format!("{what} when in-sync{more}"),
     }
 }

@@ -1,7 +1,8 @@
 //! Matrix to ordered cells: stable ids, skipped combinations with their reason, estimates, limits.
 
-mod effective;
+mod cluster;
 mod draw;
+mod effective;
 mod estimate;
 mod limits;
 mod order;
@@ -127,7 +128,7 @@ pub enum PlanError {
 /// # Errors
 /// See [`PlanError`].
 pub fn build(profiles: &[Profile], only: &[String]) -> Result<Plan, PlanError> {
-    let cluster = cluster(profiles)?;
+    let cluster = cluster::cluster(profiles)?;
     let mut names = BTreeSet::new();
     if let Some(profile) = profiles.iter().find(|profile| !names.insert(&profile.name)) {
         return Err(PlanError::SameName(profile.name.clone()));
@@ -154,29 +155,4 @@ pub fn build(profiles: &[Profile], only: &[String]) -> Result<Plan, PlanError> {
     let estimate = Estimate::of(&cells, &cluster);
     limits.check(&cells, &estimate, &cluster)?;
     Ok(Plan { skipped: skipped.collect(), cells, cluster, estimate, limits })
-}
-
-/// The cluster that fits all profiles: the same in everything but the warm-up, of which the longest counts.
-fn cluster(profiles: &[Profile]) -> Result<ClusterAsk, PlanError> {
-    let first = profiles.first().ok_or(PlanError::NoProfile)?;
-    let mut ask = first.cluster.clone();
-    for profile in &profiles[1..] {
-        let (ours, theirs) = (&first.cluster, &profile.cluster);
-        let differs = [
-            ("brokers", ours.brokers.to_string(), theirs.brokers.to_string()),
-            ("heap", format!("{} B", ours.heap_bytes), format!("{} B", theirs.heap_bytes)),
-            ("settings", format!("{:?}", ours.settings), format!("{:?}", theirs.settings)),
-        ];
-        if let Some((what, ours, theirs)) = differs.into_iter().find(|(_, ours, theirs)| ours != theirs) {
-            return Err(PlanError::Clusters {
-                first: first.name.clone(),
-                other: profile.name.clone(),
-                what: format!("{what} {ours} and {theirs}"),
-            });
-        }
-        ask.warm_limit_ns = ask.warm_limit_ns.max(theirs.warm_limit_ns);
-        ask.stated.brokers |= theirs.stated.brokers;
-        ask.stated.heap |= theirs.stated.heap;
-    }
-    Ok(ask)
 }

@@ -7,7 +7,8 @@ use super::tree::{Node, Value};
 use super::units::duration_text;
 use super::values;
 use crate::settings::{
-    ClusterAsk, CommitStrategy, FetchSettings, GroupSettings, ProducerSettings, ServiceSpread,
+    CONSUMER_PROTOCOL, ClusterAsk, CommitStrategy, FetchSettings, GroupSettings, ProducerSettings,
+    ServiceSpread,
 };
 
 const MS: u64 = 1_000_000;
@@ -23,7 +24,6 @@ const BROKERS_SESSION: &str = "group.consumer.session.timeout.ms";
 /// The client asks for no more with one fetch (its `fetch.max.bytes`).
 const MOST_FETCHED: u32 = 50 << 20;
 const CLASSIC: &str = "classic";
-const CONSUMER: &str = "consumer";
 /// What a client of the classic protocol can be asked to assign by, the first by default.
 const CLASSIC_ASSIGNORS: [&str; 3] = ["range", "roundrobin", "cooperative-sticky"];
 /// What brokers can be asked to assign by in the consumer protocol, the first by default.
@@ -136,7 +136,7 @@ pub(super) fn assignor(node: &Node) -> Result<String, Wrong> {
 
 /// `protocol`.
 pub(super) fn protocol(node: &Node) -> Result<String, Wrong> {
-    word(node, "group protocol", &[CLASSIC, CONSUMER])
+    word(node, "group protocol", &[CLASSIC, CONSUMER_PROTOCOL])
 }
 
 /// `isolation`.
@@ -178,7 +178,7 @@ fn brokers_session_ns(cluster: &ClusterAsk) -> u64 {
 
 /// Gives what the profile has left open its default under the cell's group protocol.
 pub(super) fn settle(group: &mut GroupSettings, cluster: &ClusterAsk) {
-    let new = group.protocol == CONSUMER;
+    let new = group.protocol == CONSUMER_PROTOCOL;
     if group.assignor.is_empty() {
         group.assignor = if new { CONSUMER_ASSIGNORS[0] } else { CLASSIC_ASSIGNORS[0] }.into();
     }
@@ -194,7 +194,7 @@ pub(super) fn impossible(
     cluster: &ClusterAsk,
 ) -> Option<String> {
     let (assignor, protocol) = (group.assignor.as_str(), group.protocol.as_str());
-    let known: &[&str] = if protocol == CONSUMER { &CONSUMER_ASSIGNORS } else { &CLASSIC_ASSIGNORS };
+    let known: &[&str] = if protocol == CONSUMER_PROTOCOL { &CONSUMER_ASSIGNORS } else { &CLASSIC_ASSIGNORS };
     if let Some(reason) = sink::impossible(group, producer) {
         return Some(reason);
     }

@@ -138,9 +138,24 @@ fn unfaulted(draft: &Draft, label: &str) -> Option<Wrong> {
 }
 
 fn nobody(step: &FaultStep, draft: &Draft, label: &str) -> Option<Wrong> {
-    let of_followers = matches!(step.target, Target::Followers | Target::Follower);
-    (of_followers && draft.topic.replication_factor == 1).then(|| {
-        let message = format!("cell \"{label}\" has one replica, hence no followers for the fault");
+    if step.target == Target::Coordinator {
+        let coordinated = draft.group.is_some() || draft.producer.transaction.is_some();
+        return (!coordinated).then(|| {
+            let message = format!("cell \"{label}\" has neither a group nor transactions to coordinate");
+            Wrong::new(message, "add [consumer], or write transaction = 100 in [producer]")
+        });
+    }
+    let needed = match step.target {
+        Target::Followers | Target::Follower => 2,
+        Target::OtherFollowers => 3,
+        _ => return None,
+    };
+    let replicas = draft.topic.replication_factor;
+    (replicas < needed).then(|| {
+        let target = step.target.as_str();
+        let message = format!(
+            "cell \"{label}\" has too few replicas for the fault: {replicas}, and {target} need {needed}"
+        );
         Wrong::new(message, "write replication-factor = 3 in [topic]")
     })
 }
@@ -159,17 +174,19 @@ fn too_late(step: &FaultStep, ends: Ends) -> Option<Wrong> {
 
 fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Option<Repeat>)> {
     let place = section.place().clone();
-    let triggers = ["at", "after", "acked", "when"];
+    let triggers = ["at", "after", "acked", "met", "when"];
     let given = triggers.iter().filter(|key| section.entry(key).is_some()).count();
     let at = section.read("at", |node| values::duration(node, 0..=DAY)).map(When::At);
     let after = section.read("after", |node| values::duration(node, 0..=DAY)).map(When::After);
     let acked = section.read("acked", |node| values::number(node, 1..=1_000_000_000_000)).map(When::Acked);
-    let event = section.read("when", |node| values::named(node, "event", &[("new-leader", When::NewLeader)]));
+    let met = section.read("met", |node| values::number(node, 1..=1_000_000_000_000)).map(When::Met);
+    let events = [("new-leader", When::NewLeader), ("in-sync", When::InSync)];
+    let event = section.read("when", |node| values::named(node, "event", &events));
     let actions = Action::ALL.map(|action| (action.as_str(), action));
-    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\" or \"start\", or one of a proxy's, like \"discard\"";
+    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\", \"start\", \"elect\", \"isolate\" or \"reconnect\", or one of a proxy's, like \"discard\"";
     let action = section.require("action", help, |node| values::named(node, "action", &actions));
     let targets = Target::ALL.map(|target| (target.as_str(), target));
-    let help = "write target = \"leader\", \"followers\", \"follower\", \"all\", \"controller\", \"random\" or \"current-leader\"";
+    let help = "write target = \"leader\", \"followers\", \"follower\", \"other-followers\", \"all\", \"controller\", \"coordinator\", \"random\" or \"current-leader\"";
     let target = section.require("target", help, |node| values::named(node, "target", &targets));
     let lose = section.read("lose", lose);
     if let (Some(entry), Some(false)) =
@@ -183,11 +200,11 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     section.finish();
     if given != 1 {
         let message = "a fault step happens at an instant or when something is seen: one of both";
-        let help = "write at = \"1.2 s\", after = \"500 ms\" (the step above), acked = 1000 (records), or when = \"new-leader\"";
+        let help = "write at = \"1.2 s\", after = \"500 ms\" (the step above), acked = 1000 (records), met = 100 (at proxies), or when = \"new-leader\" or \"in-sync\"";
         problems.add(&place, message, help);
         return None;
     }
-    let mut step = FaultStep::new(at.or(after).or(acked).or(event)?, action?, target?);
+    let mut step = FaultStep::new(at.or(after).or(acked).or(met).or(event)?, action?, target?);
     step.lose = step.lose.map(|all| lose.unwrap_or(all));
     step.rule = rule;
     (rule.is_some() || !step.action.has_rule()).then_some((step, repeat))
@@ -271,28 +288,44 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
             "write action = \"kill\"",
         ));
     }
-    if step.target == Target::Controller && step.action.is_at_proxy() {
+    if step.target == Target::Controller && (step.action.is_at_proxy() || step.action.is_at_gate()) {
         return Some(Wrong::new(
             "there is no proxy in front of the controller",
             "write target = \"leader\" or \"all\"",
         ));
     }
-    let drawn = |target: Target| matches!(target, Target::Random | Target::CurrentLeader);
+    let drawn =
+        |target: Target| matches!(target, Target::Coordinator | Target::Random | Target::CurrentLeader);
     if done.iter().any(|other| {
         drawn(other.target) != drawn(step.target)
             && [other.target, step.target].iter().all(|target| *target != Target::Controller)
     }) {
         return Some(Wrong::new(
             "a broker that is known only when the step is due may be one of those that the other steps are for",
-            "name the brokers of a timeline all by role, or all at random, or as current-leader",
+            "name the brokers of a timeline all by role, or all as coordinator, at random, or as current-leader",
+        ));
+    }
+    if matches!(step.when, When::Met(_)) && done.iter().all(|earlier| earlier.rule.is_none()) {
+        return Some(Wrong::new(
+            "no step above is about requests that could be met",
+            "write it below a step with an api, or write at = \"1.2 s\"",
         ));
     }
     if let Some(wrong) = unfit(step, done) {
         return Some(wrong);
     }
-    let moved = done
-        .iter()
-        .any(|earlier| earlier.target.leads() && !earlier.action.is_undo() && !earlier.action.is_at_proxy());
+    let moves = |earlier: &FaultStep| {
+        let is_done_to_leader =
+            earlier.target.leads() && !earlier.action.is_undo() && !earlier.action.is_at_proxy();
+        is_done_to_leader || earlier.action == Action::Elect
+    };
+    let moved = done.iter().any(moves);
+    if step.action == Action::Elect && (moved || step.target != Target::Follower) {
+        return Some(Wrong::new(
+            "leadership is handed from the leader to the first follower, once",
+            "write target = \"follower\", with nothing above that makes the leader move",
+        ));
+    }
     (step.when == When::NewLeader && !moved).then(|| {
         Wrong::new("nothing above makes the leader move", "stop or kill the leader in an earlier step")
     })
@@ -301,8 +334,11 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
 /// Somebody whom the step is for is not in the state that it needs.
 fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     let fits = |role: &Role| match (step.action, standing(done, *role)) {
-        (Action::Stop | Action::Terminate, state) => state == Standing::Runs,
-        (Action::Kill | Action::PowerCut, state) => state != Standing::Dead,
+        (Action::Stop | Action::Terminate | Action::Elect | Action::Isolate, state) => {
+            state == Standing::Runs
+        }
+        (Action::Kill | Action::PowerCut, state) => !matches!(state, Standing::Dead | Standing::Isolated),
+        (Action::Reconnect, state) => state == Standing::Isolated,
         (Action::Continue, state) => state == Standing::Stopped,
         (Action::Start, state) => state == Standing::Dead,
         // A proxy is there whatever its broker does.
@@ -311,7 +347,7 @@ fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     (!step.target.roles().iter().all(fits)).then(|| {
         Wrong::new(
             "the target is not in the state that this step needs",
-            "stop, then continue; kill, terminate or power-cut, then start (each for the same brokers)",
+            "stop, then continue; kill, terminate or power-cut, then start; isolate, then reconnect (each for the same brokers)",
         )
     })
 }

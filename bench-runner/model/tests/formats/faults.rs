@@ -58,7 +58,8 @@ pub fn record() -> FaultRecord {
 }
 
 pub fn all_words() -> Vec<String> {
-    let whens = words(&[When::At(0), When::NewLeader, When::After(0), When::Acked(1)]);
+    let whens =
+        words(&[When::At(0), When::NewLeader, When::After(0), When::Acked(1), When::Met(1), When::InSync]);
     let losses = words(&[Lose::All, Lose::Time(1), Lose::Bytes(1)]);
     let rules = [words(&Api::ALL), words(&Refusal::ALL)].concat();
     [words(&Action::ALL), words(&Target::ALL), whens, losses, rules].concat()
