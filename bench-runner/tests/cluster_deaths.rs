@@ -76,10 +76,17 @@ fn the_consumer_protocol_repeats_and_refuses_what_arithmetic_says() {
 
 #[test]
 fn ten_kills_at_random_instants_leave_balanced_books_and_kept_promises() {
-    let (cells, stated) = fine(&["kill-workers.toml", "--only", "commit=sync-after"]);
-    assert_eq!(cells.len(), 1);
-    let kills = stated[0]["kills"].as_array().expect("kills");
-    assert_eq!(kills.len(), 10);
-    assert!(kills.iter().all(|kill| kill["as_planned"] == true && kill["exit"] == "signal: 9 (SIGKILL)"));
-    assert_eq!((count(&cells[0], "log_loss"), count(&cells[0], "processing_loss")), (0, 0));
+    let (cells, stated) =
+        fine(&["kill-workers.toml", "--only", "*commit=sync-after", "--only", "*sink=topic"]);
+    assert_eq!(cells.len(), 2);
+    for stated in &stated {
+        let kills = stated["kills"].as_array().expect("kills");
+        assert_eq!(kills.len(), 10);
+        assert!(kills.iter().all(|kill| kill["as_planned"] == true && kill["exit"] == "signal: 9 (SIGKILL)"));
+    }
+    for cell in &cells {
+        assert_eq!((count(cell, "log_loss"), count(cell, "processing_loss")), (0, 0), "{}", cell["id"]);
+    }
+    let piped = cells.iter().find(|cell| cell["settings"]["consumer.sink"] == "topic").expect("a pipeline");
+    assert_eq!((count(piped, "sink_loss"), count(piped, "sink_duplicate")), (0, 0), "each record once");
 }
