@@ -273,12 +273,9 @@ async fn with_topic(
     let mut measured = measure::measure(result, observed, &gathered, &lives, directory).map_err(void)?;
     measured.assess(result, &gathered);
     stages.end("verdict");
-    // A violation accuses Kafka: its own tool is heard first.
     if ends.is_ok() && (stage.oracle || result.has_unexpected_violation()) {
-        match stage.cluster.dump(task.topic).await {
-            Ok(dumps) => measured.statements.dumps = dumps,
-            Err(error) => result.errors.push(format!("Kafka's own log dump is missing: {error}")),
-        }
+        // A violation accuses Kafka: its own tool is heard first.
+        measured.dump(stage.cluster, task.topic, result).await;
         measured.assess(result, &gathered);
         stages.end("log dump");
     }

@@ -2,6 +2,7 @@
 
 use super::cell::Observed;
 use super::evidence::Evidence;
+use crate::cluster::Cluster;
 use bench_model::assess::{self, STATEMENTS, Statements};
 use bench_model::latency::Set;
 use bench_model::result::CellResult;
@@ -13,7 +14,7 @@ pub struct Measured {
     /// All series, merged.
     series: Set,
     /// What runner and workers said.
-    pub statements: Statements,
+    statements: Statements,
 }
 
 /// Merges what was observed, and leaves in the result what needs no judgement.
@@ -59,6 +60,14 @@ impl Measured {
             std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Adds Kafka's own dump of every replica, or says in the result why there is none.
+    pub async fn dump(&mut self, cluster: &Cluster, topic: &str, result: &mut CellResult) {
+        match cluster.dump(topic).await {
+            Ok(dumps) => self.statements.dumps = dumps,
+            Err(error) => result.errors.push(format!("Kafka's own log dump is missing: {error}")),
+        }
     }
 
     /// Fills in everything that follows from it.

@@ -89,15 +89,16 @@ fn counts(second: &Second) -> [f64; 2] {
 
 /// Nanoseconds, and which of them are lower bounds.
 type Latencies = ([f64; 3], [bool; 3]);
+/// A name, and where its latencies are.
+type Shown = (&'static str, fn(&Second) -> Option<Latencies>);
 
 /// The latencies of a cell by name: a report of acks=0 says nothing of the cluster, so there it is end to end alone.
-fn latencies(result: &CellResult) -> Vec<(&'static str, fn(&Second) -> Option<Latencies>)> {
+fn latencies(result: &CellResult) -> Vec<Shown> {
     fn as_floats(figures: Option<[u64; 3]>, at_least: [bool; 3]) -> Option<Latencies> {
         figures.map(|figures| (figures.map(|ns| ns as f64), at_least))
     }
-    let publish: (_, fn(&Second) -> _) =
-        ("publish", |second| as_floats(second.publish_ns, second.publish_at_least));
-    let end_to_end: (_, fn(&Second) -> _) =
+    let publish: Shown = ("publish", |second| as_floats(second.publish_ns, second.publish_at_least));
+    let end_to_end: Shown =
         ("end-to-end", |second| as_floats(second.end_to_end_ns, second.end_to_end_at_least));
     match result.cell.settings.producer.acks {
         Acks::Zero => vec![end_to_end],
