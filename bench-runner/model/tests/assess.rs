@@ -103,6 +103,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             untimed: 0,
             moved_leaders: 0,
             partitions: Vec::new(),
+            dumps: Vec::new(),
             unread_sink: None,
             t0_ns: 7,
             unquiet: None,

@@ -3,10 +3,10 @@
 use super::arrivals;
 use super::crew::{CrewError, Gang, Task};
 use super::dangling;
-use super::evidence;
+use super::evidence::{self, Evidence};
 use super::interrupt::Interrupt;
 use super::lives::Ordeals;
-use super::measure;
+use super::measure::{self, Measured};
 use super::members::{self, Group};
 use super::quiet::quiet;
 use super::sinks::CellSink;
@@ -270,17 +270,29 @@ async fn with_topic(
     let gathered = gathered.await.map_err(void)?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(void)?;
-    let mut measured = measure::measure(result, observed, &gathered, &lives, directory).map_err(void)?;
-    measured.assess(result, &gathered);
+    let measured = measure::measure(result, observed, &gathered, &lives, directory).map_err(void)?;
+    let measured = judged(stage, &task, measured, &gathered, result, stages).await;
+    measured.store(directory).map_err(void)
+}
+
+/// The verdict. One that a promise was broken accuses Kafka: its own tool is heard first.
+async fn judged(
+    stage: &Stage<'_>,
+    task: &Task<'_>,
+    mut measured: Measured,
+    gathered: &Evidence,
+    result: &mut CellResult,
+    stages: &mut Stages,
+) -> Measured {
+    measured.assess(result, gathered);
     stages.end("verdict");
-    if ends.is_ok() && (stage.oracle || result.has_unexpected_violation()) {
-        // A violation accuses Kafka: its own tool is heard first.
+    let was_read = !gathered.readings.is_empty();
+    if was_read && (stage.oracle || result.has_unexpected_violation()) {
         measured.dump(stage.cluster, task.topic, result).await;
-        measured.assess(result, &gathered);
+        measured.assess(result, gathered);
         stages.end("log dump");
     }
-    measured.store(directory).map_err(void)?;
-    Ok(())
+    measured
 }
 
 /// Where a group has nothing left to process. Markers end a transaction's log, and no member will ever be given them.
