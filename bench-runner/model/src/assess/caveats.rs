@@ -146,6 +146,8 @@ fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
 
 /// A record may wait for one transaction to end; where most wait for longer, transactions of this size are too slow.
 fn transaction_bound(result: &CellResult) -> Option<Caveat> {
+    // A pipeline's transactions have the same name where the producer has none, and hold up no producer.
+    result.cell.settings.producer.transaction.as_ref()?;
     let lateness = result.latencies.get("lateness")?;
     let transaction = result.latencies.get("transaction")?;
     let (Percentile::Exactly(wait_ns) | Percentile::AtLeast(wait_ns)) = *lateness.percentiles.get("50")?
@@ -238,20 +240,38 @@ fn early(observed: &Statements) -> Option<Caveat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, rate_not_reached};
+    use super::{KINDS, rate_not_reached, transaction_bound};
     use crate::assess::blank;
+    use crate::latency::Series;
+    use crate::result::CellResult;
     use crate::{plan, profile};
+
+    fn result(rest: &str) -> CellResult {
+        let head = "name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"1k/s\"\n[producer]\nidempotence = true\n";
+        let profile = profile::parse("p", &format!("{head}{rest}"), &[], &()).expect("valid");
+        blank("r", &plan::build(&[profile], &[]).expect("within limits").cells.remove(0))
+    }
+
+    #[test]
+    fn only_a_producers_own_transactions_hold_it_up() {
+        let late = |rest: &str| {
+            let mut late = result(rest);
+            for (name, ns) in [("lateness", 9_000_000), ("transaction", 2_000_000)] {
+                let mut series = Series::new(1);
+                (0..1_000).for_each(|_| series.record(0, ns));
+                late.latencies.insert(name.into(), series.summary(0..2).expect("values"));
+            }
+            transaction_bound(&late).is_some()
+        };
+        assert!(late("transaction = 100\n"));
+        assert!(!late("[consumer]\ncommit = \"transaction\"\nsink = \"topic\"\n"), "a pipeline's");
+    }
 
     #[test]
     fn what_is_aborted_on_purpose_is_not_missed() {
         let missed = |abort_every: u32, per_s: f64| {
-            let producer = format!("idempotence = true\ntransaction = 100\nabort-every = {abort_every}");
-            let text =
-                format!("name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"1k/s\"\n[producer]\n{producer}\n");
-            let profile = profile::parse("p", &text, &[], &()).expect("valid");
-            let cell = plan::build(&[profile], &[]).expect("within limits").cells.remove(0);
-            let result = crate::result::CellResult { throughput_per_s: per_s, ..blank("r", &cell) };
-            rate_not_reached(&result).map(|caveat| caveat.what)
+            let all = result(&format!("transaction = 100\nabort-every = {abort_every}\n"));
+            rate_not_reached(&CellResult { throughput_per_s: per_s, ..all }).map(|caveat| caveat.what)
         };
         assert_eq!(missed(2, 499.0), None);
         assert_eq!(missed(0, 990.0), None);
