@@ -123,7 +123,7 @@ fn stall() -> Result<(), String> {
         eprintln!("{line}");
         let hidden = service < 100.0;
         wrong.extend((publish < 1700.0 || hidden != small).then_some(line));
-        if has_caveat(cell, "backpressured") != small || own_lateness_ms(cell) > 100.0 {
+        if has_caveat(cell, "backpressured") != small || own_lateness_ms(cell) > 10.0 {
             wrong.push(format!("a full queue is the cluster speaking: {}", cell["caveats"]));
         }
     }
