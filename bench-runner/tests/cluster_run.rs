@@ -110,7 +110,7 @@ fn stall() -> Result<(), String> {
             // fetched twice: the record due at the stop waits for that too, and tells the stall as clients have it.
             // Of that stall, with 20 s of window, arithmetic gives 0.90 (drained at once) to 0.94 (drained at 2.5 times
             // the rate) at p99, and 0.990 to 0.994 at p99.9.
-            let fits = (stall - 10.0..stall + 100.0).contains(&max)
+            let fits = (stall - 10.0..stall + 60.0).contains(&max)
                 && (0.89..=0.945).contains(&(p99 / max))
                 && (0.98..=0.998).contains(&(p999 / max))
                 && (stall - 2000.0).abs() < 100.0;
