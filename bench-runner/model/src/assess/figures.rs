@@ -157,3 +157,24 @@ fn window_ns(cell: &Cell, statements: &Statements) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::blank;
+    use crate::{plan, profile};
+
+    #[test]
+    fn what_promises_nothing_when_answered_counts_when_the_reader_has_it() {
+        let text = "name = \"p\"\nwhy = \"w\"\n[load]\nrate = \"5k/s\"\nwarmup = \"2 s\"\nduration = \"3 s\"\n[producer]\nacks = 0\n";
+        let profile = profile::parse("p", text, &[], &()).expect("valid");
+        let cell = plan::build(&[profile], &[]).expect("within limits").cells.remove(0);
+        let result = CellResult { window_ns: 3 * SECOND_NS, ..blank("r", &cell) };
+        // Half of what is due in the window comes behind it.
+        let handed = vec![5_000, 5_000, 2_400, 2_500, 2_600, 7_500];
+        let of = |statements: Statements| delivered(&result, &statements, &Set::default());
+        let whole = (7_500, 3 * SECOND_NS);
+        assert_eq!(of(Statements { delivered: Some(handed.clone()), ..Statements::default() }), whole);
+        assert_eq!(of(Statements { arrivals: Some(handed), ..Statements::default() }), whole);
+    }
+}
