@@ -33,7 +33,7 @@ pub struct Args {
     /// Write the outcome as one JSON document (`-`: standard output)
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// Hold every replica against Kafka's own log dump, too (local cluster; otherwise only where a promise is violated)
+    /// Hold every replica against Kafka's own log dump, too (local cluster; otherwise only where a promise is violated unexpectedly)
     #[arg(long, conflicts_with_all = ["mock", "bootstrap_server"])]
     oracle: bool,
     /// Keep the topics of the run

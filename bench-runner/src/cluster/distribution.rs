@@ -78,14 +78,7 @@ impl Distribution {
             data.display()
         );
         std::fs::write(&properties, text).map_err(failed)?;
-        let mut command = Command::new(&self.java);
-        command.args([
-            "-Xmx256m",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            &self.class_path,
-            "kafka.tools.StorageTool",
-        ]);
+        let mut command = self.tool("kafka.tools.StorageTool");
         command.args(["format", "-t", &super::storage::random_id().map_err(failed)?, "-c"]).arg(&properties);
         let made = run_to_end(command, act).await;
         let kept =
@@ -93,6 +86,13 @@ impl Distribution {
         // Left-overs of the formatter are of no use to anybody, and the outcome is already known.
         let _ = std::fs::remove_dir_all(&aside);
         kept.map(|()| place)
+    }
+
+    /// One of Kafka's own tools, without arguments yet.
+    pub fn tool(&self, class: &str) -> Command {
+        let mut command = Command::new(&self.java);
+        command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &self.class_path, class]);
+        command
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::ClusterError;
 use super::distribution::{Distribution, run_to_end};
+use super::power_cut::{logs, segments};
 use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::segment::dump::{self, Dump};
-use std::path::{Path, PathBuf};
-use tokio::process::Command;
+use std::path::PathBuf;
 
 const ACT: &str = "dump the log with Kafka's own tool";
 
@@ -18,14 +18,12 @@ pub async fn dump(
     directories: &[(BrokerId, PathBuf)],
     topic: &str,
 ) -> Result<Vec<Dump>, ClusterError> {
-    let failed = |error: std::io::Error| ClusterError::failed(ACT, error);
     let mut replicas: Vec<(BrokerId, PartitionId, Vec<PathBuf>)> = Vec::new();
     for (broker, data) in directories {
-        for entry in std::fs::read_dir(data).map_err(failed)? {
-            let place = entry.map_err(failed)?.path();
-            if let Some(partition) = partition_of(&place, topic) {
-                replicas.push((*broker, partition, segments(&place).map_err(failed)?));
-            }
+        let logs = logs(data).map_err(|why| ClusterError::failed(ACT, why))?;
+        for (_, partition, log) in logs.into_iter().filter(|(name, ..)| name == topic) {
+            let files = segments(&log).map_err(|error| ClusterError::failed(ACT, error))?;
+            replicas.push((*broker, PartitionId(partition), files));
         }
     }
     let files: Vec<String> =
@@ -33,9 +31,8 @@ pub async fn dump(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut command = Command::new(&distribution.java);
-    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &distribution.class_path]);
-    command.args(["org.apache.kafka.tools.DumpLogSegments", "--files", &files.join(",")]);
+    let mut command = distribution.tool("org.apache.kafka.tools.DumpLogSegments");
+    command.args(["--files", &files.join(",")]);
     let text = run_to_end(command, ACT).await?;
     let found = dump::counts(&text).map_err(|why| ClusterError::failed(ACT, why))?;
     let counts_of = |file: &PathBuf| {
@@ -48,16 +45,4 @@ pub async fn dump(
         Ok(Dump { broker, partition, counts })
     };
     replicas.into_iter().map(whole).collect()
-}
-
-/// The partition whose replica a directory is, if it is one of this topic.
-fn partition_of(place: &Path, topic: &str) -> Option<PartitionId> {
-    let number = place.file_name()?.to_str()?.strip_prefix(topic)?.strip_prefix('-')?;
-    number.parse().ok().map(PartitionId)
-}
-
-fn segments(replica: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let files = std::fs::read_dir(replica)?.map(|entry| entry.map(|entry| entry.path()));
-    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
-    files.filter(|path| path.as_ref().map_or(true, is_log)).collect()
 }

@@ -93,7 +93,7 @@ fn recovery_points(data: &Path) -> Result<BTreeMap<(String, u16), i64>, String> 
 }
 
 /// Topic, partition and directory of every log but the metadata's; what is being deleted has no number at its end.
-fn logs(data: &Path) -> Result<Vec<(String, u16, PathBuf)>, String> {
+pub(super) fn logs(data: &Path) -> Result<Vec<(String, u16, PathBuf)>, String> {
     let entries = fs::read_dir(data).map_err(|error| format!("{}: {error}", data.display()))?;
     let log = |directory: PathBuf| {
         let (topic, partition) = directory.file_name()?.to_str()?.rsplit_once('-')?;
@@ -103,17 +103,20 @@ fn logs(data: &Path) -> Result<Vec<(String, u16, PathBuf)>, String> {
     Ok(entries.flatten().filter_map(|entry| log(entry.path())).collect())
 }
 
+/// A log's segment files in their order.
+pub(super) fn segments(log: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(log)?.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect();
+    // Their names are base offsets of fixed width.
+    files.sort();
+    Ok(files)
+}
+
 /// A log's segment files in their order, and its batches.
 fn outline(directory: &Path) -> Result<(Vec<PathBuf>, Outline), String> {
     let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let entries = fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .collect();
-    // Their names are base offsets of fixed width.
-    files.sort();
+    let files = segments(directory).map_err(|error| failed(directory, &error))?;
     let start = files.first().and_then(|file| base_offset(file)).unwrap_or(0);
     let mut outline = Outline { start, lengths: Vec::new(), heads: Vec::new() };
     for (segment, path) in files.iter().enumerate() {

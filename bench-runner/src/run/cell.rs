@@ -275,7 +275,7 @@ async fn with_topic(
     measured.store(directory).map_err(void)
 }
 
-/// The verdict. One that a promise was broken accuses Kafka: its own tool is heard first.
+/// The verdict. One that a promise was broken unexpectedly accuses Kafka: its own tool is heard first.
 async fn judged(
     stage: &Stage<'_>,
     task: &Task<'_>,

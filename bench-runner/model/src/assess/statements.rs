@@ -71,7 +71,7 @@ pub struct Statements {
     /// Leaders and replicas as they changed while faults happened (local clusters, cells with a fault).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionChange>,
-    /// Kafka's own dump of every replica (local clusters, where it was asked for or a promise was violated).
+    /// Kafka's own dump of every replica (local clusters, where it was asked for or a promise was violated unexpectedly).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dumps: Vec<Dump>,
     /// Why the sink could not be read when all had ended; `None`: it was, or there is none.
