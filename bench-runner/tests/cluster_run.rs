@@ -6,6 +6,7 @@ mod held;
 use bench_model::latency::Set;
 use held::{Held, lives, survivors};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -63,71 +64,62 @@ fn p989_ms(place: &Path, cell: &Value, latency: &str) -> f64 {
     curve.iter().find(|point| point.nines >= NINES).expect("enough records").value_ns as f64 / 1e6
 }
 
-/// How late the generator says that it was by itself (p99): a busy machine's few milliseconds, never a full queue's seconds.
-fn own_lateness_ms(cell: &Value) -> f64 {
-    let mut caveats = cell["caveats"].as_array().expect("caveats").iter();
-    let Some(caveat) = caveats.find(|caveat| caveat["kind"] == "generator-bound") else { return 0.0 };
-    let what = caveat["what"].as_str().expect("words");
-    what.split(' ').find_map(|word| word.parse().ok()).expect(what)
-}
-
 #[test]
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
-    // Other work on the machine moves the last percentiles by some milliseconds; a clock at the actual send, or one
-    // that skips what was not sent in time, is wrong by more than a second every time.
-    const TRIES: usize = 5;
-    let tries: Vec<String> = (0..TRIES).map_while(|_| stall().err()).collect();
-    // Written past the test program, which keeps what a good test prints: how often the first try fits is a figure too.
-    let fits = if tries.len() < TRIES {
-        format!("at try {} of {TRIES}", tries.len() + 1)
-    } else {
-        "at no try".into()
-    };
-    let told = format!("known answer of a stall: fits {fits}\n{}\n", tries.join("\n"));
-    std::io::stderr().write_all(told.as_bytes()).expect("standard error");
-    assert!(tries.len() < TRIES, "{tries:#?}");
-}
-
-/// One stall behind a roomy queue, one behind a small one: everything that differs from arithmetic.
-fn stall() -> Result<(), String> {
-    let place = tempfile::tempdir().expect("a directory");
-    let output = run(place.path(), &["tests/stall/roomy.toml", "tests/stall/small-queue.toml"], &[]).output();
-    code(&output.expect("the binary runs"));
-    let cells = cells(place.path());
-    assert_eq!(cells.len(), 2);
-    let mut wrong = Vec::new();
-    for cell in &cells {
-        assert_eq!(cell["outcome"], "finished");
-        let done_ms = |step: usize| cell["faults"][step]["done_ns"].as_f64().expect("done") / 1e6;
-        let stall = done_ms(1) - done_ms(0);
-        for latency in ["publish", "end_to_end"] {
-            let p99 = percentile_ms(cell, latency, "99");
-            let p999 = percentile_ms(cell, latency, "99.9");
-            let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
-            let line = format!("{latency}: p99 {p99}, p99.9 {p999}, maximum {max} after {stall} ms");
-            eprintln!("{line}");
-            // A broker let go answers some milliseconds later, and what it appends can be read when its followers have
-            // fetched twice: the record due at the stop waits for that too, and tells the stall as clients have it.
-            // Of that stall, with 20 s of window, arithmetic gives 0.90 (drained at once) to 0.94 (drained at 2.5 times
-            // the rate) at p99, and 0.990 to 0.994 at p99.9.
-            let fits = (stall - 10.0..stall + 60.0).contains(&max)
-                && (0.89..=0.945).contains(&(p99 / max))
-                && (0.98..=0.998).contains(&(p999 / max))
-                && (stall - 2000.0).abs() < 100.0;
-            wrong.extend((!fits).then_some(line));
+    // A broker let go answers some 10 to 40 ms later, and other work on the machine moves the last percentiles by as
+    // much: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what was not sent in
+    // time, is wrong by more than a second every time.
+    const ROUNDS: usize = 4;
+    let mut left = vec!["tests/stall/roomy.toml", "tests/stall/small-queue.toml"];
+    let mut told = String::new();
+    for round in 1..=ROUNDS {
+        let place = tempfile::tempdir().expect("a directory");
+        code(&run(place.path(), &left, &["--repeat", "3"]).output().expect("the binary runs"));
+        for cell in &cells(place.path()) {
+            let (lines, fits) = stall(place.path(), cell);
+            let id = cell["cell"]["id"].as_str().expect("an id");
+            let verdict = if fits { "fits" } else { "does not fit" };
+            writeln!(told, "known answer of a stall, {id}, round {round}: {verdict}\n{lines}")
+                .expect("a string");
+            left.retain(|profile| !(fits && profile.ends_with(&cell_file(cell))));
         }
-        let small = cell["cell"]["profile"] == "stall-small-queue";
-        // 1 MiB of 1 KiB records are 1.02 % of the window: p99 just still sees those that waited in the queue, p98.9 does not.
-        let [publish, service] = ["publish", "service"].map(|latency| p989_ms(place.path(), cell, latency));
-        let line = format!("p98.9: {publish} from the intended instant, {service} from the actual send");
-        eprintln!("{line}");
-        let hidden = service < 100.0;
-        wrong.extend((publish < 1700.0 || hidden != small).then_some(line));
-        if has_caveat(cell, "backpressured") != small || own_lateness_ms(cell) > 10.0 {
-            wrong.push(format!("a full queue is the cluster speaking: {}", cell["caveats"]));
+        if left.is_empty() {
+            break;
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    // Written past the test program, which keeps what a good test prints: how often the first try fits is a figure too.
+    std::io::stderr().write_all(told.as_bytes()).expect("standard error");
+    assert!(left.is_empty(), "{told}");
+}
+
+/// The file of a cell's profile, `stall-NAME`.
+fn cell_file(cell: &Value) -> String {
+    let name = cell["cell"]["profile"].as_str().and_then(|name| name.strip_prefix("stall-"));
+    format!("/{}.toml", name.expect("a stall"))
+}
+
+/// What a cell says of its stall, and whether that is what arithmetic says.
+fn stall(place: &Path, cell: &Value) -> (String, bool) {
+    assert_eq!(cell["outcome"], "finished");
+    let small = cell["cell"]["profile"] == "stall-small-queue";
+    let mut lines = String::new();
+    let mut fits = true;
+    for latency in ["publish", "end_to_end"] {
+        let p99 = percentile_ms(cell, latency, "99");
+        let p999 = percentile_ms(cell, latency, "99.9");
+        let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
+        writeln!(lines, "  {latency}: p99 {p99}, p99.9 {p999}, maximum {max} ms").expect("a string");
+        fits &= (1780.0..=1890.0).contains(&p99) && (1960.0..=2010.0).contains(&p999) && max >= 1990.0;
+    }
+    // 1 MiB of 1 KiB records are 1.02 % of the window: p99 just still sees those that waited in the queue, p98.9 does not.
+    let [publish, service] = ["publish", "service"].map(|latency| p989_ms(place, cell, latency));
+    writeln!(lines, "  p98.9: {publish} ms from the intended instant, {service} ms from the actual send")
+        .expect("a string");
+    fits &= publish > 1700.0 && (service < 100.0) == small;
+    // A full queue is the cluster speaking, not the generator.
+    fits &= has_caveat(cell, "backpressured") == small && !has_caveat(cell, "generator-bound");
+    writeln!(lines, "  {}", cell["caveats"]).expect("a string");
+    (lines, fits)
 }
 
 /// Runs one of Kafka's own tools with the Java and the very jars of the brokers.
