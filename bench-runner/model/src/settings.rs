@@ -284,6 +284,13 @@ pub enum Arrival {
     Bursts(Vec<Burst>),
 }
 
+impl Arrival {
+    /// Groups with pauses that are nobody's doing: there is no rate.
+    pub fn is_bursts(&self) -> bool {
+        matches!(self, Arrival::Bursts(_))
+    }
+}
+
 /// Records that are all due at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {

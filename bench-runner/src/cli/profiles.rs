@@ -18,6 +18,9 @@ pub struct Files {
     /// Override a key in every profile, e.g. `load.rate=5k/s`, or in one of several: `quickstart:load.rate=5k/s`
     #[arg(long = "set", value_name = "[PROFILE:]KEY=VALUE", value_parser = override_of)]
     overrides: Vec<Override>,
+    /// Every cell so many times: overrides `repeats` in every profile
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: Option<u16>,
 }
 
 /// One `--set`.
@@ -52,7 +55,8 @@ impl Files {
     /// The overrides that reach the profile of this name.
     fn overrides(&self, name: &str) -> Vec<String> {
         let reach = |one: &&Override| one.profile.as_ref().is_none_or(|profile| profile == name);
-        self.overrides.iter().filter(reach).map(|one| one.text.clone()).collect()
+        let repeats = self.repeat.map(|repeat| format!("repeats={repeat}"));
+        self.overrides.iter().filter(reach).map(|one| one.text.clone()).chain(repeats).collect()
     }
 
     fn refuse_strangers(&self) -> Result<(), Failure> {

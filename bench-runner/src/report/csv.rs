@@ -141,6 +141,7 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         .and_then(|count| zero_bound_per_million(count.records));
     let mut kinds: Vec<&str> = result.caveats.iter().map(|caveat| caveat.kind.as_str()).collect();
     kinds.extend(view.damage.iter().any(|damage| damage.cell == result.cell.id).then_some(DAMAGED));
+    let rate = !group.is_bursts();
     let mut row = vec![
         result.run.clone(),
         view.stamp().unwrap_or_default().to_owned(),
@@ -170,9 +171,9 @@ fn facts(view: &View, group: &Group, result: &CellResult) -> Vec<String> {
         tally(TallyKind::Reorder),
         number(verdict.map(|_| super::tables::never_written(result))),
         tally(TallyKind::Phantom),
-        result.throughput_per_s.to_string(),
+        real(rate.then_some(result.throughput_per_s)),
         real(result.asked_per_s),
-        real(result.cost.client_cpu_ns_per_record),
+        real(result.cost.client_cpu_ns_per_record.filter(|_| rate)),
         real(result.cost.broker_cpu_ns_per_record),
         real(result.cost.disk_bytes_per_record),
         real(result.cost.network_bytes_per_record),

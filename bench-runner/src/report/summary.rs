@@ -8,7 +8,7 @@ use super::workers;
 use crate::store::{StoredCell, StoredRun};
 use bench_model::latency::Percentile;
 use bench_model::plan::Cell;
-use bench_model::result::CellResult;
+use bench_model::result::{CellResult, Cost};
 use bench_model::settings::Acks;
 use bench_model::verdict::{Promise, Tally, TallyKind, guarantee};
 use serde_json::{Map, Value, json};
@@ -120,6 +120,7 @@ fn latencies(result: &CellResult) -> Map<String, Value> {
 fn cell(view: &View, cell: &StoredCell) -> Value {
     let result = &cell.result;
     let planned = &result.cell;
+    let rate = !planned.settings.load.arrival.is_bursts();
     let stated = workers::statements(cell);
     let errors: Vec<Value> = stated
         .iter()
@@ -165,13 +166,13 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "joins": stated.as_ref().map(|stated| &stated.joins),
         "transaction_errors": errors,
         "verdict": books,
-        "throughput_per_s": result.throughput_per_s,
+        "throughput_per_s": rate.then_some(result.throughput_per_s),
         "asked_per_s": result.asked_per_s,
         "window_ns": result.window_ns,
         "window_records": result.window_records,
         "blocked_ns": result.blocked_ns,
         "latencies": latencies(result),
         "group": result.group,
-        "cost": result.cost,
+        "cost": Cost { client_cpu_ns_per_record: result.cost.client_cpu_ns_per_record.filter(|_| rate), ..result.cost.clone() },
     })
 }

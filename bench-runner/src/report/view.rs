@@ -167,7 +167,7 @@ impl<'a> Group<'a> {
 
     /// Its records come in bursts, with pauses that are not the client's doing.
     pub fn is_bursts(&self) -> bool {
-        matches!(self.first().cell.settings.load.arrival, Arrival::Bursts(_))
+        self.first().cell.settings.load.arrival.is_bursts()
     }
 
     /// Records per second; bursts have no rate.

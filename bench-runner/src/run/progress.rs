@@ -2,7 +2,6 @@
 
 use bench_model::plan::{Cell, Plan};
 use bench_model::result::{CellResult, Outcome, word};
-use bench_model::settings::Arrival;
 use bench_model::wire::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -17,6 +16,8 @@ pub struct Bar {
     seconds: Vec<u64>,
     index: usize,
     begun: Instant,
+    /// What the cells that ended were planned to take, and took.
+    ended: (u64, Duration),
 }
 
 impl Bar {
@@ -35,7 +36,15 @@ impl Bar {
             cell.set_style(style("  {msg}"));
             (all, run, cell)
         });
-        Bar { total: plan.cells.len(), label: String::new(), bars, seconds, index: 0, begun: Instant::now() }
+        Bar {
+            total: plan.cells.len(),
+            label: String::new(),
+            bars,
+            seconds,
+            index: 0,
+            begun: Instant::now(),
+            ended: (0, Duration::ZERO),
+        }
     }
 
     /// One line that stays.
@@ -50,7 +59,7 @@ impl Bar {
     pub fn begin(&mut self, index: usize, cell: &Cell) {
         self.label = format!("cell {}/{}: {}", index + 1, self.total, cell.id);
         (self.index, self.begun) = (index, Instant::now());
-        let left_s: u64 = self.seconds[index..].iter().sum();
+        let left_s = self.stretched_s(self.seconds[index..].iter().sum());
         match &self.bars {
             Some((_, run, inner)) => {
                 run.set_message(format!("cell {}/{}", index + 1, self.total));
@@ -58,19 +67,29 @@ impl Bar {
                 inner.set_message(self.label.clone());
             }
             None => {
-                tell(&format!("{} (about {} s; {left_s} s left in all)", self.label, self.seconds[index]))
+                let here_s = self.stretched_s(self.seconds[index]);
+                tell(&format!("{} (about {here_s} s; {left_s} s left in all)", self.label))
             }
+        }
+    }
+
+    /// A planned time, by what the cells that have ended took of theirs.
+    fn stretched_s(&self, planned_s: u64) -> u64 {
+        match self.ended {
+            (0, _) => planned_s,
+            (ended_s, took) => (took * u32::try_from(planned_s).unwrap_or(u32::MAX)).as_secs() / ended_s,
         }
     }
 
     /// Whole cells, and of this one what has passed of its planned time, which may be too short.
     fn advance(&self, run: &ProgressBar) -> u64 {
         let here_s = self.seconds[self.index];
-        let passed_s = self.begun.elapsed().as_secs().min(here_s);
-        run.set_position(self.seconds[..self.index].iter().sum::<u64>() + passed_s);
-        let later_s: u64 = self.seconds[self.index + 1..].iter().sum();
-        run.set_prefix(format!("about {} s left", here_s - passed_s + later_s));
-        here_s - passed_s
+        let passed_s = self.begun.elapsed().as_secs();
+        run.set_position(self.seconds[..self.index].iter().sum::<u64>() + passed_s.min(here_s));
+        let left_s = self.stretched_s(here_s).saturating_sub(passed_s);
+        let later_s = self.stretched_s(self.seconds[self.index + 1..].iter().sum());
+        run.set_prefix(format!("about {} s left", left_s + later_s));
+        left_s
     }
 
     /// The producers' totals so far.
@@ -88,8 +107,10 @@ impl Bar {
 
     /// A cell has ended.
     pub fn end(&mut self, result: &CellResult) {
+        self.ended.0 += self.seconds[self.index];
+        self.ended.1 += self.begun.elapsed();
         let state = match (result.outcome, &result.reason) {
-            (Outcome::Finished, _) if matches!(result.cell.settings.load.arrival, Arrival::Bursts(_)) => {
+            (Outcome::Finished, _) if result.cell.settings.load.arrival.is_bursts() => {
                 // Most of the window is the pause between bursts: there is no rate.
                 format!("finished, {} records in bursts", result.window_records)
             }

@@ -5,7 +5,6 @@ use crate::fault::Victim;
 use crate::latency::Percentile;
 use crate::plan::Cell;
 use crate::result::{Caveat, CellResult};
-use crate::settings::Arrival;
 use crate::verdict::{Class, Verdict};
 
 /// Own lateness above this makes a cell generator-bound.
@@ -169,7 +168,7 @@ fn transaction_bound(result: &CellResult) -> Option<Caveat> {
 
 fn spinning(cell: &Cell, observed: &Statements) -> Option<Caveat> {
     // Bursts are mostly pauses, in which every client wakes for nothing; their CPU is compared with nothing.
-    if !cell.settings.producer.idempotence || matches!(cell.settings.load.arrival, Arrival::Bursts(_)) {
+    if !cell.settings.producer.idempotence || cell.settings.load.arrival.is_bursts() {
         return None;
     }
     let wakeups: Option<Vec<f64>> = observed.producers.iter().map(|done| done.wakeups_per_request).collect();

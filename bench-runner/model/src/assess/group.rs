@@ -9,7 +9,6 @@ use super::statements::Statements;
 use crate::processing::{Commit, CommitAnswer, Entry, Journal};
 use crate::reading::LogReading;
 use crate::result::{CellResult, GroupCourse, GroupSecond};
-use crate::settings::Arrival;
 use crate::transactions::{State, Transactions};
 use std::collections::BTreeMap;
 
@@ -39,7 +38,7 @@ pub(super) fn course(
     let window = begin_ns..begin_ns + result.window_ns;
     let held = |call: &&Call| call.answer == CommitAnswer::Ok;
     let in_window = calls.iter().filter(held).filter(|call| window.contains(&call.called_ns)).count();
-    let bursts = matches!(result.cell.settings.load.arrival, Arrival::Bursts(_));
+    let bursts = result.cell.settings.load.arrival.is_bursts();
     let rated = !bursts && result.window_ns > 0;
     let completions = completions::first(journals, &window);
     Some(GroupCourse {

@@ -64,7 +64,7 @@ fn outages(result: &CellResult, statements: &Statements) -> Result<Vec<Outage>, 
 /// The median of the p99 of the whole seconds between the warm-up and the first fault.
 fn baseline_p99_ns(result: &CellResult, first_ns: u64) -> Result<u64, String> {
     let load = &result.cell.settings.load;
-    if matches!(load.arrival, Arrival::Bursts(_)) {
+    if load.arrival.is_bursts() {
         return Err("bursts have no steady latency".into());
     }
     let before = |second: &&Second| {

@@ -67,7 +67,7 @@ impl Cell {
             }
         }
         put("load.record-size", size_text(u64::from(load.record_bytes)));
-        if !matches!(load.arrival, Arrival::Bursts(_)) {
+        if !load.arrival.is_bursts() {
             put("load.warmup", duration_text(load.warmup_ns));
             match load.length {
                 Length::Time(time_ns) => put("load.duration", duration_text(time_ns)),
