@@ -2,14 +2,14 @@
 //! tally, and each error of book-keeping breaks an identity.
 
 use super::history::{History, Id, Slot, clean, settings};
-use super::processing_tests::{counts, group};
+use super::processing_tests::{counts, group, sink};
 use super::{Alike, Class, Exhibits, Promise, TallyKind, Upsets, Verdict, Weight, judge};
 use crate::effects::{self, EffectRun, Effects};
 use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
 use crate::processing::{self, Entry, Journal, JournalMut, Move, file_bytes, parse};
 use crate::reading::CopyRun;
-use crate::settings::{Acks, CommitStrategy, SinkKind, SinkSettings};
+use crate::settings::{Acks, CommitStrategy, SinkKind};
 use CommitStrategy::{InSink, SyncAfter, SyncBefore};
 use SinkKind::{SqliteAppend, SqliteUpsert};
 use proptest::prelude::*;
@@ -138,16 +138,8 @@ impl World {
         let history = self.history();
         let mut settings = settings(Acks::All, 1);
         settings.producer.idempotence = true;
-        let none = || None;
-        let sink = SinkSettings {
-            kind: self.kind,
-            journal_mode: none(),
-            synchronous: none(),
-            url: none(),
-            synchronous_commit: none(),
-        };
         let mut group = group(commit);
-        (group.sink, group.batch_records) = (Some(sink), BATCH);
+        (group.sink, group.batch_records) = (Some(sink(self.kind)), BATCH);
         settings.group = Some(group);
         let (ledgers, readings) = (history.ledgers(), history.readings());
         let exhibits = Exhibits {

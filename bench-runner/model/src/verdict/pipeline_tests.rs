@@ -2,14 +2,14 @@
 //! each error of book-keeping breaks an identity.
 
 use super::history::settings;
-use super::processing_tests::group;
+use super::processing_tests::{group, sink};
 use super::transaction_tests::{self, Copy, History, PARTITIONS, Slot, a_history, broken, tallies};
 use super::{Class, Exhibits, TallyKind, Upsets, Verdict, judge};
 use crate::effects::{EffectRun, Effects};
 use crate::ids::{Incarnation, MemberId, PartitionId, ProducerId};
 use crate::processing::{Journal, JournalMut, Move, file_bytes, parse};
 use crate::reading::{CopyRun, Source};
-use crate::settings::{Acks, CommitStrategy, SinkKind, SinkSettings, TransactionSettings, TransactionSpan};
+use crate::settings::{Acks, CommitStrategy, SinkKind, TransactionSettings, TransactionSpan};
 use crate::transactions::{Claim, State, Transaction, Transactions};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,14 +208,7 @@ impl World {
             timeout_ns: 1,
         });
         let mut group = group(CommitStrategy::Transaction);
-        let none = || None;
-        group.sink = Some(SinkSettings {
-            kind: SinkKind::Topic,
-            journal_mode: none(),
-            synchronous: none(),
-            url: none(),
-            synchronous_commit: none(),
-        });
+        group.sink = Some(sink(SinkKind::Topic));
         group.batch_records = BATCH as u32;
         group.isolation = if self.read_committed { "read_committed" } else { "read_uncommitted" }.into();
         settings.group = Some(group);

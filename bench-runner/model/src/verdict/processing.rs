@@ -12,16 +12,51 @@ use crate::reading::{CopyRun, PartitionReading};
 use crate::settings::GroupSettings;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What all members together did with one partition. Offsets are positions from 0.
+/// A record and its attempt, as a run has it: equal for runs that hold the same record at the same offset.
+type Record = (u16, u16, u8, u8, i64);
+
+/// Positions, each an offset with the record at it: a log that was cut and written anew has others at the same offsets.
+#[derive(Debug, Default)]
+struct Positions(BTreeMap<Record, Spans>);
+
+impl Positions {
+    fn insert(&mut self, copies: &CopyRun, count: u64, tell: impl FnMut(u64, u64, Part)) {
+        let (start, end) = span(copies.offset, count);
+        self.0.entry(identity(copies)).or_default().insert(start, end, tell);
+    }
+
+    /// In the order of offsets.
+    fn in_order(&self) -> Vec<(u64, u64, Record)> {
+        let all = self.0.iter().flat_map(|(record, spans)| spans.iter().map(|(a, b)| (a, b, *record)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The parts of `start..end` with these records that are not among them.
+    fn lacking(&self, (start, end, record): (u64, u64, Record), mut tell: impl FnMut(u64, u64)) {
+        match self.0.get(&record) {
+            Some(spans) => spans.split(start, end, |a, b, inside| {
+                if !inside {
+                    tell(a, b)
+                }
+            }),
+            None => tell(start, end),
+        }
+    }
+}
+
+/// What all members together did with one partition. Offsets count from 0.
 #[derive(Debug, Default)]
 struct Position {
-    /// Visible positions.
+    /// Visible offsets, and the positions that they are.
     visible: Spans,
-    /// Positions in the log that are not visible to the group.
+    shown: Positions,
+    /// Offsets in the log that are not visible to the group.
     hidden: Spans,
     /// Positions that were begun, and those that were completed, by anybody.
-    begun: Spans,
-    completed: Spans,
+    begun: Positions,
+    completed: Positions,
     /// Runs of the log, in offset order, to compare identities with.
     runs: Vec<CopyRun>,
 }
@@ -73,6 +108,7 @@ impl Position {
         for run in &runs {
             let (start, end) = span(run.offset, run.count);
             position.visible.insert(start, end, |_, _, _| {});
+            position.shown.insert(run, run.count, |_, _, _| {});
         }
         position.runs = runs;
         position
@@ -99,8 +135,8 @@ fn span(offset: i64, count: u64) -> (u64, u64) {
     (start, start + count)
 }
 
-/// Equal for runs that hold the same record at the same offset.
-pub(super) fn identity(run: &CopyRun) -> (u16, u16, u8, u8, i64) {
+/// Whose copies these are.
+pub(super) fn identity(run: &CopyRun) -> Record {
     let shift = run.offset - run.sequence as i64;
     (run.producer.0, run.home.0, run.incarnation.0, run.attempt.0, shift)
 }
@@ -158,9 +194,8 @@ fn processed(
         position.differing(&run.copies, |a, b| {
             findings.note(TallyKind::RewrittenLog, range(run.partition, a, b), |_| None);
         });
-        let (start, end) = span(run.copies.offset, run.copies.count);
-        position.begun.insert(start, end, |_, _, _| {});
-        position.completed.insert(start, start + run.completed, |a, b, part| {
+        position.begun.insert(&run.copies, run.copies.count, |_, _, _| {});
+        position.completed.insert(&run.copies, run.completed, |a, b, part| {
             if part == Part::Again {
                 sums.redelivered += b - a;
                 findings.note(TallyKind::Redelivery, range(run.partition, a, b), |_| None);
@@ -170,7 +205,8 @@ fn processed(
             given_up += run.copies.count.saturating_sub(run.completed);
         }
         if run.completed > run.copies.count {
-            sums.faults.push(format!("{} completed of {} begun at {start}", run.completed, run.copies.count));
+            let Processed { copies, completed, .. } = run;
+            sums.faults.push(format!("{completed} completed of {} begun at {}", copies.count, copies.offset));
         }
     }
     sums.begun += begun;
@@ -226,27 +262,20 @@ fn order(journal: &Journal, positions: &BTreeMap<PartitionId, Position>, finding
 
 /// What is left when all journals are in.
 fn close(partition: PartitionId, position: &Position, findings: &mut Findings, sums: &mut Sums) {
-    let Position { visible, hidden, begun, completed, .. } = position;
-    for (a, b) in visible.iter() {
-        sums.visible += b - a;
-        begun.split(a, b, |a, b, inside| {
-            if !inside {
-                sums.lost += b - a;
-                findings.note(TallyKind::ProcessingLoss, range(partition, a, b), |_| None);
-            }
+    let Position { shown, hidden, begun, completed, .. } = position;
+    for part in shown.in_order() {
+        sums.visible += part.1 - part.0;
+        begun.lacking(part, |a, b| {
+            sums.lost += b - a;
+            findings.note(TallyKind::ProcessingLoss, range(partition, a, b), |_| None);
         });
     }
-    for (a, b) in begun.iter() {
-        completed.split(a, b, |a, b, inside| {
-            if !inside {
-                sums.begun_only += b - a;
-                findings.note(TallyKind::BegunOnly, range(partition, a, b), |_| None);
-            }
+    for part in begun.in_order() {
+        completed.lacking(part, |a, b| {
+            sums.begun_only += b - a;
+            findings.note(TallyKind::BegunOnly, range(partition, a, b), |_| None);
         });
-        visible.split(a, b, |a, b, inside| {
-            if inside {
-                return;
-            }
+        shown.lacking(part, |a, b| {
             hidden.split(a, b, |a, b, in_log| {
                 let (sum, kind) = if in_log {
                     (&mut sums.not_shown, TallyKind::ConsumerAbortedRead)

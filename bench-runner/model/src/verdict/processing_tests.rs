@@ -6,7 +6,7 @@ use crate::ids::{Incarnation, MemberId, PartitionId};
 use crate::ledger::State;
 use crate::processing::{self, CommitAnswer, Entry, Journal, JournalMut, Move, file_bytes, parse};
 use crate::reading::CopyRun;
-use crate::settings::{Acks, CommitStrategy, GroupSettings};
+use crate::settings::{Acks, CommitStrategy, GroupSettings, SinkKind, SinkSettings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,10 @@ pub(super) fn group(commit: CommitStrategy) -> GroupSettings {
         extra: [].into(),
         sink: None,
     }
+}
+
+pub(super) fn sink(kind: SinkKind) -> SinkSettings {
+    SinkSettings { kind, journal_mode: None, synchronous: None, url: None, synchronous_commit: None }
 }
 
 fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Verdict {
@@ -229,17 +233,34 @@ fn what_was_processed_and_is_not_in_the_log_has_vanished() {
     assert_eq!(counts(&verdict), [(TallyKind::Vanished, 3)].into());
 }
 
-#[test]
-fn another_record_at_a_processed_offset_is_a_rewritten_log() {
-    let history = clean(10, State::Acked);
+/// Ten records processed whose offsets hold ten others by now.
+fn gone() -> Journal {
     let mut journal = life(0, 0, true, &mut 0, &[vec![Step::Assigned(0)], batches(0, 10)].concat());
     for entry in &mut journal.entries {
         if let Entry::Processed(run) = entry {
-            run.copies.sequence += 1;
+            run.copies.sequence += 10;
         }
     }
-    let verdict = judged(&history, CommitStrategy::SyncAfter, &[journal]);
-    assert_eq!(verdict.tallies[&TallyKind::RewrittenLog].count, 10);
+    journal
+}
+
+#[test]
+fn another_record_at_a_processed_offset_is_a_rewritten_log_and_itself_not_processed() {
+    let verdict = judged(&clean(10, State::Acked), CommitStrategy::SyncAfter, &[gone()]);
+    let ten =
+        [TallyKind::RewrittenLog, TallyKind::Vanished, TallyKind::ProcessingLoss].map(|kind| (kind, 10));
+    let mut found = counts(&verdict);
+    found.insert(TallyKind::RewrittenLog, verdict.tallies[&TallyKind::RewrittenLog].count);
+    assert_eq!(found, ten.into());
+}
+
+#[test]
+fn records_at_offsets_that_were_processed_before_are_not_processed_again() {
+    let after = life(1, 0, true, &mut 100, &[vec![Step::Assigned(0)], batches(0, 10)].concat());
+    let verdict = judged(&clean(10, State::Acked), CommitStrategy::SyncAfter, &[gone(), after]);
+    let found = counts(&verdict);
+    assert_eq!((found.get(&TallyKind::Redelivery), found.get(&TallyKind::ProcessingLoss)), (None, None));
+    assert_eq!(found[&TallyKind::Vanished], 10);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
     let leader_upset = moved_leaders > 0 || faults.iter().any(befell_a_broker);
     // Of what an answer promises nothing is left: as many brokers as hold it lost what they had not flushed.
     let forgotten = !flushes_first(settings) && lost_power(faults) >= settings.topic.min_insync_replicas;
+    // A leader without the end of the log: other records take its offsets, and a group's position may stand behind them.
+    let cut = forgotten || ((unclean || !all) && leader_upset);
     let commit = settings.group.as_ref().map(|group| group.commit);
     let sink = settings.group.as_ref().and_then(|group| Some(group.sink.as_ref()?.kind));
     let unless = |allowed: bool| if allowed { Weight::Allowed } else { Weight::Violation };
@@ -28,17 +30,23 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
         // A part of it is lost like any record.
         TallyKind::TornTransaction => unless(unclean || forgotten),
         TallyKind::RewrittenLog | TallyKind::Vanished => unless(unclean || forgotten || !all),
-        TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
-        TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat)),
+        TallyKind::ProcessingLoss => unless(commit.is_some_and(CommitStrategy::may_lose) || cut),
+        TallyKind::Redelivery => unless(commit.is_none_or(CommitStrategy::may_repeat) || cut),
+        TallyKind::NonMonotonicPoll => unless(cut),
         TallyKind::BegunOnly | TallyKind::CommitAhead | TallyKind::AbortedCopies | TallyKind::SinkRefused => {
             Weight::Reported
         }
         // A log that holds a record twice is processed twice, whoever keeps the offsets.
         TallyKind::SinkDuplicate => unless(
             !sink.is_some_and(SinkKind::is_idempotent)
-                && (commit.is_none_or(CommitStrategy::may_repeat) || !idempotent || resends),
+                && (commit.is_none_or(CommitStrategy::may_repeat) || !idempotent || resends || cut),
         ),
-        TallyKind::SinkLoss => unless(commit.is_some_and(CommitStrategy::may_lose)),
+        // What is written to a topic is produced with the same acks.
+        TallyKind::SinkLoss => unless(
+            commit.is_some_and(CommitStrategy::may_lose)
+                || cut
+                || (sink == Some(SinkKind::Topic) && (settings.producer.acks == Acks::Zero || unclean)),
+        ),
         TallyKind::Phantom
         | TallyKind::OffsetGap
         | TallyKind::Misplaced
@@ -46,7 +54,6 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
         | TallyKind::Corrupt
         | TallyKind::Unledgered
         | TallyKind::PollSkip
-        | TallyKind::NonMonotonicPoll
         | TallyKind::AbortedRead
         | TallyKind::ConsumerAbortedRead => Weight::Violation,
     }
@@ -86,7 +93,9 @@ mod tests {
     use super::*;
     use crate::fault::When;
     use crate::ids::BrokerId;
+    use crate::settings::GroupSettings;
     use crate::verdict::history::settings;
+    use crate::verdict::processing_tests;
 
     fn fault(done_ns: Option<u64>, action: Action, target: Target) -> [FaultRecord; 1] {
         [FaultRecord { done_ns, ..FaultRecord::planned(FaultStep::new(When::At(0), action, target)) }]
@@ -148,10 +157,40 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_log_excuses_what_its_group_did_twice_or_never_and_acks_0_what_a_pipeline_lost() {
+        let kinds = [
+            TallyKind::ProcessingLoss,
+            TallyKind::Redelivery,
+            TallyKind::NonMonotonicPoll,
+            TallyKind::SinkDuplicate,
+            TallyKind::SinkLoss,
+        ];
+        let weigh = |acks, unclean: bool, faults: &[FaultRecord]| {
+            let mut settings = settings(acks, 1);
+            settings.producer.idempotence = acks == Acks::All;
+            let unclean = unclean.then(|| ("unclean.leader.election.enable".to_owned(), "true".to_owned()));
+            settings.topic.extra.extend(unclean);
+            settings.group = Some(processing_tests::group(CommitStrategy::InSink));
+            kinds.map(|kind| weight(kind, &settings, Upsets { faults, ..Upsets::NONE }) == Weight::Allowed)
+        };
+        let killed = fault(Some(1), Action::Kill, Target::Leader);
+        assert_eq!(weigh(Acks::All, false, &killed), [false; 5]);
+        assert_eq!(weigh(Acks::All, true, &[]), [false; 5]);
+        assert_eq!(weigh(Acks::All, true, &killed), [true; 5]);
+        assert_eq!(weigh(Acks::One, false, &killed), [true; 5]);
+        let mut pipeline = settings(Acks::Zero, 1);
+        let group = processing_tests::group(CommitStrategy::SyncAfter);
+        pipeline.group = Some(GroupSettings { sink: Some(processing_tests::sink(SinkKind::Topic)), ..group });
+        assert_eq!(weight(TallyKind::SinkLoss, &pipeline, Upsets::NONE), Weight::Allowed);
+        pipeline.producer.acks = Acks::One;
+        assert_eq!(weight(TallyKind::SinkLoss, &pipeline, Upsets::NONE), Weight::Violation);
+    }
+
+    #[test]
     fn a_sink_may_have_twice_what_the_log_has_twice() {
         let mut settings = settings(Acks::All, 1);
         settings.producer.idempotence = true;
-        settings.group = Some(crate::verdict::processing_tests::group(CommitStrategy::InSink));
+        settings.group = Some(processing_tests::group(CommitStrategy::InSink));
         let weigh = |resends| weight(TallyKind::SinkDuplicate, &settings, Upsets { resends, ..Upsets::NONE });
         assert_eq!([false, true].map(weigh), [Weight::Violation, Weight::Allowed]);
     }
