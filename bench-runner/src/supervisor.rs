@@ -67,9 +67,18 @@ pub enum Signal {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // The listener owns the child, which is killed when dropped.
+        // At once, so that it writes nothing more to its log, whose checksum may be next. The listener owns the child and
+        // reaps it when the runtime comes to dropping it.
+        send(&self.pid, libc::SIGKILL);
         self.listener.abort();
     }
+}
+
+/// Signals a process, unless it was reaped; says whether there was one to signal.
+fn send(pid: &AtomicU32, signal: libc::c_int) -> bool {
+    let pid = pid.load(Ordering::Relaxed);
+    // SAFETY: takes no pointers; a process that was not reaped keeps its number.
+    pid != 0 && unsafe { libc::kill(pid as libc::pid_t, signal) } == 0
 }
 
 impl Default for Crew {
@@ -111,9 +120,7 @@ impl Crew {
             Signal::Kill => libc::SIGKILL,
             Signal::Continue => libc::SIGCONT,
         };
-        let pid = self.workers[worker].pid.load(Ordering::Relaxed);
-        // SAFETY: takes no pointers; a process that was not reaped keeps its number.
-        pid != 0 && unsafe { libc::kill(pid as libc::pid_t, signal) } == 0
+        send(&self.workers[worker].pid, signal)
     }
 
     /// Whether one worker's process stands still (state T).

@@ -25,10 +25,9 @@ pub fn transaction_errors(statements: &Statements) -> BTreeMap<(&'static str, St
         errors.iter().map(|(error, count)| ((whose, error.clone()), *count)).collect()
     };
     let producers = statements.producers.iter().map(|done| ("producer", &done.transaction_errors));
-    let fenced = statements.deaths.iter().map(|death| ("producer", &death.transaction_errors));
     let members = statements.members.iter().map(|done| ("pipeline", &done.transaction_errors));
     let mut errors = BTreeMap::new();
-    for (key, count) in producers.chain(fenced).chain(members).flat_map(|(whose, all)| of(whose, all)) {
+    for (key, count) in producers.chain(members).flat_map(|(whose, all)| of(whose, all)) {
         *errors.entry(key).or_default() += count;
     }
     errors

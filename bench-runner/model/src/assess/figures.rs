@@ -111,6 +111,9 @@ pub(super) fn from_statements(result: &mut CellResult, statements: &Statements, 
     }
     result.window_ns = window_ns(&result.cell, statements);
     result.blocked_ns = statements.producers.iter().map(|done| done.total.blocked_ns).sum();
+    // Built anew: a result is assessed again when the log dump has been heard.
+    result.failed_sends.clear();
+    result.failed_by_second.clear();
     for (error, count) in statements.producers.iter().flat_map(|done| &done.failed_sends) {
         *result.failed_sends.entry(error.clone()).or_default() += count;
     }

@@ -33,7 +33,7 @@ pub struct Statements {
     pub t0_ns: u64,
     /// Why the cluster was not quiet when the log was to be read; `None`: it was.
     pub unquiet: Option<String>,
-    /// Closing statements of the producers (of their last lives).
+    /// Closing statements of those lives of producers that made one.
     pub producers: Vec<Done>,
     /// Closing statement of the reader.
     pub reader: Done,
