@@ -222,6 +222,18 @@ fn a_death_is_of_the_cells_that_it_names_one_for_each_life() {
 }
 
 #[test]
+fn tallies_of_what_a_cell_does_not_have_cannot_be_expected() {
+    let expect = |tally: &str| format!("[consumer]\ncommit = \"sync-after\"\n[[expect]]\n{tally} = 0\n");
+    valid(&expect("redelivery"));
+    valid(&expect("sink_loss").replace("[[", "sink = \"sqlite-append\"\n[["));
+    for (tally, what) in [("sink_loss", "sink"), ("torn_transaction", "transactions")] {
+        let told = told(&expect(tally));
+        let expected = format!("cell \"base\" has no {what} for {tally} to count");
+        assert!(told.len() == 1 && told[0].starts_with(&expected), "{told:?}");
+    }
+}
+
+#[test]
 fn deaths_that_cannot_be_died_are_refused_or_skipped() {
     let none = told(DEATH);
     assert!(none[0].starts_with("a death is one of a group member, and there is no group"), "{none:?}");

@@ -74,7 +74,7 @@ pub fn semantics(view: &View) -> Option<Table> {
     if groups.iter().any(|group| is_disturbed(&group.first().cell)) {
         table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: no bound for each record is shown there.");
     }
-    table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known.");
+    table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known, of those due in the window; what another member repeats without knowing is timed again, and is in the percentiles.");
     table.note("Processed: records whose first processing ended in the measured window, per second of it; what is caught up on afterwards does not count.");
     Some(table.without_columns_of_only(&["n/a", "–", "nothing"]))
 }
@@ -168,21 +168,23 @@ pub fn lag(records: u64, ns: u64) -> String {
 
 /// What the settings of each cell guarantee, in one sentence.
 pub fn guarantees(view: &View) -> String {
-    let mut kinds: Vec<(Delivery, Vec<&str>)> = Vec::new();
+    let mut kinds: Vec<(Delivery, Vec<String>)> = Vec::new();
     for group in &view.groups {
         let delivery = group.guarantee().delivery;
+        let name = view.in_full(group, group.label);
         match kinds.iter_mut().find(|(known, _)| *known == delivery) {
-            Some((_, names)) if names.contains(&group.label) => {}
-            Some((_, names)) => names.push(group.label),
-            None => kinds.push((delivery, vec![group.label])),
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => kinds.push((delivery, vec![name])),
         }
     }
     if kinds.is_empty() {
         return "No cell has a result.".to_owned();
     }
     kinds.sort_by_key(|(delivery, _)| *delivery);
-    let of_kind =
-        |(delivery, names): &(Delivery, Vec<&str>)| format!("{} ({})", delivery.as_str(), names.join(" · "));
+    let of_kind = |(delivery, names): &(Delivery, Vec<String>)| {
+        format!("{} ({})", delivery.as_str(), names.join(" · "))
+    };
     format!("The settings guarantee: {}.", kinds.iter().map(of_kind).collect::<Vec<_>>().join("; "))
 }
 
@@ -191,7 +193,7 @@ pub fn reasons(view: &View) -> Vec<String> {
     let mut reasons: Vec<(String, Delivery, Vec<String>)> = Vec::new();
     for group in &view.groups {
         let guarantee = group.guarantee();
-        let name = group.label.to_owned();
+        let name = view.in_full(group, group.label);
         match reasons.iter_mut().find(|(why, ..)| *why == guarantee.why) {
             Some((.., names)) if names.contains(&name) => {}
             Some((.., names)) => names.push(name),

@@ -149,7 +149,7 @@ fn failed_sends(view: &View) -> Vec<String> {
         if !errors.is_empty() {
             let list: Vec<String> =
                 errors.iter().map(|(error, count)| format!("{} {error}", grouped(*count))).collect();
-            lines.push(format!("Failed sends of {}: {}.", group.name, list.join("; ")));
+            lines.push(format!("Failed sends of {}: {}.", view.in_full(group, &group.name), list.join("; ")));
         }
     }
     lines

@@ -368,6 +368,11 @@ impl<'a> View<'a> {
         names
     }
 
+    /// A name of one of its groups, outside of tables: with the profile where there are several.
+    pub fn in_full(&self, group: &Group, name: &str) -> String {
+        if self.profiles().len() > 1 { format!("{} {name}", group.profile) } else { name.to_owned() }
+    }
+
     /// What stands under every chart: who measured what, where.
     pub fn credit(&self) -> String {
         let manifest = &self.run.manifest;

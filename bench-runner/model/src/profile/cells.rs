@@ -53,6 +53,9 @@ const OF_TRANSACTIONS: [&str; 4] =
 /// Of these, what a group's transactions may do to its output.
 const OF_PIPELINES: [&str; 2] = ["aborted_read", "torn_transaction"];
 
+/// They count what a group has left in its sink.
+const OF_SINKS: [&str; 3] = ["sink_duplicate", "sink_loss", "sink_refused"];
+
 /// Above this a matrix is a slip of the pen, and expanding it would only cost memory.
 const MOST_COMBINATIONS: usize = 10_000;
 const EXPECT_HELP: &str = "write the count of a tally, like log_loss = 0";
@@ -148,6 +151,18 @@ fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
     })
 }
 
+/// What a tally counts of and a cell does not have, and how to leave the cell out.
+fn lacks(draft: &Draft, tally: &str) -> Option<(&'static str, &'static str)> {
+    let group = draft.group.as_ref();
+    let pipeline = OF_PIPELINES.contains(&tally)
+        && group.is_some_and(|group| group.commit == CommitStrategy::Transaction);
+    if OF_TRANSACTIONS.contains(&tally) && draft.producer.transaction.is_none() && !pipeline {
+        return Some(("transactions", "narrow it by cells = { transaction = … }"));
+    }
+    let has_sink = group.is_some_and(|group| group.sink.is_some());
+    (OF_SINKS.contains(&tally) && !has_sink).then_some(("sink", "narrow it by cells = { sink = … }"))
+}
+
 /// Sorts the possible from the impossible and hands out expectations.
 fn judge(
     drafts: Vec<Candidate>,
@@ -174,15 +189,9 @@ fn judge(
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;
             for (tally, count) in &expect.counts {
-                let pipeline = draft.group.as_ref().is_some_and(|group| {
-                    group.commit == CommitStrategy::Transaction && OF_PIPELINES.contains(&tally.as_str())
-                });
-                if draft.producer.transaction.is_none()
-                    && OF_TRANSACTIONS.contains(&tally.as_str())
-                    && !pipeline
-                {
-                    let message = format!("cell \"{label}\" has no transactions for {tally} to count");
-                    problems.add(&expect.place, message, "narrow it by cells = { transaction = … }");
+                if let Some((what, help)) = lacks(&draft, tally) {
+                    let message = format!("cell \"{label}\" has no {what} for {tally} to count");
+                    problems.add(&expect.place, message, help);
                 }
                 let before = counts.insert(tally.clone(), *count);
                 if before.is_some_and(|before| before != *count) {
