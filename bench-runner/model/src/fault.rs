@@ -46,6 +46,15 @@ pub enum Action {
     Refuse,
     /// The proxy passes a request on, and not the answer.
     Withhold,
+    /// A lie of the proxy: it does not pass a request on, and answers as if all was well.
+    Acknowledge,
+    /// A lie of the proxy: it passes a request on twice, and one of the answers.
+    Duplicate,
+    /// A lie of the proxy: it passes a request on behind the next one of its connection, and the answers in the order of the
+    /// requests.
+    Swap,
+    /// A lie of the proxy: readers are shown a log that ends at an offset, until `pass` or until the cell's log was read.
+    Truncate,
     /// The proxy breaks the connections of its clients (RST), and leaves those to the broker open until all is answered.
     Reset,
     /// All rules of the proxy end: what is held goes on.
@@ -54,7 +63,7 @@ pub enum Action {
 
 impl Action {
     /// All, in the order of their names in messages.
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 20] = [
         Action::Stop,
         Action::Continue,
         Action::Kill,
@@ -69,6 +78,10 @@ impl Action {
         Action::Discard,
         Action::Refuse,
         Action::Withhold,
+        Action::Acknowledge,
+        Action::Duplicate,
+        Action::Swap,
+        Action::Truncate,
         Action::Reset,
         Action::Pass,
     ];
@@ -90,6 +103,10 @@ impl Action {
             Action::Discard => "discard",
             Action::Refuse => "refuse",
             Action::Withhold => "withhold",
+            Action::Acknowledge => "acknowledge",
+            Action::Duplicate => "duplicate",
+            Action::Swap => "swap",
+            Action::Truncate => "truncate",
             Action::Reset => "reset",
             Action::Pass => "pass",
         }

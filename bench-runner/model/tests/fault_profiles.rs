@@ -132,6 +132,30 @@ fn steps_at_proxies_stand_beside_those_of_their_brokers() {
 }
 
 #[test]
+fn a_lie_is_about_the_requests_that_it_can_be_told_of() {
+    let lie = |action: &str, more: &str| step(&format!("at = \"1 s\"\n{more}"), action, "leader");
+    let text = format!("{VALID}{}", lie("truncate", "api = \"fetch\"\noffset = 10"));
+    let plan = plan::build(&[valid(&text)], &[]).expect("a plan");
+    let planned = plan.cells[0].effective().into_iter().find(|(key, _)| key == "fault");
+    let expected = "truncate fetch at the proxy of leader at 1 s (offset 10), heal leader after the load";
+    assert_eq!(planned.map(|(_, text)| text).as_deref(), Some(expected));
+    assert!(plan.cells[0].is_proxied() && plan.cells[0].lies_to_readers());
+    for (action, more, problem) in [
+        ("swap", "api = \"fetch\"", "does not swap these requests | write api = \"produce\""),
+        ("truncate", "api = \"produce\"\noffset = 1", "does not truncate these requests"),
+        ("truncate", "api = \"fetch\"", "where is the log to seem to end?"),
+        ("truncate", "api = \"fetch\"\noffset = 1\nrequests = 1", "not about so many requests"),
+        ("duplicate", "api = \"produce\"\noffset = 1", "only truncate ends a log"),
+        ("acknowledge", "", "which requests is this step about?"),
+    ] {
+        let told = told(&[lie(action, more)]);
+        assert!(told.contains(problem), "{action}: {told}");
+    }
+    let honest = valid(&format!("{VALID}{}", lie("swap", "api = \"produce\"")));
+    assert!(!plan::build(&[honest], &[]).expect("a plan").cells[0].lies_to_readers());
+}
+
+#[test]
 fn a_power_cut_loses_all_a_time_or_a_size() {
     let lose = |lose: &str| {
         let text = format!("{VALID}{}{lose}\n", step("at = \"1 s\"", "power-cut", "all"));

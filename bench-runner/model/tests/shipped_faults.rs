@@ -167,6 +167,41 @@ fn recipes_at_a_proxy_rule_it_around_the_burst_and_expect_what_was_sent_then() {
 }
 
 #[test]
+fn liars_lie_of_the_burst_and_the_books_show_all_of_it() {
+    let cells = cells("liars");
+    for cell in &cells {
+        let [(warm_ns, _), (burst_ns, records)] = bursts(cell);
+        let [lie] = cell.faults[..] else { panic!("{:?}", cell.faults) };
+        assert!(lie.action.is_lie() && lie.target == Target::Leader, "{}", cell.id);
+        assert!(warm_ns + 500 * MS < at_ns(&lie) && at_ns(&lie) + 500 * MS < burst_ns, "{}", cell.id);
+        let producer = &cell.settings.producer;
+        let tally = |tally: &str| cell.expect.get(tally).copied();
+        match lie.action {
+            Action::Acknowledge => assert_eq!(tally("log_loss"), Some(records), "whatever was asked for"),
+            Action::Duplicate => {
+                one_request(cell);
+                let twice = if producer.idempotence { 0 } else { records };
+                assert_eq!((tally("duplicate_same_attempt"), tally("log_loss")), (Some(twice), Some(0)));
+            }
+            _ => {
+                assert!(producer.batch_bytes < cell.settings.load.record_bytes && producer.max_in_flight > 1);
+                assert_eq!(lie.rule.and_then(|rule| rule.requests), Some(1), "one record is late");
+                let late = u64::from(!producer.idempotence);
+                assert_eq!((tally("reorder"), tally("log_loss")), (Some(late), Some(0)));
+            }
+        }
+    }
+    for lie in [Action::Acknowledge, Action::Duplicate, Action::Swap] {
+        let kinds: Vec<bool> = cells
+            .iter()
+            .filter(|cell| cell.faults[0].action == lie)
+            .map(|cell| cell.settings.producer.idempotence)
+            .collect();
+        assert!(kinds.contains(&true) && kinds.contains(&false), "{lie:?}");
+    }
+}
+
+#[test]
 fn t4_lets_the_end_of_one_transaction_go_while_the_next_is_open() {
     for (name, seen) in [("t4", 20), ("t4-torn", 10)] {
         let cells = cells(&format!("recipes/{name}"));

@@ -304,7 +304,14 @@ impl Cluster {
         matches!(self.kind, Kind::Local(_)).then_some(BrokerId(properties::CONTROLLER_ID))
     }
 
-    /// Ends all rules of proxies, continues the stopped, starts the dead, and waits until all brokers are registered; returns
+    /// Proxies show readers the whole log again. What they keep from readers outlives `heal`: it is for the reading behind it.
+    pub fn show_all(&self) {
+        if let Kind::Local(local) = &self.kind {
+            local.proxies.show_all();
+        }
+    }
+
+    /// Ends all other rules of proxies, continues the stopped, starts the dead, and waits until all brokers are registered; returns
     /// what it did.
     pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
         match &mut self.kind {

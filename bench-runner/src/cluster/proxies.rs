@@ -34,10 +34,20 @@ impl Proxies {
         self.0.iter().find(|(id, _)| *id == broker).map(|(_, proxy)| proxy)
     }
 
-    /// Ends all rules; returns what had to be done.
+    /// Ends all rules but those of what readers are shown; returns what had to be done.
     pub fn heal(&self) -> Vec<String> {
         let ended = self.0.iter().map(|(id, proxy)| (id, proxy.heal()));
         let told = |(id, rules)| format!("ended {rules} rules of the proxy of broker {id}");
         ended.filter(|(_, rules)| *rules > 0).map(told).collect()
+    }
+
+    /// Shows readers everything again.
+    pub fn show_all(&self) {
+        for (id, proxy) in &self.0 {
+            let rules = proxy.show_all();
+            if rules > 0 {
+                tracing::info!(broker = %id, rules, "a proxy shows readers everything again");
+            }
+        }
     }
 }

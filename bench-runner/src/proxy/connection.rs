@@ -4,125 +4,37 @@
 
 use super::Desk;
 use super::answer::Asked;
+use super::cut::shorten;
 use super::frame::{Frames, Head, correlation};
+use super::line::{Fate, Forwarded, Line, Touched};
 use super::rules::Deed;
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
-/// A request that the broker was given.
-#[derive(Debug)]
-struct Forwarded {
-    /// How many went before it.
-    place: u64,
+/// So long a broker would wait for records that a reader is not to see.
+const NOTHING_NEW: Duration = Duration::from_millis(100);
+
+/// A request that waits until the next one has gone before it.
+struct Kept {
     head: Head,
-    touched: Option<Touched>,
-}
-
-/// What a rule has done to it.
-#[derive(Debug, Clone, Copy)]
-struct Touched {
-    step: usize,
-    withheld: bool,
-}
-
-/// A refusal that is not written yet.
-#[derive(Debug)]
-struct Refused {
     frame: Bytes,
+    asked: Asked,
     step: usize,
-    api: i16,
-    /// How many requests had gone before it.
-    place: u64,
-    due: Instant,
+    ends: watch::Receiver<u64>,
 }
 
-/// What both directions know of each other.
-#[derive(Debug, Default)]
-struct Open {
-    /// Requests that the broker was given so far.
-    places: u64,
-    forwarded: VecDeque<Forwarded>,
-    refused: Vec<Refused>,
-    /// The broker is gone.
-    closed: bool,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    open: Mutex<Open>,
-    changed: Notify,
-    refused: Notify,
-}
-
-impl Line {
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Brokers answer in order, so what stands before the request with this id will have no answer any more (acks=0).
-    fn answered(&self, correlation: i32) -> Option<Forwarded> {
-        let mut open = self.open();
-        let at = open.forwarded.iter().position(|one| one.head.correlation == correlation)?;
-        let answered = open.forwarded.drain(..=at).next_back();
-        self.changed.notify_one();
-        answered
-    }
-
-    /// Everything that a rule has touched is answered, or will never be.
-    async fn settled(&self) {
-        let is_settled = || {
-            let open = self.open();
-            open.closed || open.forwarded.iter().all(|one| one.touched.is_none())
-        };
-        while !is_settled() {
-            self.changed.notified().await;
-        }
-    }
-
-    fn forward(&self, head: Head, touched: Option<Touched>) {
-        let mut open = self.open();
-        let place = open.places;
-        open.places += 1;
-        open.forwarded.push_back(Forwarded { place, head, touched });
-    }
-
-    fn refuse(&self, frame: Bytes, (step, api): (usize, i16), due: Instant) {
-        let mut open = self.open();
-        let place = open.places;
-        open.refused.push(Refused { frame, step, api, place, due });
-        self.refused.notify_one();
-    }
-
-    /// Refusals that are due by now, or waited for the answer to this request.
-    fn due(&self, answered: Option<&Forwarded>) -> Vec<Refused> {
-        let now = Instant::now();
-        let is_behind = |one: &Refused| {
-            answered.is_some_and(|answered| answered.head.api == one.api && answered.place >= one.place)
-        };
-        self.open().refused.extract_if(.., |one| one.due <= now || is_behind(one)).collect()
-    }
-
-    /// Waits until a refusal is due.
-    async fn is_due(&self) {
-        loop {
-            let next = self.open().refused.iter().map(|one| one.due).min();
-            match next {
-                None => self.refused.notified().await,
-                Some(due) => tokio::select! {
-                    () = sleep_until(due) => return,
-                    () = self.refused.notified() => {}
-                },
-            }
-        }
-    }
+/// What is to go to the broker next.
+enum Next {
+    /// It has just come.
+    Came(Bytes),
+    /// No other will go before it: rules have ended, or its client is gone.
+    Stays(Kept),
 }
 
 /// A client that is counted as connected.
@@ -152,9 +64,10 @@ pub(super) async fn serve(client: TcpStream, broker: TcpStream, desk: &Desk) {
     let (line, resets) = (Line::default(), desk.resets.subscribe());
     let (from_client, to_client) = client.into_split();
     let (from_broker, to_broker) = broker.into_split();
-    let requests =
-        Requests { client: Some(Frames::of(from_client)), resets: resets.clone(), line: &line, desk };
-    let answers = Answers { client: Some((to_client, Present::of(desk))), resets, line: &line, desk };
+    let client = Some(Frames::of(from_client));
+    let requests = Requests { client, resets: resets.clone(), kept: None, line: &line, desk };
+    let client = Some((to_client, Present::of(desk)));
+    let answers = Answers { client, resets, waiting: None, line: &line, desk };
     tokio::join!(requests.run(to_broker), answers.run(Frames::of(from_broker)));
 }
 
@@ -162,15 +75,24 @@ pub(super) async fn serve(client: TcpStream, broker: TcpStream, desk: &Desk) {
 struct Requests<'a> {
     client: Option<Frames<OwnedReadHalf>>,
     resets: watch::Receiver<u64>,
+    kept: Option<Kept>,
     line: &'a Line,
     desk: &'a Desk,
 }
 
 impl Requests<'_> {
     async fn run(mut self, mut broker: OwnedWriteHalf) {
-        while let Some(frame) = self.next().await {
-            let Some(head) = Head::of(&frame) else { break };
-            if !self.pass(head, frame, &mut broker).await {
+        while let Some(next) = self.next().await {
+            let taken = match next {
+                Next::Stays(Kept { head, frame, .. }) => {
+                    self.forward(&[(head, None)], &[&frame], &mut broker).await
+                }
+                Next::Came(frame) => match Head::of(&frame) {
+                    Some(head) => self.pass(head, frame, &mut broker).await,
+                    None => false,
+                },
+            };
+            if !taken {
                 break;
             }
         }
@@ -178,14 +100,34 @@ impl Requests<'_> {
         self.line.settled().await;
     }
 
-    /// The next request; `None`: the client is gone.
-    async fn next(&mut self) -> Option<Bytes> {
-        let client = self.client.as_mut()?;
+    /// `None`: the client is gone, and nothing is kept.
+    async fn next(&mut self) -> Option<Next> {
+        let Some(mut kept) = self.kept.take() else { return self.arrived().await.map(Next::Came) };
         tokio::select! {
+            biased;
+            _ = kept.ends.changed() => Some(Next::Stays(kept)),
+            frame = self.arrived() => match frame {
+                Some(frame) => {
+                    self.kept = Some(kept);
+                    Some(Next::Came(frame))
+                }
+                None => Some(Next::Stays(kept)),
+            },
+        }
+    }
+
+    /// The next request of the client; `None`: it is gone.
+    async fn arrived(&mut self) -> Option<Bytes> {
+        let client = self.client.as_mut()?;
+        let arrived = tokio::select! {
             biased;
             _ = self.resets.changed() => None,
             frame = client.next() => frame.ok().flatten(),
+        };
+        if arrived.is_none() {
+            self.client = None;
         }
+        arrived
     }
 
     /// Waits for something, and lets the client go meanwhile if it is to be cut off.
@@ -201,26 +143,81 @@ impl Requests<'_> {
 
     /// Does to a request what is to be done; `false`: the broker takes no more.
     async fn pass(&mut self, head: Head, frame: Bytes, broker: &mut OwnedWriteHalf) -> bool {
-        let mut touched = None;
-        if let Some((step, deed, asked)) = self.meant(head, &frame) {
-            let ends = self.desk.ends.subscribe();
-            self.desk.rules().hit(step, asked.records());
-            match deed {
-                Deed::Discard => return true,
-                Deed::Refuse(error, wait) => {
-                    self.refuse(&asked, (step, head.api), error, wait);
-                    return true;
-                }
-                Deed::Delay(time) => self.meanwhile(sleep(time)).await,
-                Deed::Hold => self.meanwhile(next(ends)).await,
-                Deed::Withhold => {}
-            }
-            touched = asked.is_answered().then_some(Touched { step, withheld: deed == Deed::Withhold });
-        } else {
-            self.desk.rules().passed();
+        if let Some(kept) = self.kept.take_if(|kept| kept.head.api == head.api) {
+            return self.overtake(kept, (head, &frame), broker).await;
         }
-        self.line.forward(head, touched);
-        self.meanwhile(broker.write_all(&frame)).await.is_ok()
+        let Some((step, deed, asked)) = self.meant(head, &frame) else {
+            self.desk.rules().passed();
+            return self.forward(&[(head, None)], &[&frame], broker).await;
+        };
+        let ends = self.desk.ends.subscribe();
+        self.desk.rules().take(step);
+        if deed != Deed::Swap {
+            self.desk.rules().hit(step, asked.records());
+        }
+        let touched = |fate| asked.is_answered().then_some(Touched { step, fate });
+        let fate = match deed {
+            Deed::Discard => return true,
+            Deed::Refuse(error, wait) => {
+                self.answer(&asked, asked.refusal(error), (step, head.api), wait.unwrap_or_default());
+                return true;
+            }
+            Deed::Acknowledge => {
+                self.answer(&asked, asked.acknowledgement(), (step, head.api), Duration::ZERO);
+                return true;
+            }
+            Deed::Swap => {
+                self.kept = Some(Kept { head, frame, asked, step, ends });
+                return true;
+            }
+            Deed::Duplicate => {
+                let copies = [(head, None), (head, touched(Fate::Withheld))];
+                return self.forward(&copies, &[&frame, &frame], broker).await;
+            }
+            Deed::Delay(time) => {
+                self.meanwhile(sleep(time)).await;
+                Fate::Passes
+            }
+            Deed::Hold => {
+                self.meanwhile(next(ends)).await;
+                Fate::Passes
+            }
+            Deed::Withhold => Fate::Withheld,
+            Deed::Truncate(offset) => Fate::Cut(offset),
+        };
+        self.forward(&[(head, touched(fate))], &[&frame], broker).await
+    }
+
+    /// Passes a request on before the one that came first.
+    async fn overtake(
+        &mut self,
+        kept: Kept,
+        (head, frame): (Head, &Bytes),
+        broker: &mut OwnedWriteHalf,
+    ) -> bool {
+        let Kept { head: first, frame: overtaken, asked, step, .. } = kept;
+        self.desk.rules().hit(step, asked.records());
+        let touched = |fate| asked.is_answered().then_some(Touched { step, fate });
+        let order = [(head, touched(Fate::Waits)), (first, touched(Fate::Passes))];
+        self.forward(&order, &[frame, &overtaken], broker).await
+    }
+
+    /// Writes requests to the broker; `false`: it takes no more.
+    async fn forward(
+        &mut self,
+        heads: &[(Head, Option<Touched>)],
+        frames: &[&Bytes],
+        broker: &mut OwnedWriteHalf,
+    ) -> bool {
+        for (head, touched) in heads {
+            self.line.forward(*head, *touched);
+        }
+        for frame in frames {
+            if self.meanwhile(broker.write_all(frame)).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The rule that a request falls under, if it can be read.
@@ -235,13 +232,12 @@ impl Requests<'_> {
         }
     }
 
-    fn refuse(&self, asked: &Asked, of: (usize, i16), error: i16, wait: Option<Duration>) {
-        if !asked.is_answered() {
-            return;
-        }
-        match asked.refusal(error) {
-            Ok(frame) => self.line.refuse(frame, of, Instant::now() + wait.unwrap_or_default()),
-            Err(error) => tracing::warn!(error, "a proxy cannot refuse a request"),
+    /// Answers in the broker's place, if an answer is owed.
+    fn answer(&self, asked: &Asked, answer: Result<Bytes, String>, of: (usize, i16), wait: Duration) {
+        match answer {
+            _ if !asked.is_answered() => {}
+            Ok(frame) => self.line.answer(frame, of, Instant::now() + wait),
+            Err(error) => tracing::warn!(error, "a proxy cannot answer a request"),
         }
     }
 }
@@ -256,6 +252,8 @@ async fn next(mut ends: watch::Receiver<u64>) {
 struct Answers<'a> {
     client: Option<(OwnedWriteHalf, Present<'a>)>,
     resets: watch::Receiver<u64>,
+    /// An answer whose request went before another one that came first.
+    waiting: Option<Bytes>,
     line: &'a Line,
     desk: &'a Desk,
 }
@@ -266,35 +264,61 @@ impl Answers<'_> {
             tokio::select! {
                 biased;
                 _ = self.resets.changed(), if self.client.is_some() => self.cut_off(),
-                () = self.line.is_due() => self.write_refusals(None).await,
+                () = self.line.is_due() => self.write_own(None).await,
                 frame = broker.next() => match frame {
                     Ok(Some(frame)) => self.pass(&frame).await,
                     _ => break,
                 },
             }
         }
-        self.line.open().closed = true;
-        self.line.changed.notify_one();
+        self.line.close();
     }
 
     async fn pass(&mut self, frame: &Bytes) {
         let answered = correlation(frame).and_then(|correlation| self.line.answered(correlation));
-        let touched = answered.as_ref().and_then(|one| one.touched);
-        if let Some(Touched { step, .. }) = touched {
-            self.desk.rules().answered(step);
-        }
-        if !touched.is_some_and(|touched| touched.withheld) {
-            self.write(frame).await;
+        match answered.as_ref().and_then(|one| Some((one.head, one.touched?))) {
+            None => self.write(frame).await,
+            Some((head, Touched { step, fate })) => self.meet((head, step), fate, frame).await,
         }
         if answered.is_some() {
-            self.write_refusals(answered.as_ref()).await;
+            self.write_own(answered.as_ref()).await;
         }
     }
 
-    async fn write_refusals(&mut self, answered: Option<&Forwarded>) {
-        for refused in self.line.due(answered) {
-            self.write(&refused.frame).await;
-            self.desk.rules().answered(refused.step);
+    /// Does to an answer what is to be done.
+    async fn meet(&mut self, (head, step): (Head, usize), fate: Fate, frame: &Bytes) {
+        let count = || self.desk.rules().answered(step);
+        match fate {
+            Fate::Passes => {
+                count();
+                self.write(frame).await;
+                if let Some(later) = self.waiting.take() {
+                    self.write(&later).await;
+                }
+            }
+            Fate::Withheld => count(),
+            Fate::Waits => self.waiting = Some(frame.clone()),
+            Fate::Cut(offset) => match shorten(head, frame, offset) {
+                Ok(None) => self.write(frame).await,
+                Ok(Some(shown)) => {
+                    count();
+                    if shown.lacks_records {
+                        sleep(NOTHING_NEW).await;
+                    }
+                    self.write(&shown.frame).await;
+                }
+                Err(error) => {
+                    tracing::warn!(error, "a proxy lets an answer pass that it cannot read");
+                    self.write(frame).await;
+                }
+            },
+        }
+    }
+
+    async fn write_own(&mut self, answered: Option<&Forwarded>) {
+        for own in self.line.due(answered) {
+            self.write(&own.frame).await;
+            self.desk.rules().answered(own.step);
         }
     }
 

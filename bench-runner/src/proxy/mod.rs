@@ -1,12 +1,14 @@
 //! A proxy in front of one broker's client listener. What a rule is about is delayed, held, discarded, refused or left without
-//! its answer; everything else passes untouched, in its order.
+//! its answer, or the proxy lies of it; everything else passes untouched, in its order.
 //!
 //! Runs as tasks of the control plane's runtime, and knows neither clusters nor cells. The only door to `kafka_protocol`.
 
 mod answer;
 mod connection;
+mod cut;
 mod frame;
 mod gate;
+mod line;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -77,17 +79,22 @@ impl Proxy {
             }
             (_, Some(rule)) => self.desk.rules().add(number, step.action, rule),
             _ => {
-                self.desk.rules().end(Some(number));
+                self.desk.rules().pass(number);
                 self.desk.ends.send_modify(|count| *count += 1);
             }
         }
     }
 
-    /// Ends all rules, whoever has set them; how many there were.
+    /// Ends all rules but those of what readers are shown, whoever has set them; how many there were.
     pub fn heal(&self) -> u64 {
-        let ended = self.desk.rules().end(None);
+        let ended = self.desk.rules().heal();
         self.desk.ends.send_modify(|count| *count += 1);
         ended
+    }
+
+    /// Ends the rules of what readers are shown; how many there were.
+    pub fn show_all(&self) -> u64 {
+        self.desk.rules().show_all()
     }
 
     /// What was counted of the step with this number.

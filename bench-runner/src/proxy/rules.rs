@@ -1,6 +1,7 @@
 //! A proxy's rules and counters: what is to be done to the next request. It moves no bytes.
 
 use bench_model::fault::{Action, Hits, Rule};
+use kafka_protocol::messages::ApiKey;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +18,14 @@ pub enum Deed {
     Refuse(i16, Option<Duration>),
     /// Passed on, and the answer is not.
     Withhold,
+    /// Not passed on, and answered as if it had been.
+    Acknowledge,
+    /// Passed on twice, and one of the answers.
+    Duplicate,
+    /// Passed on behind the next one of its kind.
+    Swap,
+    /// Passed on, and its answer shows nothing from this offset on.
+    Truncate(i64),
 }
 
 /// A step that stands, and how many requests it is still about.
@@ -26,6 +35,14 @@ struct Standing {
     action: Action,
     rule: Rule,
     left: Option<u64>,
+}
+
+impl Standing {
+    fn is_about(&self, api: i16) -> bool {
+        // Who is to take a log for shorter must not be told of its end.
+        let is_end = self.action == Action::Truncate && api == ApiKey::ListOffsets as i16;
+        (self.rule.api.key() == api || is_end) && self.left != Some(0)
+    }
 }
 
 /// Rules in the order of their steps, and what was counted of every step of the timeline.
@@ -44,14 +61,22 @@ impl Rules {
         self.standing.push(Standing { step, action, rule, left: rule.requests });
     }
 
-    /// All rules end, by a step of the timeline or after it; how many stood.
-    pub fn end(&mut self, step: Option<usize>) -> u64 {
-        let ended = self.standing.drain(..).count() as u64;
-        if let Some(step) = step {
-            self.hits.insert(step, Hits { rules: ended, ..Hits::default() });
-        }
-        self.passes = step;
-        ended
+    /// A step of the timeline ends all rules.
+    pub fn pass(&mut self, step: usize) {
+        let rules = self.standing.drain(..).count() as u64;
+        self.hits.insert(step, Hits { rules, ..Hits::default() });
+        self.passes = Some(step);
+    }
+
+    /// What is left of a timeline ends, but for what readers are shown; how many rules.
+    pub fn heal(&mut self) -> u64 {
+        self.passes = None;
+        self.standing.extract_if(.., |one| one.action != Action::Truncate).count() as u64
+    }
+
+    /// Readers are shown everything again; how many rules that ends.
+    pub fn show_all(&mut self) -> u64 {
+        self.standing.extract_if(.., |one| one.action == Action::Truncate).count() as u64
     }
 
     /// A step has broken so many connections.
@@ -61,25 +86,32 @@ impl Rules {
 
     /// What the first rule that is about it does to a request of this kind, and whose step that is.
     pub fn of(&self, api: i16) -> Option<(usize, Deed)> {
-        let about = |one: &&Standing| one.rule.api.key() == api && one.left != Some(0);
-        let Standing { step, action, rule, .. } = self.standing.iter().find(about)?;
+        let Standing { step, action, rule, .. } = self.standing.iter().find(|one| one.is_about(api))?;
         let wait = rule.wait_ns.map(Duration::from_nanos);
         let deed = match action {
             Action::Delay => Deed::Delay(wait.unwrap_or_default()),
             Action::Hold => Deed::Hold,
             Action::Refuse => Deed::Refuse(rule.error?.code(), wait),
             Action::Withhold => Deed::Withhold,
+            Action::Acknowledge => Deed::Acknowledge,
+            Action::Duplicate => Deed::Duplicate,
+            Action::Swap => Deed::Swap,
+            Action::Truncate => Deed::Truncate(i64::try_from(rule.offset?).unwrap_or(i64::MAX)),
             _ => Deed::Discard,
         };
         Some((*step, deed))
     }
 
-    /// Counts a request that a step's rule is about.
-    pub fn hit(&mut self, step: usize, records: u64) {
+    /// A step's rule is about one request less.
+    pub fn take(&mut self, step: usize) {
         let rule = self.standing.iter_mut().find(|one| one.step == step);
         if let Some(left) = rule.and_then(|one| one.left.as_mut()) {
             *left = left.saturating_sub(1);
         }
+    }
+
+    /// Counts a request to which a step's rule was applied.
+    pub fn hit(&mut self, step: usize, records: u64) {
         if let Some(hits) = self.hits.get_mut(&step) {
             hits.requests += 1;
             hits.records += records;
@@ -112,7 +144,8 @@ mod tests {
     use bench_model::fault::{Api, Refusal};
 
     fn rule(api: Api, requests: Option<u64>) -> Rule {
-        Rule { api, requests, wait_ns: Some(5_000_000), error: Some(Refusal::NotEnoughReplicas) }
+        let error = Some(Refusal::NotEnoughReplicas);
+        Rule { api, requests, wait_ns: Some(5_000_000), error, offset: None }
     }
 
     #[test]
@@ -123,6 +156,7 @@ mod tests {
         let refused = Deed::Refuse(19, Some(Duration::from_millis(5)));
         for left in [2, 1] {
             assert_eq!(rules.of(0), Some((3, refused)), "{left} left");
+            rules.take(3);
             rules.hit(3, 7);
         }
         rules.answered(3);
@@ -139,14 +173,29 @@ mod tests {
         rules.passed();
         rules.add(0, Action::Hold, rule(Api::EndTxn, None));
         assert_eq!(rules.of(26), Some((0, Deed::Hold)));
-        assert_eq!(rules.end(Some(1)), 1);
+        rules.pass(1);
         assert_eq!(rules.of(26), None);
         rules.passed();
         let hits = rules.hits(1);
         assert_eq!((hits.rules, hits.requests), (1, 1));
-        assert_eq!(rules.end(None), 0);
+        assert_eq!(rules.heal(), 0);
         rules.passed();
         assert_eq!(rules.hits(1).requests, 1, "healing is no step");
+    }
+
+    #[test]
+    fn what_readers_are_shown_outlives_healing_and_ends_with_the_reading() {
+        let mut rules = Rules::default();
+        rules.add(0, Action::Truncate, Rule { offset: Some(10), ..rule(Api::Fetch, None) });
+        rules.add(1, Action::Discard, rule(Api::Produce, None));
+        assert_eq!(rules.heal(), 1);
+        for of_readers in [ApiKey::Fetch, ApiKey::ListOffsets] {
+            assert_eq!(rules.of(of_readers as i16), Some((0, Deed::Truncate(10))));
+        }
+        assert_eq!(rules.of(0), None);
+        assert_eq!((rules.show_all(), rules.of(ApiKey::Fetch as i16)), (1, None));
+        rules.add(2, Action::Delay, rule(Api::Fetch, None));
+        assert_eq!(rules.of(ApiKey::ListOffsets as i16), None, "only who lies of the log lies of its end");
     }
 
     #[test]
@@ -154,7 +203,7 @@ mod tests {
         let mut rules = Rules::default();
         rules.add(0, Action::Discard, rule(Api::Produce, None));
         rules.hit(0, 1);
-        rules.end(None);
+        rules.heal();
         rules.add(0, Action::Delay, rule(Api::Produce, None));
         assert_eq!(rules.hits(0), Hits::default());
         assert_eq!(rules.of(0), Some((0, Deed::Delay(Duration::from_millis(5)))));

@@ -1,6 +1,7 @@
 //! A proxy between real sockets: a broker that answers when it is told to, and clients that speak just heads.
 
 use super::Proxy;
+use super::answer::tests::produce;
 use super::frame::{Frames, Head, correlation};
 use bench_model::fault::{Action, Api, FaultStep, Hits, Refusal, Rule, Target, When};
 use bytes::Bytes;
@@ -78,7 +79,7 @@ impl Client {
 
 fn step(action: Action, requests: Option<u64>, wait_ns: Option<u64>) -> FaultStep {
     let error = (action == Action::Refuse).then_some(Refusal::NotCoordinator);
-    let rule = action.has_rule().then_some(Rule { api: Api::EndTxn, requests, wait_ns, error });
+    let rule = action.has_rule().then_some(Rule { api: Api::EndTxn, requests, wait_ns, error, offset: None });
     FaultStep { rule, ..FaultStep::new(When::At(0), action, Target::All) }
 }
 
@@ -209,6 +210,85 @@ fn a_refusal_comes_behind_the_answer_to_a_later_request_or_in_time() {
         assert_eq!(refusal[12..], Refusal::NotCoordinator.code().to_be_bytes());
         assert_eq!((broker.seen.recv().await, broker.seen.recv().await), (Some(3), Some(4)));
         assert_eq!((proxy.hits(0).answers, proxy.hits(1).answers), (1, 1));
+    });
+}
+
+#[test]
+fn what_is_acknowledged_is_not_passed_on() {
+    in_time(async {
+        let (mut broker, proxy) = broker_and_proxy().await;
+        broker.answers.add_permits(1);
+        let mut lie = step(Action::Acknowledge, Some(1), None);
+        lie.rule = lie.rule.map(|rule| Rule { api: Api::Produce, ..rule });
+        proxy.carry_out(0, &lie);
+        let mut client = Client::of(&proxy).await;
+        let (_, produce) = produce(9, -1);
+        client.to.write_all(&produce).await.expect("written");
+        assert_eq!(client.answered().await, Some(77));
+        client.ask(Api::EndTxn, 2).await;
+        assert_eq!((broker.seen.recv().await, client.answered().await), (Some(2), Some(2)));
+        let hits = proxy.hits(0);
+        assert_eq!((hits.requests, hits.records, hits.answers), (1, 16, 1));
+    });
+}
+
+#[test]
+fn what_is_passed_on_twice_is_answered_once() {
+    in_time(async {
+        let (mut broker, proxy) = broker_and_proxy().await;
+        broker.answers.add_permits(3);
+        proxy.carry_out(0, &step(Action::Duplicate, Some(1), None));
+        let mut client = Client::of(&proxy).await;
+        client.ask(Api::EndTxn, 1).await;
+        client.ask(Api::EndTxn, 2).await;
+        for expected in [1, 1, 2] {
+            assert_eq!(broker.seen.recv().await, Some(expected));
+        }
+        assert_eq!((client.answered().await, client.answered().await), (Some(1), Some(2)));
+        assert_eq!((proxy.hits(0).requests, proxy.hits(0).answers), (1, 1));
+    });
+}
+
+#[test]
+fn swapped_requests_are_answered_in_the_order_of_their_client() {
+    in_time(async {
+        let (mut broker, proxy) = broker_and_proxy().await;
+        broker.answers.add_permits(4);
+        proxy.carry_out(0, &step(Action::Swap, Some(1), None));
+        let mut client = Client::of(&proxy).await;
+        client.ask(Api::EndTxn, 1).await;
+        client.ask(Api::Heartbeat, 2).await;
+        assert_eq!((broker.seen.recv().await, client.answered().await), (Some(2), Some(2)), "another kind");
+        assert_eq!(proxy.hits(0).requests, 0, "nothing went before it yet");
+        client.ask(Api::EndTxn, 3).await;
+        client.ask(Api::EndTxn, 4).await;
+        for expected in [3, 1, 4] {
+            assert_eq!(broker.seen.recv().await, Some(expected));
+        }
+        for expected in [1, 3, 4] {
+            assert_eq!(client.answered().await, Some(expected));
+        }
+        assert_eq!((proxy.hits(0).requests, proxy.hits(0).answers), (1, 1));
+    });
+}
+
+#[test]
+fn what_nothing_goes_before_is_passed_on_when_rules_end_or_its_client_is_gone() {
+    in_time(async {
+        let (mut broker, proxy) = broker_and_proxy().await;
+        broker.answers.add_permits(2);
+        proxy.carry_out(0, &step(Action::Swap, Some(2), None));
+        let mut client = Client::of(&proxy).await;
+        client.ask(Api::EndTxn, 1).await;
+        client.ask(Api::Heartbeat, 2).await;
+        assert_eq!((broker.seen.recv().await, client.answered().await), (Some(2), Some(2)));
+        proxy.carry_out(1, &step(Action::Pass, None, None));
+        assert_eq!((broker.seen.recv().await, client.answered().await), (Some(1), Some(1)));
+        proxy.carry_out(2, &step(Action::Swap, Some(1), None));
+        client.ask(Api::EndTxn, 3).await;
+        drop(client);
+        assert_eq!(broker.seen.recv().await, Some(3));
+        assert_eq!((proxy.hits(0).requests, proxy.hits(2).requests), (0, 0));
     });
 }
 

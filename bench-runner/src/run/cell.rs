@@ -162,6 +162,7 @@ fn needs_logs(result: &CellResult) -> bool {
 
 /// A cell that ended early must leave neither a broken cluster to the next one nor its topic or sink to anybody.
 async fn clean_up(stage: &mut Stage<'_>, topic: &str, sink: Option<CellSink>, result: &mut CellResult) {
+    stage.cluster.show_all();
     // Who interrupts waits for nothing: the cluster's end heals it as well.
     if !stage.interrupt.is_raised()
         && let Err(error) = stage.cluster.heal().await
@@ -326,9 +327,11 @@ fn of_producers(gang: &Gang, task: &Task<'_>) -> Result<(Vec<Ledger>, Vec<Transa
 
 /// Bootstrap servers of the runner and its readers, and those of producers and members.
 fn bootstraps(cluster: &Cluster, cell: &Cell) -> [String; 2] {
-    let direct = cluster.bootstrap();
-    let proxied = if cell.is_proxied() { cluster.proxied_bootstrap() } else { None };
-    [direct.clone(), proxied.unwrap_or(direct)]
+    let reach = |proxied: bool| {
+        let proxied = if proxied { cluster.proxied_bootstrap() } else { None };
+        proxied.unwrap_or_else(|| cluster.bootstrap())
+    };
+    [reach(cell.lies_to_readers()), reach(cell.is_proxied())]
 }
 
 /// Heals the cluster, ends what producers have left open, and waits until nothing moves any more. Workers live on meanwhile.
@@ -347,7 +350,8 @@ async fn at_rest(
         return Ok(Err(reason));
     }
     let deadline_ns = clock::now_ns() + QUIET_NS;
-    let quiet = quiet(stage.cluster, stage.admin, task.topic, &cell.settings.topic, deadline_ns);
+    let topic = &cell.settings.topic;
+    let quiet = quiet(stage.cluster, stage.admin, task.bootstrap, task.topic, topic, deadline_ns);
     meanwhile(gang, task, quiet).await
 }
 

@@ -12,15 +12,16 @@ use std::time::Duration;
 const STILL_NS: u64 = 1_000_000_000;
 const STEP: Duration = Duration::from_millis(100);
 
-/// The ends of a quiet topic, or what is still moving at the deadline.
+/// The ends of a quiet topic as clients at `bootstrap` are told, or what is still moving at the deadline.
 pub async fn quiet(
     cluster: &Cluster,
     admin: &Admin,
+    bootstrap: &str,
     topic: &str,
     settings: &TopicSettings,
     deadline_ns: u64,
 ) -> Result<Vec<Ends>, String> {
-    let offsets = Arc::new(Offsets::open(&cluster.bootstrap()).map_err(|error| error.to_string())?);
+    let offsets = Arc::new(Offsets::open(bootstrap).map_err(|error| error.to_string())?);
     let mut last: Option<(Vec<Ends>, u64)> = None;
     loop {
         let state = look(cluster, admin, topic, settings, &offsets).await;

@@ -37,7 +37,11 @@ pub fn read(
                 _ => segment::read_partition(PartitionId(partition), &slices(&maps), bounds, book)
                     .map_err(|error| format!("{}: {error}", replica.display()))?,
             };
-            reading.partitions.push(parsed.reading.clone());
+            let mut held = parsed.reading.clone();
+            if let Some(beyond) = segment::end_behind(&slices(&maps), parsed.bytes) {
+                held.reached = beyond;
+            }
+            reading.partitions.push(held);
             first.get_or_insert((maps, parsed));
         }
     }

@@ -1,4 +1,5 @@
 //! Recipes through the real binary: every cell is finished and as expected, and `verify` agrees. Needs Java 17 (and Maven once).
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use serde_json::Value;
 use std::path::Path;
@@ -16,9 +17,27 @@ fn bench_runner(arguments: &[&str], place: &Path) -> Output {
     output
 }
 
-/// Runs it, expects every cell to be finished and as expected and `verify` to agree; the summary's cells, and the results of
-/// the cells with what was stated beside them.
+/// Runs it, expects every cell to be finished and as expected and `verify` to agree; the summary's cells, and what was stated
+/// beside each.
 pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
+    let (output, cells, stated) = ran(arguments);
+    for cell in &cells {
+        is_as_expected(cell);
+    }
+    // A violation that no cell expects would end it with 10.
+    ending::holds(&output);
+    (cells, stated)
+}
+
+/// A cell is finished, and what it was to show was observed exactly.
+pub fn is_as_expected(cell: &Value) {
+    let why = format!("{}: {} {}", cell["id"], cell["reason"], cell["expectation_detail"]);
+    assert_eq!(cell["outcome"], "finished", "{why}");
+    assert_eq!(cell["expectation"], "met", "{why}");
+}
+
+/// Runs it, and expects `verify` to agree; how it ended, the summary's cells, and what was stated beside each.
+pub fn ran(arguments: &[&str]) -> (Output, Vec<Value>, Vec<Value>) {
     let place = tempfile::tempdir().expect("a directory");
     let results = place.path().join("results");
     let results = results.to_str().expect("a path");
@@ -29,13 +48,6 @@ pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
         serde_json::from_slice(&std::fs::read(&summary).expect("a summary")).expect("a document");
     let cells = told["cells"].as_array().expect("cells").clone();
     assert!(!cells.is_empty());
-    for cell in &cells {
-        let why = format!("{}: {} {}", cell["id"], cell["reason"], cell["expectation_detail"]);
-        assert_eq!(cell["outcome"], "finished", "{why}");
-        assert_eq!(cell["expectation"], "met", "{why}");
-    }
-    // A violation that no cell expects would end it with 10.
-    ending::holds(&output);
     let run = format!("{results}/{}", told["run"].as_str().expect("a run"));
     let verify = bench_runner(&["verify", &run], place.path());
     assert_eq!(verify.status.code(), Some(0), "stored evidence gives the stored verdicts");
@@ -44,7 +56,7 @@ pub fn fine(arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
         serde_json::from_slice(&std::fs::read(path).expect("statements")).expect("a document")
     });
     let stated = stated.collect();
-    (cells, stated)
+    (output, cells, stated)
 }
 
 /// A tally of a cell.

@@ -19,7 +19,7 @@ const WAKEUPS: f64 = 20.0;
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 13] = [
     "generator-bound",
     "backpressured",
     "rate-not-reached",
@@ -32,6 +32,7 @@ pub(super) const KINDS: [&str; 12] = [
     "unknown-fates",
     "moved-leaders",
     "untimed-answers",
+    "lied-to",
 ];
 
 fn caveat(kind: &str, what: String, advice: &str) -> Caveat {
@@ -79,7 +80,22 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
         caveats.push(caveat("moved-leaders", what, advice));
     }
     caveats.extend(untimed(observed));
+    caveats.extend(lied_to(result));
     caveats
+}
+
+/// Findings that our own proxies have made are never Kafka's.
+fn lied_to(result: &CellResult) -> Option<Caveat> {
+    let lies = result.faults.iter().filter(|fault| fault.done_ns.is_some() && fault.step.action.is_lie());
+    let lies: Vec<String> =
+        lies.map(|fault| fault.step.phrase(fault.step.action.as_str(), fault.step.target.as_str())).collect();
+    (!lies.is_empty()).then(|| {
+        caveat(
+            "lied-to",
+            format!("proxies lied in place of brokers: {}", lies.join(", ")),
+            "this cell checks the checker: take what it finds for the proxies' doing, and for nothing that Kafka did",
+        )
+    })
 }
 
 /// What a killed process measured is gone with it; the answers themselves are in its ledger.

@@ -82,7 +82,8 @@ fn found(settings: &CellSettings, faults: &[FaultRecord], moved: bool) -> Vec<(C
 /// The leader's answers to Produce requests are withheld, and their connections broken.
 fn answers_lost(answers: u64, reset_ms: Option<u64>) -> Vec<FaultRecord> {
     let mut act = done(6_000, Action::Withhold, Target::Leader);
-    act.step.rule = Some(Rule { api: Api::Produce, requests: None, wait_ns: None, error: None });
+    act.step.rule =
+        Some(Rule { api: Api::Produce, requests: None, wait_ns: None, error: None, offset: None });
     act.hits = vec![Hits { broker: BrokerId(1), requests: 3, answers, records: 30, ..Hits::default() }];
     let reset = reset_ms.map(|at_ms| done(at_ms, Action::Reset, Target::Leader));
     [Some(act), Some(done(8_000, Action::Pass, Target::Leader)), reset].into_iter().flatten().collect()
@@ -107,7 +108,8 @@ fn answers_are_lost_with_their_connections_and_certainly_sent_again_by_who_still
         assert!(why(&other).contains("lost with their connections"));
     }
     let mut of_ends = lost;
-    of_ends[0].step.rule = Some(Rule { api: Api::EndTxn, requests: None, wait_ns: None, error: None });
+    of_ends[0].step.rule =
+        Some(Rule { api: Api::EndTxn, requests: None, wait_ns: None, error: None, offset: None });
     assert!(why(&of_ends).contains("lost with their connections"));
 }
 

@@ -72,7 +72,7 @@ impl Api {
         }
     }
 
-    /// A proxy can write the answer in the broker's place.
+    /// A proxy can refuse it in the broker's place.
     pub fn is_refusable(self) -> bool {
         matches!(self, Api::Produce | Api::Heartbeat | Api::InitProducerId | Api::EndTxn)
     }
@@ -147,6 +147,9 @@ pub struct Rule {
     /// Of `refuse`: the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Refusal>,
+    /// Of `truncate`: where the log seems to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
 }
 
 /// What one proxy counted of one step.
@@ -154,12 +157,12 @@ pub struct Rule {
 pub struct Hits {
     /// The broker behind it.
     pub broker: BrokerId,
-    /// Requests that the step was about; of `pass` those that passed since.
+    /// Requests that the step was about (of `swap` those that were overtaken); of `pass` those that passed since.
     pub requests: u64,
-    /// Of `withhold` the broker's answers to them that went no further, of `refuse` the refusals written, else the answers
-    /// passed on.
+    /// Of `withhold` the broker's answers to them that went no further, of `duplicate` its second ones, of `refuse` and
+    /// `acknowledge` those written in its place, of `truncate` those that were cut short, else the answers passed on.
     pub answers: u64,
-    /// Records in those requests.
+    /// Records in those requests; of `truncate` none.
     pub records: u64,
     /// Of `reset`: connections of clients that were broken.
     pub connections: u64,
@@ -171,7 +174,23 @@ impl Action {
     /// It is done by proxies, not to processes.
     pub fn is_at_proxy(self) -> bool {
         use Action::{Delay, Discard, Hold, Pass, Refuse, Reset, Withhold};
-        matches!(self, Delay | Hold | Discard | Refuse | Withhold | Reset | Pass)
+        self.is_lie() || matches!(self, Delay | Hold | Discard | Refuse | Withhold | Reset | Pass)
+    }
+
+    /// The proxy says what no broker in its place would: a check of the checker, no fault of a network.
+    pub fn is_lie(self) -> bool {
+        matches!(self, Action::Acknowledge | Action::Duplicate | Action::Swap | Action::Truncate)
+    }
+
+    /// The kinds of requests that it can be about.
+    pub fn apis(self) -> Vec<Api> {
+        let fits = |api: &Api| match self {
+            Action::Refuse => api.is_refusable(),
+            Action::Acknowledge | Action::Duplicate | Action::Swap => *api == Api::Produce,
+            Action::Truncate => *api == Api::Fetch,
+            _ => self.has_rule(),
+        };
+        Api::ALL.into_iter().filter(fits).collect()
     }
 
     /// It is done by gates between processes of the cluster.
@@ -223,6 +242,16 @@ impl FaultStep {
                     format!("{api} requests passed on: {requests}{inside}, answers withheld: {answers}")
                 }
                 Action::Hold => format!("{api} requests held: {requests}, answered afterwards: {answers}"),
+                Action::Acknowledge => {
+                    format!("{api} requests kept: {requests}{inside}, acknowledged all the same: {answers}")
+                }
+                Action::Duplicate => {
+                    format!("{api} requests passed on twice: {requests}{inside}, second answers: {answers}")
+                }
+                Action::Swap => format!("{api} requests overtaken by the next one: {requests}{inside}"),
+                Action::Truncate => {
+                    format!("{api} and end offset requests: {requests}, answers cut short: {answers}")
+                }
                 _ => format!("{api} requests delayed: {requests}"),
             };
             format!("proxy of broker {broker}: {what}")
@@ -231,9 +260,12 @@ impl FaultStep {
     }
 
     /// How much the rule of this step has met by these counters: records in Produce requests, requests of other kinds. Where it
-    /// is about answers, only what was answered (or refused) counts.
+    /// is about answers, only what was answered (or refused) counts; of `truncate` the answers that were cut short.
     pub fn met(&self, hits: &[Hits]) -> u64 {
-        let of_answers = matches!(self.action, Action::Refuse | Action::Withhold);
+        if self.action == Action::Truncate {
+            return hits.iter().map(|hit| hit.answers).sum();
+        }
+        let of_answers = self.is_about_answers();
         let by_records = self.rule.is_some_and(|rule| rule.api == Api::Produce);
         let over = hits.iter().filter(|hit| !of_answers || hit.answers >= hit.requests);
         over.map(|hit| if by_records { hit.records } else { hit.requests }).sum()
@@ -243,9 +275,14 @@ impl FaultStep {
         match self.action {
             Action::Reset => hit.connections > 0,
             Action::Pass => hit.rules > 0 || hit.requests > 0,
-            Action::Refuse | Action::Withhold => hit.answers > 0,
+            _ if self.is_about_answers() => hit.answers > 0,
             _ => hit.requests > 0,
         }
+    }
+
+    /// What it does is done when an answer was written, or kept.
+    fn is_about_answers(&self) -> bool {
+        matches!(self.action, Action::Refuse | Action::Withhold | Action::Acknowledge | Action::Truncate)
     }
 }
 
@@ -255,7 +292,13 @@ mod tests {
     use super::*;
 
     fn step(action: Action, requests: Option<u64>, error: Option<Refusal>) -> FaultStep {
-        let rule = action.has_rule().then_some(Rule { api: Api::Produce, requests, wait_ns: None, error });
+        let rule = action.has_rule().then_some(Rule {
+            api: Api::Produce,
+            requests,
+            wait_ns: None,
+            error,
+            offset: None,
+        });
         FaultStep { rule, ..FaultStep::new(When::At(0), action, Target::Leader) }
     }
 
@@ -278,17 +321,24 @@ mod tests {
             Hits { broker, requests, answers, records: 10 * requests, connections, rules }
         };
         let told = |action, hits: &[Hits]| step(action, None, None).proof(hits);
-        for action in [Action::Delay, Action::Hold, Action::Discard] {
+        for action in [Action::Delay, Action::Hold, Action::Discard, Action::Duplicate, Action::Swap] {
             assert_eq!(told(action, &[hit(0, 1, 1, 1)]), [""; 0], "{action:?}");
             assert_eq!(told(action, &[hit(0, 0, 0, 0), hit(1, 0, 0, 0)]).len(), 1, "{action:?}");
         }
-        for action in [Action::Refuse, Action::Withhold] {
+        for action in [Action::Refuse, Action::Withhold, Action::Acknowledge, Action::Truncate] {
             assert_eq!(told(action, &[hit(1, 0, 1, 1)]), [""; 0], "{action:?}: the broker has not answered");
             assert_eq!(told(action, &[hit(1, 1, 0, 0)]).len(), 1, "{action:?}");
         }
         let met = |action, hits: &[Hits]| step(action, None, None).met(hits);
         assert_eq!(met(Action::Discard, &[hit(2, 0, 0, 0), hit(1, 0, 0, 0)]), 30);
         assert_eq!(met(Action::Withhold, &[hit(2, 1, 0, 0), hit(1, 1, 0, 0)]), 10, "one is not answered");
+        assert_eq!(met(Action::Acknowledge, &[hit(2, 1, 0, 0), hit(1, 1, 0, 0)]), 10);
+        assert_eq!(
+            met(Action::Duplicate, &[hit(2, 0, 0, 0)]),
+            20,
+            "who wants no answer is appended twice, too"
+        );
+        assert_eq!(met(Action::Truncate, &[hit(5, 2, 0, 0), hit(3, 1, 0, 0)]), 3);
         assert_eq!(told(Action::Reset, &[hit(1, 1, 0, 1)]), [""; 0]);
         assert_eq!(told(Action::Reset, &[hit(0, 0, 2, 0)]), ["proxy of broker 2: connections reset: 2"]);
         assert_eq!(told(Action::Pass, &[hit(0, 1, 1, 0)]), [""; 0]);

@@ -41,6 +41,10 @@ impl Span {
             Action::Discard => "behind a proxy that discards",
             Action::Refuse => "behind a proxy that refuses",
             Action::Withhold => "behind a proxy that withholds answers",
+            Action::Acknowledge => "behind a proxy that acknowledges what it keeps",
+            Action::Duplicate => "behind a proxy that passes requests on twice",
+            Action::Swap => "behind a proxy that swaps requests",
+            Action::Truncate => "behind a proxy that shows less of the log",
             Action::Reset => "cut off from clients",
             Action::Pass => "behind a proxy",
         };

@@ -1,7 +1,7 @@
 //! A cell's effective settings as texts, named and written as a profile would.
 
 use super::Cell;
-use crate::fault::{self, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
+use crate::fault::{self, Action, Death, End, FaultStep, Join, Kill, Point, Target, Victim, When};
 use crate::profile::{duration_text, lose_text, rate_text, retries_text, service_text, size_text, span_text};
 use crate::settings::{Arrival, CellSettings, GroupSettings, Length, SinkSettings};
 
@@ -121,6 +121,11 @@ impl Cell {
         self.faults.iter().any(|step| step.action.is_at_proxy())
     }
 
+    /// Whoever reads its log for the verdict reaches the cluster through proxies, too, as the timeline has lies for readers.
+    pub fn lies_to_readers(&self) -> bool {
+        self.faults.iter().any(|step| step.action == Action::Truncate)
+    }
+
     /// Processes of the cluster reach each other through gates, as the timeline shuts some.
     pub fn is_gated(&self) -> bool {
         self.faults.iter().any(|step| step.action.is_at_gate())
@@ -199,7 +204,9 @@ fn step_text(step: &FaultStep) -> String {
     let lose = step.lose.map(|lose| format!(" (lose {})", lose_text(lose))).unwrap_or_default();
     let wait_ns = step.rule.and_then(|rule| rule.wait_ns);
     let wait = wait_ns.map(|wait_ns| format!(" (wait {})", duration_text(wait_ns))).unwrap_or_default();
-    let more = lose + &wait;
+    let offset = step.rule.and_then(|rule| rule.offset);
+    let offset = offset.map(|offset| format!(" (offset {offset})")).unwrap_or_default();
+    let more = lose + &wait + &offset;
     match step.when {
         When::At(at_ns) => format!("{what} at {}{more}", duration_text(at_ns)),
         When::NewLeader => format!("{what} when new-leader{more}"),

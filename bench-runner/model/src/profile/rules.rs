@@ -16,13 +16,15 @@ pub(super) fn rule(section: &mut Section<'_>, action: Option<Action>, problems: 
     let requests = section.read("requests", |node| values::number(node, 1..=1_000_000_000));
     let wait_ns = section.read("wait", |node| values::duration(node, 1..=DAY));
     let error = section.read("error", |node| values::named(node, "error", &errors));
+    let offset = section.read("offset", |node| values::number(node, 0..=1_000_000_000_000));
     let action = action?;
     let has_rule = action.has_rule();
     for (key, of_action, whose) in [
-        ("api", has_rule, "only delay, hold, discard, refuse and withhold are about requests"),
-        ("requests", has_rule, "only delay, hold, discard, refuse and withhold are about requests"),
+        ("api", has_rule, "this action is not about requests of one kind"),
+        ("requests", has_rule && action != Action::Truncate, "this action is not about so many requests"),
         ("wait", matches!(action, Action::Delay | Action::Refuse), "only delay and refuse wait"),
         ("error", action == Action::Refuse, "only a refusal has an error"),
+        ("offset", action == Action::Truncate, "only truncate ends a log at an offset"),
     ] {
         if let (Some(entry), false) = (section.entry(key), of_action) {
             problems.add(&entry.key_place, whose, format!("remove {key}, or write another action"));
@@ -37,11 +39,12 @@ pub(super) fn rule(section: &mut Section<'_>, action: Option<Action>, problems: 
         Some(Wrong::new("by how much is this step to delay?", "write wait = \"100 ms\""))
     } else if action == Action::Refuse && section.entry("error").is_none() {
         Some(Wrong::new("what is the answer to be?", "write error = \"not-enough-replicas\", or another one"))
-    } else if action == Action::Refuse && api.is_some_and(|api| !api.is_refusable()) {
-        let known: Vec<&str> =
-            Api::ALL.into_iter().filter(|api| api.is_refusable()).map(Api::as_str).collect();
-        let message = "the proxy cannot write answers to these requests";
-        Some(Wrong::new(message, format!("refuse one of {}, or discard these", known.join(", "))))
+    } else if action == Action::Truncate && section.entry("offset").is_none() {
+        Some(Wrong::new("where is the log to seem to end?", "write offset = 10, where a batch begins"))
+    } else if api.is_some_and(|api| !action.apis().contains(&api)) {
+        let known: Vec<&str> = action.apis().into_iter().map(Api::as_str).collect();
+        let message = format!("the proxy does not {} these requests", action.as_str());
+        Some(Wrong::new(message, format!("write api = \"{}\"", known.join("\", or \""))))
     } else {
         None
     };
@@ -49,5 +52,5 @@ pub(super) fn rule(section: &mut Section<'_>, action: Option<Action>, problems: 
         problems.add(&place, wrong.message, wrong.help);
         return None;
     }
-    Some(Rule { api: api?, requests, wait_ns, error })
+    Some(Rule { api: api?, requests, wait_ns, error, offset })
 }

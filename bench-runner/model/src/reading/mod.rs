@@ -74,7 +74,7 @@ pub struct PartitionReading {
     pub end: i64,
     /// Last stable offset at the same time.
     pub last_stable: i64,
-    /// The next offset that the reading would have got: `end` if it was complete.
+    /// The next offset that the reading would have got: `end` if it was complete; of segments where their whole batches end.
     pub reached: i64,
     /// Copies in offset order.
     pub runs: Vec<CopyRun>,

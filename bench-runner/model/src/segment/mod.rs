@@ -188,7 +188,8 @@ impl Parser {
 
 /// Parses the segments of one replica of one partition, in the order of their base offsets, up to the end offset.
 ///
-/// What lies beyond the end offset is not looked at, so a tail that is being written may be torn.
+/// What lies beyond the end offset is not looked at, so a tail that is being written may be torn; a batch that goes on beyond it
+/// shows in `reached`.
 ///
 /// # Errors
 /// When a batch before the end offset is malformed or incomplete, with its place.
@@ -223,12 +224,30 @@ pub fn read_partition(
             position += size;
         }
     }
-    let reached = parser.next.clamp(bounds.start, bounds.end);
+    let reached = parser.next.max(bounds.start);
     let mut reading = parser.builder.finish(bounds.end, bounds.last_stable, reached);
     reading.batches_digest = Some(parser.digest.text());
     let Parser { bytes, batches, producer_ids, markers, .. } = parser;
     reading.invisible = markers.invisible();
     Ok(SegmentReading { reading, bytes, batches, producer_ids })
+}
+
+/// Where the whole batches behind the first `bytes` bytes of a replica end, if there are any; what is torn there is none.
+///
+/// Behind the end offset of a quiet log there should be none: with some, clients were told of an end that is not the log's.
+pub fn end_behind(segments: &[&[u8]], bytes: usize) -> Option<i64> {
+    let mut skip = bytes;
+    let mut end = None;
+    for segment in segments {
+        let (from, mut rest) = (skip.min(segment.len()), *segment);
+        skip -= from;
+        rest = &rest[from..];
+        while let Ok(batch) = Batch::parse(rest) {
+            end = Some(batch.next_offset());
+            rest = &rest[batch.size..];
+        }
+    }
+    end
 }
 
 /// Whether two replicas hold the same first `bytes` bytes, however each has cut them into segments: the cheap way to

@@ -141,6 +141,19 @@ fn a_replica_that_ends_early_says_how_far_it_reached() {
 }
 
 #[test]
+fn what_goes_on_behind_the_end_that_was_told_is_seen_over_several_segments() {
+    let (one, two) = ([copies(0, 0, 5), copies(5, 0, 5)].concat(), copies(10, 4, 3));
+    let found = read(&[&one, &two], 5).expect("whole batches");
+    assert_eq!((found.reading.reached, end_behind(&[&one, &two], found.bytes)), (5, Some(13)));
+    assert_eq!(end_behind(&[&one, &two[..two.len() - 1]], found.bytes), Some(10), "torn");
+    assert_eq!(end_behind(&[&one, &[0; 100]], one.len()), None, "preallocated");
+    let inside = read(&[&one], 7).expect("whole batches");
+    assert_eq!((inside.reading.reached, end_behind(&[&one], inside.bytes)), (10, None));
+    let run = inside.reading.runs[0];
+    assert_eq!((run.offset, run.count), (0, 7));
+}
+
+#[test]
 fn replicas_are_compared_however_they_are_cut() {
     let bytes = [copies(0, 0, 5), copies(5, 4, 5)].concat();
     let (front, back) = bytes.split_at(copies(0, 0, 5).len());

@@ -318,6 +318,10 @@ impl<'a> Log<'a> {
             let shown = |(start, reached, end): (i64, i64, i64)| format!("{start}..{reached} of {end}");
             say(format!("offsets {}, the reader {}", shown(span(theirs)), shown(span(part))));
         }
+        if theirs.reached > theirs.end && matches!(source, Source::Segments(_)) {
+            let (told, held) = (theirs.end, theirs.reached);
+            say(format!("clients are told that it ends at offset {told}, and it goes on to {held}"));
+        }
         if other.disorder > 0 {
             say("its offsets do not increase".into());
         }

@@ -151,6 +151,21 @@ fn an_offset_seen_with_two_records_is_a_rewritten_log_and_voids_the_cell() {
 }
 
 #[test]
+fn a_log_that_goes_on_behind_the_end_that_was_told_loses_nothing_and_voids_the_cell() {
+    // Reader, end offsets and parser agree on the first 60; the rest is on the disks.
+    let mut told = acked();
+    told.logs[0].truncate(60);
+    let mut readings = told.readings();
+    for part in readings[1..].iter_mut().flat_map(|reading| &mut reading.partitions) {
+        part.reached = N as i64;
+    }
+    let verdict = verdict(&told, &told.ledgers(), &readings);
+    assert_eq!((broken(&verdict), verdict.promise), (vec!["I12"], Promise::Unjudged));
+    let i12 = verdict.identities.iter().find(|identity| identity.name == "I12").expect("checked");
+    assert!(i12.detail.contains("ends at offset 60, and it goes on to 100"), "{}", i12.detail);
+}
+
+#[test]
 fn control_records_are_known_from_the_segments_and_are_no_gaps() {
     let mut history = acked();
     history.logs[0].insert(30, Slot::Control);

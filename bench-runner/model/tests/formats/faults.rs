@@ -10,8 +10,13 @@ use bench_model::result::{PartitionChange, PartitionRecovery, Recovery, Stretch}
 use serde_json::{Value, json};
 
 pub fn step() -> FaultStep {
-    let rule =
-        Rule { api: Api::Produce, requests: Some(1), wait_ns: Some(1), error: Some(Refusal::NotLeader) };
+    let rule = Rule {
+        api: Api::Produce,
+        requests: Some(1),
+        wait_ns: Some(1),
+        error: Some(Refusal::NotLeader),
+        offset: Some(1),
+    };
     FaultStep { rule: Some(rule), ..FaultStep::new(When::At(1), Action::PowerCut, Target::All) }
 }
 
