@@ -6,6 +6,7 @@ use super::output;
 use crate::cluster::{ClusterError, Provider};
 use crate::run::{self, Orders, RunError};
 use crate::{report, store};
+use bench_model::fault::FaultStep;
 use bench_model::plan::Plan;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use std::path::{Path, PathBuf};
@@ -89,21 +90,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Faults are signals to processes of this machine; better refused now than "not injected" later.
+/// Most faults are signals to processes of this machine; better refused now than "not injected" later.
 fn refuse_faults(plan: &Plan, provider: &Provider) -> Result<(), Failure> {
-    match plan.cells.iter().find(|cell| !cell.faults.is_empty()) {
-        Some(cell) if !matches!(provider, Provider::Local { .. }) => {
-            let advice =
-                "leave the fault out, or run it on the local cluster (no --mock, no --bootstrap-server)";
-            let report = miette::miette!(
-                help = advice,
-                "cell {} has faults, which need broker processes of this machine",
-                cell.id
-            );
-            Err(Failure::new(Exit::Cluster, report))
+    let (is_refused, what): (fn(&FaultStep) -> bool, _) = match provider {
+        Provider::Local { .. } => return Ok(()),
+        // Proxies can stand before any cluster.
+        Provider::External { .. } => {
+            (|step| !step.action.is_at_proxy(), "faults other than those at proxies")
         }
-        _ => Ok(()),
-    }
+        Provider::Mock { .. } => (|_| true, "faults"),
+    };
+    let Some(cell) = plan.cells.iter().find(|cell| cell.faults.iter().any(is_refused)) else { return Ok(()) };
+    let advice = "leave the fault out, or run it on the local cluster (no --mock, no --bootstrap-server)";
+    let report = miette::miette!(
+        help = advice,
+        "cell {} has {what}, which need broker processes of this machine",
+        cell.id
+    );
+    Err(Failure::new(Exit::Cluster, report))
 }
 
 /// Tried before the cluster starts: minutes later it would cost the run.

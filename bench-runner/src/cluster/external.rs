@@ -1,5 +1,6 @@
-//! A cluster that somebody else runs: checked for fitness, never touched otherwise.
+//! A cluster that somebody else runs: checked for fitness, never touched otherwise. Proxies may stand before it.
 
+use super::proxies::Proxies;
 use super::{Ask, ClusterError, broker_settings, protocol};
 use crate::kafka::probe;
 use bench_model::ids::BrokerId;
@@ -10,8 +11,18 @@ use std::collections::BTreeMap;
 pub struct External {
     /// As it was given.
     pub bootstrap: String,
-    /// Registered brokers.
-    pub brokers: Vec<BrokerId>,
+    /// Registered brokers, and where each listens.
+    pub brokers: Vec<(BrokerId, String)>,
+    /// Those before it, if some clients are to reach it through proxies.
+    pub proxies: Proxies,
+}
+
+impl External {
+    /// Where brokers are asked about partitions and coordinators; `None`: nobody needs to know, as nothing is done to them.
+    pub fn endpoints(&self) -> Option<Vec<String>> {
+        self.proxies.bootstrap()?;
+        Some(self.brokers.iter().map(|(_, endpoint)| endpoint.clone()).collect())
+    }
 }
 
 /// Checks that the cluster is reachable and can hold the plan's replicas.
@@ -26,9 +37,12 @@ pub async fn reach(bootstrap: String, ask: &Ask) -> Result<(External, ClusterFac
     for endpoint in bootstrap.split(',').map(str::trim).filter(|endpoint| !endpoint.is_empty()) {
         match protocol::registered_brokers(endpoint).await {
             Ok(found) => {
-                let brokers: Vec<BrokerId> = found.iter().map(|broker| BrokerId(broker.id)).collect();
-                let facts = facts(endpoint, &bootstrap, &brokers, ask).await?;
-                return Ok((External { bootstrap, brokers }, facts));
+                let ids: Vec<BrokerId> = found.iter().map(|broker| BrokerId(broker.id)).collect();
+                let facts = facts(endpoint, &bootstrap, &ids, ask).await?;
+                let endpoints = found.into_iter().map(|broker| broker.endpoint);
+                let brokers: Vec<_> = ids.into_iter().zip(endpoints).collect();
+                let proxies = if ask.proxied { Proxies::before(&brokers).await? } else { Proxies::default() };
+                return Ok((External { bootstrap, brokers, proxies }, facts));
             }
             Err(error) => reason = format!("{endpoint} does not answer: {error}"),
         }

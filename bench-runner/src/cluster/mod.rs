@@ -34,6 +34,7 @@ use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::result::ClusterFacts;
 use bench_model::segment::dump::Dump;
 use bench_model::settings::ClusterAsk;
+use proxies::Proxies;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +65,7 @@ pub struct Ask {
     pub cluster: ClusterAsk,
     /// The highest replication factor of any cell.
     pub replication_factor: u16,
-    /// Some clients are to reach a local cluster through proxies.
+    /// Some clients are to reach the cluster through proxies.
     pub proxied: bool,
     /// The processes of a local cluster are to reach each other through gates.
     pub gated: bool,
@@ -164,9 +165,23 @@ impl Cluster {
 
     /// Bootstrap servers behind which everything goes through proxies; `None`: there are none.
     pub fn proxied_bootstrap(&self) -> Option<String> {
+        self.proxies()?.bootstrap()
+    }
+
+    fn proxies(&self) -> Option<&Proxies> {
         match &self.kind {
-            Kind::Local(local) => local.proxies.bootstrap(),
-            _ => None,
+            Kind::Local(local) => Some(&local.proxies),
+            Kind::External(external) => Some(&external.proxies),
+            Kind::Mock(_) => None,
+        }
+    }
+
+    /// Brokers that can be asked how things stand: those of a local cluster that run, or of one behind proxies.
+    fn asked(&self) -> Option<Vec<String>> {
+        match &self.kind {
+            Kind::Local(local) => Some(local.running_endpoints()),
+            Kind::External(external) => external.endpoints(),
+            Kind::Mock(_) => None,
         }
     }
 
@@ -189,7 +204,7 @@ impl Cluster {
     pub fn broker_ids(&self) -> Vec<BrokerId> {
         match &self.kind {
             Kind::Local(local) => local.broker_ids(),
-            Kind::External(external) => external.brokers.clone(),
+            Kind::External(external) => external.brokers.iter().map(|(id, _)| *id).collect(),
             Kind::Mock(mock) => mock.brokers.clone(),
         }
     }
@@ -262,10 +277,7 @@ impl Cluster {
     }
 
     fn proxy_of(&self, broker: BrokerId) -> Option<&Proxy> {
-        match &self.kind {
-            Kind::Local(local) => local.proxies.of(broker),
-            _ => None,
-        }
+        self.proxies()?.of(broker)
     }
 
     /// What the operating system says after `action`: process state, or gone. Waits up to 2 s, for an end in good order up
@@ -306,8 +318,8 @@ impl Cluster {
 
     /// Proxies show readers the whole log again. What they keep from readers outlives `heal`: it is for the reading behind it.
     pub fn show_all(&self) {
-        if let Kind::Local(local) = &self.kind {
-            local.proxies.show_all();
+        if let Some(proxies) = self.proxies() {
+            proxies.show_all();
         }
     }
 
@@ -316,16 +328,14 @@ impl Cluster {
     pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
         match &mut self.kind {
             Kind::Local(local) => local.heal().await,
-            _ => Ok(Vec::new()),
+            Kind::External(external) => Ok(external.proxies.heal()),
+            Kind::Mock(_) => Ok(Vec::new()),
         }
     }
 
-    /// The newest view (highest leader epoch) that any running broker has of a topic; `None` unless local.
+    /// The newest view (highest leader epoch) that any running broker has of a topic; `None` unless local or behind proxies.
     pub async fn partition_view(&self, topic: &str) -> Option<Vec<PartitionView>> {
-        match &self.kind {
-            Kind::Local(local) => partitions::newest_view(&local.running_endpoints(), topic).await,
-            _ => None,
-        }
+        partitions::newest_view(&self.asked()?, topic).await
     }
 
     /// Begins to hand the leadership of a topic's partition 0 to one of its replicas, in good order; an error unless local. The
@@ -350,10 +360,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// Who coordinates a group or a transactional id, by the first running broker that knows; `None` unless local.
+    /// Who coordinates a group or a transactional id, by the first running broker that knows; `None` unless local or behind
+    /// proxies.
     pub async fn coordinator(&self, whose: &Coordinated) -> Option<BrokerId> {
-        let Kind::Local(local) = &self.kind else { return None };
-        for endpoint in local.running_endpoints() {
+        for endpoint in self.asked()? {
             match leadership::coordinator(&endpoint, whose).await {
                 Ok(broker) => return Some(broker),
                 Err(error) => tracing::debug!(%error, endpoint, "asked for a coordinator"),
@@ -362,12 +372,13 @@ impl Cluster {
         None
     }
 
-    /// Asks all brokers about a topic without regard to who is stopped; `None` unless local.
+    /// Asks all brokers about a topic without regard to who is stopped; `None` unless local or behind proxies.
     pub fn watcher(&self, topic: &str) -> Option<Watcher> {
-        match &self.kind {
-            Kind::Local(local) => Some(Watcher::new(local.endpoints(), topic)),
-            _ => None,
-        }
+        let endpoints = match &self.kind {
+            Kind::Local(local) => local.endpoints(),
+            _ => self.asked()?,
+        };
+        Some(Watcher::new(endpoints, topic))
     }
 
     /// Copies logs, console output and properties of every process into `to` (nothing unless local).

@@ -1,24 +1,34 @@
-//! The proxies of a local cluster: one in front of each broker, or none at all.
+//! The proxies of a cluster: one in front of each broker, or none at all.
 
 use super::ClusterError;
 use super::ports::PortBlock;
-use crate::proxy::Proxy;
+use crate::proxy::{Directory, Proxy};
 use bench_model::ids::BrokerId;
-use std::net::Ipv4Addr;
 
 /// By broker, ascending.
 #[derive(Default)]
 pub struct Proxies(Vec<(BrokerId, Proxy)>);
 
 impl Proxies {
-    /// Opens one for each broker, on the ports of the block that are theirs.
+    /// Opens one for each broker of a local cluster, on the ports of the block that are theirs: the brokers advertise them.
     pub async fn open(ports: &PortBlock, brokers: &[BrokerId]) -> Result<Self, ClusterError> {
         let mut proxies = Vec::new();
         for id in brokers {
             let ports = ports.of_broker(id.0 as u16);
-            let opened = Proxy::open(ports.proxy, (Ipv4Addr::LOCALHOST, ports.proxied).into()).await;
-            let failed = |error| ClusterError::failed(format!("open the proxy of broker {id}"), error);
-            proxies.push((*id, opened.map_err(failed)?));
+            proxies.push(open(*id, ports.proxy, format!("127.0.0.1:{}", ports.proxied)).await?);
+        }
+        Ok(Proxies(proxies))
+    }
+
+    /// Opens one for each broker of another cluster, on ports that are free: they rewrite what brokers say of each other.
+    pub async fn before(brokers: &[(BrokerId, String)]) -> Result<Self, ClusterError> {
+        let mut proxies = Vec::new();
+        for (id, endpoint) in brokers {
+            proxies.push(open(*id, 0, endpoint.clone()).await?);
+        }
+        let directory = Directory::of(proxies.iter().map(|(id, proxy)| (id.0, proxy.address)));
+        for (_, proxy) in &proxies {
+            proxy.send_clients_to(directory.clone());
         }
         Ok(Proxies(proxies))
     }
@@ -50,4 +60,9 @@ impl Proxies {
             }
         }
     }
+}
+
+async fn open(id: BrokerId, port: u16, endpoint: String) -> Result<(BrokerId, Proxy), ClusterError> {
+    let failed = |error| ClusterError::failed(format!("open the proxy of broker {id}"), error);
+    Ok((id, Proxy::open(port, endpoint).await.map_err(failed)?))
 }

@@ -276,6 +276,13 @@ impl Answers<'_> {
 
     async fn pass(&mut self, frame: &Bytes) {
         let answered = correlation(frame).and_then(|correlation| self.line.answered(correlation));
+        let frame = &match self.directed(answered.as_ref(), frame) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::error!(error, "a proxy breaks off with its clients, who would go around it");
+                return self.desk.resets.send_modify(|count| *count += 1);
+            }
+        };
         match answered.as_ref().and_then(|one| Some((one.head, one.touched?))) {
             None => self.write(frame).await,
             Some((head, Touched { step, fate })) => self.meet((head, step), fate, frame).await,
@@ -283,6 +290,15 @@ impl Answers<'_> {
         if answered.is_some() {
             self.write_own(answered.as_ref()).await;
         }
+    }
+
+    /// The answer with brokers where clients are to find them.
+    fn directed(&self, answered: Option<&Forwarded>, frame: &Bytes) -> Result<Bytes, String> {
+        let rewritten = match (answered, self.desk.directory.get()) {
+            (Some(one), Some(directory)) => directory.rewrite(one.head, frame)?,
+            _ => None,
+        };
+        Ok(rewritten.unwrap_or_else(|| frame.clone()))
     }
 
     /// Does to an answer what is to be done.

@@ -3,6 +3,7 @@
 //!
 //! Runs as tasks of the control plane's runtime, and knows neither clusters nor cells. The only door to `kafka_protocol`.
 
+mod addresses;
 mod answer;
 mod connection;
 mod cut;
@@ -13,6 +14,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::Directory;
 pub use gate::{Gate, Gatehouse};
 
 use bench_model::fault::{Action, FaultStep, Hits};
@@ -20,7 +22,7 @@ use rules::Rules;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -35,6 +37,8 @@ struct Desk {
     resets: watch::Sender<u64>,
     /// Connections of clients.
     clients: AtomicU64,
+    /// Where clients are sent, if not to the addresses that brokers name.
+    directory: OnceLock<Directory>,
 }
 
 impl Desk {
@@ -53,11 +57,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a port of the loopback interface (0: any that is free), and passes everything on to `broker`.
+    /// Listens on a port of the loopback interface (0: any that is free), and passes everything on to `broker`
+    /// (`host:port`).
     ///
     /// # Errors
     /// The port is taken.
-    pub async fn open(port: u16, broker: SocketAddr) -> io::Result<Proxy> {
+    pub async fn open(port: u16, broker: String) -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let desk = Arc::new(Desk {
@@ -65,9 +70,17 @@ impl Proxy {
             ends: watch::Sender::new(0),
             resets: watch::Sender::new(0),
             clients: AtomicU64::new(0),
+            directory: OnceLock::new(),
         });
         let acceptor = tokio::spawn(accept(listener, broker, desk.clone()));
         Ok(Proxy { address, desk, acceptor })
+    }
+
+    /// From now on clients find brokers where the directory says; once.
+    pub fn send_clients_to(&self, directory: Directory) {
+        if self.desk.directory.set(directory).is_err() {
+            tracing::error!("a proxy has a directory already");
+        }
     }
 
     /// Carries out one step of a timeline, at once; `number` is its place there, under which its hits are counted.
@@ -109,13 +122,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, broker: SocketAddr, desk: Arc<Desk>) {
+async fn accept(listener: TcpListener, broker: String, desk: Arc<Desk>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
-                    let desk = desk.clone();
+                    let (desk, broker) = (desk.clone(), broker.clone());
                     connections.spawn(async move {
                         // A client whose broker does not listen finds its connection closed, as without a proxy.
                         if let Ok(upstream) = TcpStream::connect(broker).await {

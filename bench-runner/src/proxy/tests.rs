@@ -21,7 +21,8 @@ struct Broker {
 
 async fn broker_and_proxy() -> (Broker, Proxy) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let proxy = Proxy::open(0, listener.local_addr().expect("an address")).await.expect("a proxy");
+    let proxy =
+        Proxy::open(0, listener.local_addr().expect("an address").to_string()).await.expect("a proxy");
     let (tell, seen) = mpsc::unbounded_channel();
     let answers = Arc::new(Semaphore::new(0));
     let may_answer = answers.clone();
