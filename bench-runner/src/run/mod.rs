@@ -203,6 +203,13 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
             advice: "measure on the local cluster where it matters that every replica holds the same records".into(),
         });
     }
+    if orders.plan.cells.iter().any(Cell::is_gated) {
+        caveats.push(Caveat {
+            kind: "gates".into(),
+            what: "some cell isolates a broker, so replication and the brokers' way to the controller pass gates of ours in every cell".into(),
+            advice: "measure latencies in a run without isolate: those of this one carry what the gates cost".into(),
+        });
+    }
     for leftover in cluster.leftovers() {
         caveats.push(Caveat {
             kind: "leftovers".into(),

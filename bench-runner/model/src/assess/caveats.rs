@@ -19,7 +19,7 @@ const WAKEUPS: f64 = 20.0;
 const DRIFT: f64 = 1.5;
 
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 14] = [
     "generator-bound",
     "backpressured",
     "rate-not-reached",
@@ -33,6 +33,7 @@ pub(super) const KINDS: [&str; 13] = [
     "moved-leaders",
     "untimed-answers",
     "lied-to",
+    "proxied",
 ];
 
 fn caveat(kind: &str, what: String, advice: &str) -> Caveat {
@@ -81,6 +82,7 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
     }
     caveats.extend(untimed(observed));
     caveats.extend(lied_to(result));
+    caveats.extend(proxied(cell));
     caveats
 }
 
@@ -94,6 +96,17 @@ fn lied_to(result: &CellResult) -> Option<Caveat> {
             "lied-to",
             format!("proxies lied in place of brokers: {}", lies.join(", ")),
             "this cell checks the checker: take what it finds for the proxies' doing, and for nothing that Kafka did",
+        )
+    })
+}
+
+/// Its clients take a way that others do not.
+fn proxied(cell: &Cell) -> Option<Caveat> {
+    cell.is_proxied().then(|| {
+        caveat(
+            "proxied",
+            "clients reached the brokers through proxies on the runner's own thread, so every answer came later".into(),
+            "compare its latencies with those of other proxied cells only; see bench-runner/docs/bias.md",
         )
     })
 }
