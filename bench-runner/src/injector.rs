@@ -1,6 +1,6 @@
 //! Carries out a cell's fault timeline on the run clock, and gathers the proof of each step.
 //!
-//! May signal broker processes, cut their logs and set rules of proxies through the cluster room only. Undo is `Cluster::heal`, called by whoever
+//! May signal broker processes, cut their logs, set rules of proxies and administer the topic through the cluster room only. Undo is `Cluster::heal`, called by whoever
 //! runs cells, also when an injection was cancelled.
 
 mod proof;
@@ -11,7 +11,7 @@ use crate::cluster::{Cluster, PartitionView};
 use bench_model::fault::{Action, FaultRecord, FaultStep, Hits, Target, When};
 use bench_model::ids::BrokerId;
 use bench_model::plan::Cell;
-use proof::{bury, election, new_leader, prove, prove_late, prove_succession};
+use proof::{election, finish, new_leader, prove, prove_late, prove_succession};
 use seat::Seat;
 use std::ops::Range;
 use std::time::Duration;
@@ -81,12 +81,12 @@ pub async fn run(order: Order<'_>, cluster: &mut Cluster) -> Vec<FaultRecord> {
             }
         }
         falls.extend(falling.map(|step| Fall { step, before }));
-        if !bury(&mut records, group.clone(), &order, cluster).await {
-            tracing::warn!("a broker that is to start has not ended; the rest is left out");
+        if !finish(&mut records, group.clone(), &order, cluster).await {
+            tracing::warn!("what is to be undone was never done; the rest is left out");
             break;
         }
         for number in group.clone() {
-            carry_out(number, &mut records[number], &order, cluster);
+            carry_out(number, &mut records[number], &order, cluster).await;
         }
         last_ns = records[group.end - 1].done_ns.map_or_else(clock::now_ns, |done_ns| order.t0_ns + done_ns);
         let next = groups.get(number + 1).map(|next| steps[next.start].when);
@@ -247,6 +247,7 @@ fn resolve(target: Target, view: &PartitionView, cluster: &Cluster, seed: u64) -
         Target::Random => drawn(&brokers, seed).into_iter().collect(),
         // Known when the step is due, or by asking.
         Target::CurrentLeader | Target::Coordinator => Vec::new(),
+        Target::Topic => Vec::new(),
         Target::Leader | Target::Followers | Target::Follower | Target::OtherFollowers => {
             of_partition(target, view)
         }
@@ -305,8 +306,21 @@ fn hits(number: usize, record: &FaultRecord, cluster: &Cluster) -> Vec<Hits> {
     record.brokers.iter().filter_map(|broker| cluster.hits(*broker, number)).collect()
 }
 
-fn carry_out(number: usize, record: &mut FaultRecord, order: &Order<'_>, cluster: &mut Cluster) {
+/// The topic was deleted, and that is proven.
+pub fn has_deleted(records: &[FaultRecord]) -> bool {
+    records.iter().any(|record| record.step.action == Action::Delete && record.is_proven())
+}
+
+async fn carry_out(number: usize, record: &mut FaultRecord, order: &Order<'_>, cluster: &mut Cluster) {
     let step = record.step;
+    if step.action.is_of_topic() {
+        let asked_ns = clock::now_ns().saturating_sub(order.t0_ns);
+        match cluster.administer(order.topic, &step, &record.brokers).await {
+            Ok(()) => record.done_ns = Some(asked_ns),
+            Err(error) => tracing::error!(%error, "a fault step could not be carried out"),
+        }
+        return;
+    }
     for broker in &record.brokers {
         let done = match step.action {
             Action::Elect => cluster.elect(*broker, order.topic),

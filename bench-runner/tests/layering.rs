@@ -71,6 +71,9 @@ const DOORS: &[(&[&str], &[&str])] = &[
     (&["libc", "kill"], &["cluster", "supervisor"]),
     (&["libc", "killpg"], &["cluster", "supervisor"]),
     (&["libc", "SYS_pidfd_send_signal"], &["cluster", "supervisor"]),
+    (&["libc", "unshare"], &["cluster"]),
+    (&["libc", "mount"], &["cluster"]),
+    (&["libc", "umount2"], &["cluster"]),
 ];
 
 /// What the model may not name: it takes values and returns values.

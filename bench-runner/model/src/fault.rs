@@ -1,137 +1,20 @@
 //! Faults: what a profile asks for, and the record of what was really done, with its proof.
 
+mod action;
 mod cut;
 mod proxy;
 mod span;
 mod standing;
 
+pub use action::Action;
 pub use cut::{Cut, Lose, PartitionCut};
 pub use proxy::{Api, Hits, Refusal, Rule};
 pub use span::{Span, spans, trials};
-pub use standing::{Role, Standing, left, standing};
+pub use standing::{Role, Standing, is_altered, left, standing};
 
 use crate::ids::{BrokerId, Incarnation, MemberId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// What is done to a process of the cluster, or by the proxy in front of a broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// SIGSTOP; undone by `continue`.
-    Stop,
-    /// SIGCONT.
-    Continue,
-    /// SIGKILL; undone by `start`.
-    Kill,
-    /// SIGTERM, which a broker obeys in good order; undone by `start`.
-    Terminate,
-    /// SIGKILL, then what was not flushed is cut from its logs; undone by `start`.
-    PowerCut,
-    /// Start a broker again that is dead.
-    Start,
-    /// Leadership of partition 0 is handed to it in good order (preferred election).
-    Elect,
-    /// Nothing passes between it and its peers or the controller; clients still reach it. Undone by `reconnect`.
-    Isolate,
-    /// All passes again.
-    Reconnect,
-    /// The proxy waits before it passes a request on; what is behind it on its connection waits, too.
-    Delay,
-    /// As `delay`, until `pass`.
-    Hold,
-    /// The proxy does not pass a request on, and says nothing.
-    Discard,
-    /// The proxy does not pass a request on, and answers with an error.
-    Refuse,
-    /// The proxy passes a request on, and not the answer.
-    Withhold,
-    /// A lie of the proxy: it does not pass a request on, and answers as if all was well.
-    Acknowledge,
-    /// A lie of the proxy: it passes a request on twice, and one of the answers.
-    Duplicate,
-    /// A lie of the proxy: it passes a request on behind the next one of its connection, and the answers in the order of the
-    /// requests.
-    Swap,
-    /// A lie of the proxy: readers are shown a log that ends at an offset, until `pass` or until the cell's log was read.
-    Truncate,
-    /// The proxy breaks the connections of its clients (RST), and leaves those to the broker open until all is answered.
-    Reset,
-    /// All rules of the proxy end: what is held goes on.
-    Pass,
-}
-
-impl Action {
-    /// All, in the order of their names in messages.
-    pub const ALL: [Action; 20] = [
-        Action::Stop,
-        Action::Continue,
-        Action::Kill,
-        Action::Terminate,
-        Action::PowerCut,
-        Action::Start,
-        Action::Elect,
-        Action::Isolate,
-        Action::Reconnect,
-        Action::Delay,
-        Action::Hold,
-        Action::Discard,
-        Action::Refuse,
-        Action::Withhold,
-        Action::Acknowledge,
-        Action::Duplicate,
-        Action::Swap,
-        Action::Truncate,
-        Action::Reset,
-        Action::Pass,
-    ];
-
-    /// As profiles write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Action::Stop => "stop",
-            Action::Continue => "continue",
-            Action::Kill => "kill",
-            Action::Terminate => "terminate",
-            Action::PowerCut => "power-cut",
-            Action::Start => "start",
-            Action::Elect => "elect",
-            Action::Isolate => "isolate",
-            Action::Reconnect => "reconnect",
-            Action::Delay => "delay",
-            Action::Hold => "hold",
-            Action::Discard => "discard",
-            Action::Refuse => "refuse",
-            Action::Withhold => "withhold",
-            Action::Acknowledge => "acknowledge",
-            Action::Duplicate => "duplicate",
-            Action::Swap => "swap",
-            Action::Truncate => "truncate",
-            Action::Reset => "reset",
-            Action::Pass => "pass",
-        }
-    }
-
-    /// The process ends.
-    pub fn ends(self) -> bool {
-        matches!(self, Action::Kill | Action::Terminate | Action::PowerCut)
-    }
-
-    /// What undoes it; `None`: nothing does, because it is an undo itself, or over at once.
-    pub fn undo(self) -> Option<Action> {
-        match self {
-            Action::Stop => Some(Action::Continue),
-            Action::Isolate => Some(Action::Reconnect),
-            Action::Kill | Action::Terminate | Action::PowerCut => Some(Action::Start),
-            _ => self.has_rule().then_some(Action::Pass),
-        }
-    }
-
-    /// It undoes another one.
-    pub fn is_undo(self) -> bool {
-        matches!(self, Action::Continue | Action::Start | Action::Reconnect | Action::Pass)
-    }
-}
 
 /// Which processes; resolved once, when the cell's topic is ready, but for the current leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -155,6 +38,8 @@ pub enum Target {
     Random,
     /// Whoever leads partition 0 when the step is due; of an undo: whom the act before it hit.
     CurrentLeader,
+    /// The cell's topic: no process.
+    Topic,
 }
 
 /// When a step is carried out.
@@ -200,13 +85,16 @@ pub struct FaultStep {
     /// At proxies: which requests it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// Of a change of `min.insync.replicas`: the new value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_insync_replicas: Option<u16>,
 }
 
 impl FaultStep {
     /// A step without a rule; a power cut loses all.
     pub fn new(when: When, action: Action, target: Target) -> Self {
         let lose = (action == Action::PowerCut).then_some(Lose::All);
-        FaultStep { when, action, target, lose, rule: None }
+        FaultStep { when, action, target, lose, rule: None, min_insync_replicas: None }
     }
 }
 

@@ -111,6 +111,77 @@ fn each_step_needs_its_brokers_in_the_right_state() {
 }
 
 #[test]
+fn a_topic_is_administered_by_steps_that_fit_it_and_the_plan_says_so() {
+    let (one, two, three) = ("at = \"1 s\"", "at = \"2 s\"", "at = \"3 s\"");
+    let raise = |at: &str| step(&format!("{at}\nmin-insync-replicas = 3"), "set-min-isr", "topic");
+    let wrong = [
+        (vec![step(one, "set-min-isr", "topic")], "to what is it to be set?"),
+        (vec![step("at = \"1 s\"\nmin-insync-replicas = 3", "kill", "leader")], "only set-min-isr changes"),
+        (
+            vec![step("at = \"1 s\"\nmin-insync-replicas = 4", "set-min-isr", "topic")],
+            "4 can never be in sync",
+        ),
+        (vec![step(one, "kill", "topic")], "kill is nothing that can be done to topic"),
+        (vec![step(one, "delete", "leader")], "delete is nothing that can be done to leader"),
+        (vec![step(one, "reassign", "all")], "reassign is nothing that can be done to all"),
+        (
+            vec![step(one, "reassign", "leader")],
+            "cell \"base\" has no brokers to move to: 3 replicas, 1 of them to move, and 3 brokers",
+        ),
+        (vec![step(one, "restore", "topic")], "nothing above has changed anything of topic"),
+        (
+            vec![raise(one), step(two, "restore", "topic"), step(three, "restore", "topic")],
+            "nothing above has changed",
+        ),
+        (vec![step(one, "delete", "topic"), step(two, "kill", "leader")], "the topic is deleted before"),
+        (vec![step(one, "fill-disk", "controller")], "the controller's disk is left alone"),
+        (
+            vec![step(one, "fill-disk", "leader"), step(two, "write-protect", "leader")],
+            "the target is not in the state",
+        ),
+        (vec![step("at = \"1 s\"\nfor = \"1 s\"", "delete", "topic")], "nothing undoes this action"),
+    ];
+    for (steps, expected) in wrong {
+        assert!(told(&steps).contains(expected), "{} instead of {expected}", told(&steps));
+    }
+    let four = |steps: &[String]| format!("{VALID}[cluster]\nbrokers = 4\n{}", steps.concat());
+    let moves = [step(one, "reassign", "leader"), step(two, "reassign", "follower")];
+    let twice = parse("p.toml", &four(&moves), &[], &()).expect_err("wrong");
+    assert_eq!(twice.problems()[0].message(), "replicas have moved already");
+    let elects = [step(one, "reassign", "follower"), step(two, "elect", "follower")];
+    assert!(parse("p.toml", &four(&elects), &[], &()).is_err());
+    let both =
+        [raise(one), step(two, "reassign", "leader"), step("when = \"new-leader\"", "restore", "leader")];
+    let plan = plan::build(&[valid(&four(&both))], &[]).expect("a plan");
+    let planned = plan.cells[0].effective().into_iter().find(|(key, _)| key == "fault");
+    let expected = "set min.insync.replicas of topic to 3 at 1 s, reassign replicas of leader at 2 s, restore replicas of leader when new-leader, heal topic after the load";
+    assert_eq!(planned.map(|(_, text)| text).as_deref(), Some(expected));
+    let others = [
+        ("[consumer]\n", "has a group"),
+        ("[producer]\nidempotence = true\ntransaction = 100\n", "has transactions"),
+    ];
+    for (section, expected) in others {
+        let text = format!("{VALID}{section}{}", step(one, "delete", "topic"));
+        let errors = parse("p.toml", &text, &[], &()).expect_err("wrong");
+        assert!(errors.problems()[0].message().contains(expected), "{}", errors.problems()[0].message());
+    }
+}
+
+#[test]
+fn data_that_lie_in_memory_so_that_disks_can_be_filled_count_as_memory_and_have_no_power_cut() {
+    let plan = |steps: &[String]| plan::build(&[valid(&format!("{VALID}{}", steps.concat()))], &[]);
+    let (fill, cut) =
+        (step("at = \"1 s\"", "fill-disk", "leader"), step("at = \"2 s\"", "power-cut", "follower"));
+    let [kills, fills] = [plan(&[step("at = \"1 s\"", "kill", "leader")]), plan(std::slice::from_ref(&fill))]
+        .map(|plan| plan.expect("a plan"));
+    assert!(fills.fills_disks() && !kills.fills_disks());
+    let more = fills.estimate.memory_bytes - kills.estimate.memory_bytes;
+    assert_eq!(more, fills.estimate.disk_bytes);
+    let both = plan(&[fill, cut]).expect_err("in one run they cannot be");
+    assert!(both.to_string().contains("p.base.r0 fills a disk and p.base.r0 cuts the power"), "{both}");
+}
+
+#[test]
 fn steps_at_proxies_stand_beside_those_of_their_brokers() {
     let discard = step("at = \"1 s\"\napi = \"produce\"", "discard", "all");
     let kill = step("at = \"2 s\"", "kill", "leader");

@@ -3,7 +3,7 @@
 use super::endpoints::endpoints;
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::cluster::{self, Ask, ClusterError, Provider};
+use crate::cluster::{self, Ask, ClusterError, DiskAsk, Provider};
 use bench_model::settings::{ClusterAsk, Stated};
 use std::path::PathBuf;
 use tokio::io::AsyncReadExt;
@@ -69,6 +69,7 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
         },
         proxied: false,
         gated: false,
+        disks: DiskAsk::default(),
         keep: false,
     };
     let provider = match (args.bootstrap_server, args.mock) {

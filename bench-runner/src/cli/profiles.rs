@@ -136,7 +136,9 @@ pub fn order(profiles: &[Profile], only: &[String]) -> Result<Plan, Failure> {
     plan::build(profiles, only).map_err(|error| {
         let exit = match error {
             PlanError::Unmatched { .. } | PlanError::NoProfile | PlanError::SameName(_) => Exit::Usage,
-            PlanError::Clusters { .. } | PlanError::OverLimit { .. } => Exit::Profile,
+            PlanError::Clusters { .. } | PlanError::OverLimit { .. } | PlanError::FilledAndCut { .. } => {
+                Exit::Profile
+            }
         };
         Failure::new(exit, error)
     })

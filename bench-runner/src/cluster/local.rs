@@ -2,7 +2,10 @@
 //!
 //! May not know what is measured with it. Faults come in through [`Local::send`], their undo is [`Local::heal`].
 
+mod faults;
+
 use super::broker_process::{BrokerProcess, last_words};
+use super::disks::Disks;
 use super::distribution::{self, Distribution};
 use super::gates::Gates;
 use super::ports::PortBlock;
@@ -24,9 +27,6 @@ use tokio::process::Command;
 
 const LOG_SETTINGS: &str = include_str!("../../cluster/log4j2.properties");
 const START_LIMIT: Duration = Duration::from_secs(120);
-const PROOF_LIMIT: Duration = Duration::from_secs(2);
-/// How long a broker may take to end in good order.
-const END_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 const CONTROLLER_HEAP_BYTES: u64 = 256 << 20;
 
@@ -59,6 +59,10 @@ impl Node {
         storage::data(&self.home)
     }
 
+    fn log(&self) -> PathBuf {
+        self.home.join("server.log")
+    }
+
     fn last_words(&self) -> String {
         last_words(&self.name, &self.home)
     }
@@ -76,6 +80,7 @@ pub struct Local {
     /// Between its processes, where some cell shuts them.
     gates: Gates,
     facts: ClusterFacts,
+    disks: Disks,
     // Dropped last: fields drop in order, so the processes are dead before their directory goes.
     residence: Residence,
 }
@@ -92,10 +97,12 @@ pub async fn start(
             "raise cluster.brokers or lower the replication factor",
         ));
     }
+    // Before any thread of ours is started: each keeps the mounts that it has begun with.
+    let disks = Disks::open(ask)?;
     let distribution = distribution::find(kafka_home, progress).await?;
     let checkpoint = distribution.checkpoint(progress).await?;
     let began = Instant::now();
-    let mut local = prepare(distribution, &checkpoint, ask)?;
+    let mut local = prepare(distribution, &checkpoint, disks, ask)?;
     let warm_start = if local.archive.exists() { "with" } else { "without" };
     progress(&format!("starting {} brokers ({warm_start} class-data archive)", ask.cluster.brokers));
     if ask.proxied {
@@ -123,7 +130,12 @@ pub async fn start(
 }
 
 /// Directories, properties and formatted storage; nothing runs yet.
-fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<Local, ClusterError> {
+fn prepare(
+    distribution: Distribution,
+    checkpoint: &Path,
+    mut disks: Disks,
+    ask: &Ask,
+) -> Result<Local, ClusterError> {
     let failed = |error: io::Error| ClusterError::failed("prepare the cluster's directories", error);
     let ports = PortBlock::for_brokers(ask.cluster.brokers)?;
     let residence = Residence::create(ask.keep)?;
@@ -150,6 +162,7 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
         if !ask.gated {
             (own.replication, own.quorum) = (own.internal, ports.controller());
         }
+        disks.place(&broker.data(), ask)?;
         let text = properties::broker(&ask.cluster, broker.id, own, &broker.data());
         storage::format(&broker.home, broker.id, &cluster_id, &text).map_err(failed)?;
         brokers.push(broker);
@@ -179,6 +192,7 @@ fn prepare(distribution: Distribution, checkpoint: &Path, ask: &Ask) -> Result<L
         proxies: Proxies::default(),
         gates: Gates::default(),
         facts,
+        disks,
         residence,
     })
 }
@@ -326,121 +340,6 @@ impl Local {
         let text = fs::read_to_string(self.brokers[0].home.join("server.log")).unwrap_or_default();
         let printed = text.lines().find_map(|line| line.split_once("Kafka version: "));
         printed.map_or(self.distribution.version.clone(), |(_, version)| version.trim().to_owned())
-    }
-
-    /// Carries out one action at once.
-    pub fn send(&mut self, broker: BrokerId, action: Action) -> Result<(), ClusterError> {
-        let signal = match action {
-            Action::Stop => libc::SIGSTOP,
-            Action::Continue => libc::SIGCONT,
-            Action::Kill | Action::PowerCut => libc::SIGKILL,
-            Action::Terminate => libc::SIGTERM,
-            action if action.is_at_gate() => return self.gates.carry_out(broker, action),
-            Action::Start => {
-                self.bury(broker.0)?;
-                return self.spawn(broker.0, Vec::new());
-            }
-            other => {
-                return Err(ClusterError::failed(
-                    format!("{other:?} broker {broker}"),
-                    "it is done by proxies",
-                ));
-            }
-        };
-        let node = self.node(broker.0)?;
-        let name = node.name.clone();
-        let failed = |cause: io::Error| ClusterError::failed(format!("{action:?} {name}"), cause);
-        let process = node.process.as_ref().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        let before = usage::of_process(process.identity.pid);
-        process.signal(signal).map_err(failed)?;
-        if action.ends() {
-            node.ending = true;
-            node.spent.cpu_ns += before.cpu_ns;
-            node.spent.disk_write_bytes += before.disk_write_bytes;
-        }
-        Ok(())
-    }
-
-    /// Makes room for a new life; an error if the old one has not ended.
-    fn bury(&mut self, id: i32) -> Result<(), ClusterError> {
-        let node = self.node(id)?;
-        if let Some(process) = &mut node.process {
-            if process.ended().is_none() {
-                return Err(ClusterError::failed(format!("start {}", node.name), "it is still running"));
-            }
-            node.process = None;
-        }
-        Ok(())
-    }
-
-    /// What the operating system shows after an action.
-    pub async fn prove(&mut self, broker: BrokerId, action: Action) -> Option<String> {
-        let began = Instant::now();
-        let limit = if action == Action::Terminate { END_LIMIT } else { PROOF_LIMIT };
-        while began.elapsed() < limit {
-            let seen = self.gates.prove(broker, action);
-            if seen.is_some() {
-                return seen;
-            }
-            let node = self.node(broker.0).ok()?;
-            let process = node.process.as_mut()?;
-            let pid = process.identity.pid;
-            let ended = process.ended();
-            let state = process.state();
-            let proof = match (action, state, ended) {
-                (Action::Stop, Some('T'), _) => Some(format!("pid {pid} is in state T")),
-                (Action::Continue, Some(state), None) if !matches!(state, 'T' | 'Z') => {
-                    Some(format!("pid {pid} is in state {state}"))
-                }
-                (Action::Kill | Action::PowerCut, _, Some(status)) => {
-                    Some(format!("pid {pid} is gone ({status})"))
-                }
-                // Whoever obeys ends by itself, and not by a signal.
-                (Action::Terminate, _, Some(status)) if status.code().is_some() => {
-                    Some(format!("pid {pid} has ended ({status})"))
-                }
-                (Action::Start, Some(_), None) => Some(format!("pid {pid} runs")),
-                _ => None,
-            };
-            if let Some(proof) = proof {
-                return Some(format!("{}: {proof}", node.name));
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        None
-    }
-
-    /// Undoes every fault; returns what had to be done.
-    pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
-        let mut done = self.proxies.heal();
-        done.extend(self.gates.heal());
-        for id in std::iter::once(CONTROLLER_ID).chain(self.broker_ids().into_iter().map(|id| id.0)) {
-            let node = self.node(id)?;
-            let name = node.name.clone();
-            if node.ending
-                && let Some(process) = &mut node.process
-            {
-                process
-                    .end(END_LIMIT)
-                    .await
-                    .map_err(|error| ClusterError::failed(format!("end {name}"), error))?;
-            }
-            let alive = node.process.as_mut().filter(|process| process.state() != Some('Z'));
-            match alive {
-                Some(process) if process.state() == Some('T') => {
-                    process.signal(libc::SIGCONT).map_err(|error| ClusterError::failed("continue", error))?;
-                    done.push(format!("continued {name}"));
-                }
-                Some(process) if process.state().is_some() => {}
-                _ => {
-                    node.process = None;
-                    self.spawn(id, Vec::new())?;
-                    done.push(format!("started {name} again"));
-                }
-            }
-        }
-        self.wait_registered(START_LIMIT).await?;
-        Ok(done)
     }
 
     /// Logs, console output and properties of every node, named after it.

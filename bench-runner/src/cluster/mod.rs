@@ -3,8 +3,10 @@
 //! Everything here runs on the main thread: a child's parent-death signal follows the thread that spawned it.
 //! May not measure, judge or store anything, and names rdkafka only through `crate::kafka`.
 
+mod administration;
 mod archive;
 mod broker_process;
+mod disks;
 mod distribution;
 mod dump;
 mod external;
@@ -21,6 +23,7 @@ mod protocol;
 mod proxies;
 mod residence;
 mod storage;
+mod topic_requests;
 mod usage;
 
 pub use leadership::Coordinated;
@@ -29,6 +32,7 @@ pub use usage::Usage;
 
 use crate::kafka::admin::Admin;
 use crate::proxy::Proxy;
+use administration::{Administration, Place};
 use bench_model::fault::{Action, Cut, FaultStep, Hits, Lose};
 use bench_model::ids::{BrokerId, PartitionId};
 use bench_model::result::ClusterFacts;
@@ -58,6 +62,17 @@ pub enum Provider {
     },
 }
 
+/// What a plan does to disks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskAsk {
+    /// Some are filled: the data of all brokers lie in memory.
+    pub fills: bool,
+    /// Some log directories become read-only.
+    pub protects: bool,
+    /// What all cells write, in bytes.
+    pub bytes: u64,
+}
+
 /// What a plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -69,6 +84,8 @@ pub struct Ask {
     pub proxied: bool,
     /// The processes of a local cluster are to reach each other through gates.
     pub gated: bool,
+    /// What is to be done to disks of a local cluster's brokers.
+    pub disks: DiskAsk,
     /// Keep the data directory of a local cluster when it stops.
     pub keep: bool,
 }
@@ -117,6 +134,7 @@ pub struct Cluster {
     facts: ClusterFacts,
     leftovers: Vec<String>,
     presence: residence::Presence,
+    administration: Administration,
 }
 
 /// Starts or reaches a cluster that fits `ask`; `progress` hears one line for each stage.
@@ -145,7 +163,8 @@ pub async fn open(
             (Kind::Mock(Box::new(mock)), facts)
         }
     };
-    Ok(Cluster { kind, facts, leftovers, presence })
+    let administration = Administration::default();
+    Ok(Cluster { kind, facts, leftovers, presence, administration })
 }
 
 async fn broker_settings(bootstrap: &str, broker: i32) -> Result<BTreeMap<String, String>, ClusterError> {
@@ -323,14 +342,43 @@ impl Cluster {
         }
     }
 
-    /// Ends all other rules of proxies, continues the stopped, starts the dead, and waits until all brokers are registered; returns
-    /// what it did.
-    pub async fn heal(&mut self) -> Result<Vec<String>, ClusterError> {
-        match &mut self.kind {
-            Kind::Local(local) => local.heal().await,
-            Kind::External(external) => Ok(external.proxies.heal()),
-            Kind::Mock(_) => Ok(Vec::new()),
-        }
+    /// Ends all other rules of proxies, continues the stopped, starts the dead, waits until all brokers are registered, and undoes what
+    /// the administration of this topic has changed; returns what it did.
+    pub async fn heal(&mut self, topic: &str) -> Result<Vec<String>, ClusterError> {
+        let local = match &mut self.kind {
+            Kind::Local(local) => local,
+            Kind::External(external) => return Ok(external.proxies.heal()),
+            Kind::Mock(_) => return Ok(Vec::new()),
+        };
+        let mut done = local.heal().await?;
+        let (endpoints, brokers) = (local.running_endpoints(), local.broker_ids());
+        let place = Place { endpoints: &endpoints, brokers: &brokers, topic };
+        let undone = self.administration.undo(place).await;
+        done.extend(undone.map_err(|error| ClusterError::failed(format!("restore topic {topic}"), error))?);
+        Ok(done)
+    }
+
+    /// Does a step of the administration to a topic; an error unless local. `brokers`: those that it moves replicas off.
+    pub async fn administer(
+        &mut self,
+        topic: &str,
+        step: &FaultStep,
+        brokers: &[BrokerId],
+    ) -> Result<(), ClusterError> {
+        let failed = |cause: &dyn std::fmt::Display| {
+            ClusterError::failed(format!("{:?} of {topic}", step.action), cause)
+        };
+        let Kind::Local(local) = &self.kind else { return Err(failed(&"the cluster is not ours")) };
+        let (endpoints, all) = (local.running_endpoints(), local.broker_ids());
+        let place = Place { endpoints: &endpoints, brokers: &all, topic };
+        self.administration.carry_out(place, step, brokers).await.map_err(|error| failed(&error))
+    }
+
+    /// What the brokers say after such a step; `None`: it is not as it should be, or not yet.
+    pub async fn administered(&self, topic: &str, step: &FaultStep) -> Option<String> {
+        let Kind::Local(local) = &self.kind else { return None };
+        let (endpoints, brokers) = (local.running_endpoints(), local.broker_ids());
+        self.administration.prove(Place { endpoints: &endpoints, brokers: &brokers, topic }, step).await
     }
 
     /// The newest view (highest leader epoch) that any running broker has of a topic; `None` unless local or behind proxies.

@@ -56,6 +56,19 @@ where
     (!newest.is_empty()).then(|| newest.into_values().collect())
 }
 
+/// UNKNOWN_TOPIC_OR_PARTITION.
+const UNKNOWN_TOPIC: i16 = 3;
+
+/// Every one of these brokers says that there is no such topic.
+pub async fn is_unknown(endpoints: &[String], topic: &str) -> bool {
+    for endpoint in endpoints {
+        if !describe(endpoint, topic).await.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return false;
+        }
+    }
+    !endpoints.is_empty()
+}
+
 /// How long a broker may take to say how partitions stand, before it is left out.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -124,6 +137,9 @@ fn read_topic(answer: &mut super::protocol::Answer, views: &mut Vec<PartitionVie
     let error = answer.int16()?;
     answer.string()?; // name
     answer.skip(16 + 1)?; // id, internal
+    if error == UNKNOWN_TOPIC {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     if error != 0 {
         return Err(io::Error::other(format!("DescribeTopicPartitions: error {error}")));
     }

@@ -116,14 +116,19 @@ pub async fn ask(endpoint: &str, api: i16, version: i16, body: &[u8]) -> io::Res
     Ok(answer)
 }
 
-/// Appends a COMPACT_STRING.
-pub fn put_string(body: &mut Vec<u8>, text: &str) {
-    let mut length = text.len() + 1;
+/// Appends the length of a COMPACT_ARRAY or COMPACT_STRING.
+pub fn put_length(body: &mut Vec<u8>, length: usize) {
+    let mut length = length + 1;
     while length >= 0x80 {
         body.push(length as u8 | 0x80);
         length >>= 7;
     }
     body.push(length as u8);
+}
+
+/// Appends a COMPACT_STRING.
+pub fn put_string(body: &mut Vec<u8>, text: &str) {
+    put_length(body, text.len());
     body.extend(text.as_bytes());
 }
 

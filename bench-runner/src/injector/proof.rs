@@ -3,7 +3,7 @@
 use super::{Order, VIEW_POLL, first};
 use crate::clock;
 use crate::cluster::{Cluster, PartitionView};
-use bench_model::fault::{Action, Cut, FaultRecord};
+use bench_model::fault::{Action, Cut, FaultRecord, Target};
 use bench_model::ids::{BrokerId, PartitionId};
 use std::ops::Range;
 use std::time::Duration;
@@ -21,6 +21,15 @@ pub async fn prove(record: &mut FaultRecord, until_ns: u64, order: &Order<'_>, c
     }
     // Known only when the load is over: see `counted`.
     if record.step.action.is_at_proxy() {
+        return;
+    }
+    if record.step.action.is_of_topic() {
+        let left = Duration::from_nanos(until_ns.saturating_sub(clock::now_ns()));
+        let told = tokio::time::timeout(left, administered(record, order, cluster)).await;
+        match told {
+            Ok(told) => record.proof.push(told),
+            Err(_) => record.proof.clear(),
+        }
         return;
     }
     for broker in record.brokers.clone() {
@@ -79,27 +88,50 @@ fn in_words(cut: &Cut) -> String {
     text
 }
 
-/// Brokers that the group's steps start must have ended, and have lost what is theirs to lose; `false`: one has not.
-pub async fn bury(
+/// Waits until the brokers say that the topic is as the step has made it.
+async fn administered(record: &FaultRecord, order: &Order<'_>, cluster: &Cluster) -> String {
+    loop {
+        if let Some(told) = cluster.administered(order.topic, &record.step).await {
+            return told;
+        }
+        tokio::time::sleep(VIEW_POLL).await;
+    }
+}
+
+/// What the group's steps undo must be done: brokers that they start have ended, and have lost what is theirs to lose; replicas
+/// that they bring back have moved. `false`: not so.
+pub async fn finish(
     records: &mut [FaultRecord],
     group: Range<usize>,
     order: &Order<'_>,
     cluster: &mut Cluster,
 ) -> bool {
-    let starts = records[group.clone()].iter().filter(|record| record.step.action == Action::Start);
-    let reborn: Vec<BrokerId> = starts.flat_map(|record| record.brokers.clone()).collect();
-    let mut buried = true;
+    let undone = |action: Action| -> Vec<BrokerId> {
+        let undos = records[group.clone()].iter().filter(|record| record.step.action == action);
+        undos.flat_map(|record| record.brokers.clone()).collect()
+    };
+    let (reborn, back) = (undone(Action::Start), undone(Action::Restore));
+    let sets_back = records[group.clone()]
+        .iter()
+        .any(|record| (record.step.action, record.step.target) == (Action::Restore, Target::Topic));
+    let mut finished = true;
     for record in &mut records[..group.start] {
-        let meant = record.brokers.iter().any(|broker| reborn.contains(broker));
-        if meant && record.step.action.ends() && record.done_ns.is_some() && record.proof.is_empty() {
+        let of = |brokers: &[BrokerId]| record.brokers.iter().any(|broker| brokers.contains(broker));
+        let meant = match record.step.action {
+            Action::Reassign => of(&back),
+            Action::SetMinIsr => sets_back,
+            action => action.ends() && of(&reborn),
+        };
+        if meant && record.done_ns.is_some() && record.proof.is_empty() {
             prove(record, clock::now_ns() + END_NS, order, cluster).await;
-            buried &= record.is_proven();
+            finished &= record.is_proven();
         }
     }
-    buried
+    finished
 }
 
-/// Those who had not ended when the next step was due, and were not started since; who did not lead yet.
+/// Those who had not ended when the next step was due, and were not started since; who did not lead yet; a topic that was not
+/// yet as it was to be.
 pub async fn prove_late(records: &mut [FaultRecord], order: &Order<'_>, cluster: &mut Cluster) {
     for index in 0..records.len() {
         let (record, later) = records[index..].split_first_mut().expect("an index below the length");
@@ -107,7 +139,8 @@ pub async fn prove_late(records: &mut [FaultRecord], order: &Order<'_>, cluster:
             other.step.action == Action::Start
                 && other.brokers.iter().any(|broker| record.brokers.contains(broker))
         });
-        let late = record.step.action.ends() || record.step.action == Action::Elect;
+        let action = record.step.action;
+        let late = action.ends() || action.is_of_topic() || action == Action::Elect;
         if late && record.done_ns.is_some() && record.proof.is_empty() && !lives {
             prove(record, clock::now_ns() + END_NS, order, cluster).await;
         }

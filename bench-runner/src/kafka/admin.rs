@@ -3,6 +3,7 @@
 use super::{KafkaError, client_config};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +108,7 @@ impl Admin {
         }
     }
 
-    /// Deletes a topic that this run created.
+    /// Deletes a topic that this run created, if it is there.
     pub async fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
         let answer = self
             .client
@@ -115,7 +116,9 @@ impl Admin {
             .await
             .map_err(|error| KafkaError::new(format!("could not delete topic {topic}"), error))?;
         match answer.into_iter().next() {
-            Some(Err((_, code))) => Err(KafkaError::new(format!("could not delete topic {topic}"), code)),
+            Some(Err((_, code))) if code != RDKafkaErrorCode::UnknownTopicOrPartition => {
+                Err(KafkaError::new(format!("could not delete topic {topic}"), code))
+            }
             _ => Ok(()),
         }
     }

@@ -165,7 +165,7 @@ async fn clean_up(stage: &mut Stage<'_>, topic: &str, sink: Option<CellSink>, re
     stage.cluster.show_all();
     // Who interrupts waits for nothing: the cluster's end heals it as well.
     if !stage.interrupt.is_raised()
-        && let Err(error) = stage.cluster.heal().await
+        && let Err(error) = stage.cluster.heal(topic).await
     {
         result.errors.push(error.to_string());
     }
@@ -240,7 +240,7 @@ async fn with_topic(
     let watch = Watch::begin(stage.cluster, cell, task.topic, gang.t0_ns);
     let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
-    let ends = at_rest(stage, cell, &task, &mut gang).await?;
+    let ends = at_rest(stage, cell, &task, &mut gang, &faults).await?;
     let moved_leaders = moved_leaders(stage.cluster, task.topic).await;
     let partitions = watch.map(Watch::end).unwrap_or_default();
     stages.end("quiet");
@@ -340,9 +340,13 @@ async fn at_rest(
     cell: &Cell,
     task: &Task<'_>,
     gang: &mut Gang,
+    faults: &[FaultRecord],
 ) -> Result<Result<Vec<Ends>, String>, CrewError> {
-    if let Err(error) = stage.cluster.heal().await {
+    if let Err(error) = stage.cluster.heal(task.topic).await {
         return Ok(Err(error.to_string()));
+    }
+    if injector::has_deleted(faults) {
+        return Ok(Err(format!("topic {} was deleted", task.topic)));
     }
     if task.transaction_capacity > 0
         && let Err(reason) = dangling::end(task, &gang.lives).await

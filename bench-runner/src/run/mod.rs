@@ -22,10 +22,11 @@ mod topic;
 mod warm;
 mod watch;
 
-use crate::cluster::{self, Ask, Cluster, ClusterError, Provider};
+use crate::cluster::{self, Ask, Cluster, ClusterError, DiskAsk, Provider};
 use crate::kafka::KafkaError;
 use crate::kafka::admin::Admin;
 use crate::store::{RunDir, StoreError};
+use bench_model::fault::Action;
 use bench_model::plan::{Cell, Plan};
 use bench_model::profile::Profile;
 use bench_model::result::{Caveat, CellResult, Manifest, Outcome, ProfileSource, SCHEMA_VERSION};
@@ -104,6 +105,11 @@ async fn carry_out(orders: &Orders) -> Result<Outcomes, RunError> {
         replication_factor: replication_factor(&orders.plan),
         proxied: orders.plan.cells.iter().any(Cell::is_proxied),
         gated: orders.plan.cells.iter().any(Cell::is_gated),
+        disks: DiskAsk {
+            fills: orders.plan.fills_disks(),
+            protects: orders.plan.cells.iter().any(|cell| cell.has_step(Action::WriteProtect)),
+            bytes: orders.plan.estimate.disk_bytes,
+        },
         keep: orders.keep_cluster_data,
     };
     let names: Vec<&str> = orders.profiles.iter().map(|profile| profile.name.as_str()).collect();
@@ -208,6 +214,14 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
             kind: "gates".into(),
             what: "some cell isolates a broker, so replication and the brokers' way to the controller pass gates of ours in every cell".into(),
             advice: "measure latencies in a run without isolate: those of this one carry what the gates cost".into(),
+        });
+    }
+    if orders.plan.fills_disks() {
+        caveats.push(Caveat {
+            kind: "data-in-memory".into(),
+            what: "the brokers' data lay in memory, so that their disks could be filled: nothing waited for a disk"
+                .into(),
+            advice: "compare latencies and throughput with those of no other run".into(),
         });
     }
     for leftover in cluster.leftovers() {

@@ -6,6 +6,7 @@
 mod caveats;
 mod compare;
 mod deaths;
+mod deleted;
 mod figures;
 mod group;
 mod judgement;
@@ -122,8 +123,13 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     if let (Outcome::Inconclusive, Some(why)) = (result.outcome, unread) {
         result.reason = result.reason.take().map(|reason| format!("{reason} ({why})"));
     }
+    let is_deleted = result.outcome == Outcome::Inconclusive && deleted::is_deleted(&result.faults);
+    if is_deleted {
+        result.reason = Some(deleted::reason(stated));
+    }
     let compared = match (result.cell.expect.is_empty(), result.outcome) {
         (false, _) => judgement::expectation(&result.cell, &verdict, result.outcome),
+        (true, _) if is_deleted => deleted::compare(&result.cell, stated),
         (true, Outcome::Finished) => {
             expectation::compare(&result.cell, &result.faults, &verdict, moved_leaders > 0)
         }

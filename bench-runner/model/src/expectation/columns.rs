@@ -74,7 +74,10 @@ pub fn columns(
         }
         _ if in_turn && all(Action::Kill) => plain(Column::LeaderKilled),
         _ if in_turn && all(Action::Terminate) => plain(Column::RollingRestart),
+        [moved] if moved.action == Action::Reassign => plain(Column::Reassigned),
         [cut] if cut.action == Action::PowerCut && of_one(cut) => plain(Column::LeaderKilled),
+        // It ends itself, and all that it had written is there.
+        [failed] if failed.action.is_at_disk() && of_one(failed) => plain(Column::LeaderKilled),
         [cut] if cut.action == Action::PowerCut && cut.target == Target::All => {
             if stated("flush.messages") == Some("1") {
                 return plain(Column::LeaderKilled);

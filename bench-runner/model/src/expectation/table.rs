@@ -63,6 +63,8 @@ pub enum Column {
     PowerCutAll,
     /// The leader appends, and its answers are lost with the connections.
     ResponseLost,
+    /// Replicas move to other brokers, the leader's perhaps.
+    Reassigned,
 }
 
 impl Column {
@@ -77,6 +79,7 @@ impl Column {
             Column::FollowersStopped => "followers stopped",
             Column::PowerCutAll => "power cut of all",
             Column::ResponseLost => "response lost",
+            Column::Reassigned => "replicas reassigned",
         }
     }
 }
@@ -114,7 +117,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
     use Column::*;
     match row {
         Row::Acks0 => match column {
-            LeaderKilled | LeaderStopped | RollingRestart => &[DROP],
+            LeaderKilled | LeaderStopped | RollingRestart | Reassigned => &[DROP],
             FollowersStoppedLeaderKilled | UncleanElection | PowerCutAll => &[DROP_CERTAIN],
             FollowersStopped | ResponseLost => &[],
         },
@@ -122,7 +125,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             LeaderKilled => &[L, D, O],
             FollowersStoppedLeaderKilled | UncleanElection => &[L_CERTAIN],
             LeaderStopped => &[L, O],
-            RollingRestart => &[L, D],
+            RollingRestart | Reassigned => &[L, D],
             FollowersStopped => &[],
             PowerCutAll => &[L_CERTAIN, D, O],
             ResponseLost => &[D_CERTAIN, O],
@@ -130,13 +133,13 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
         Row::Acks1Once => match column {
             LeaderKilled | LeaderStopped => &[L, ABSENT, PRESENT],
             FollowersStoppedLeaderKilled | UncleanElection => &[L_CERTAIN],
-            RollingRestart => &[L, D, ABSENT, PRESENT],
+            RollingRestart | Reassigned => &[L, D, ABSENT, PRESENT],
             FollowersStopped => &[],
             PowerCutAll => &[L_CERTAIN, ABSENT, PRESENT],
             ResponseLost => &[ABSENT, PRESENT],
         },
         Row::All => match column {
-            LeaderKilled | LeaderStopped | RollingRestart => &[D, O],
+            LeaderKilled | LeaderStopped | RollingRestart | Reassigned => &[D, O],
             FollowersStoppedLeaderKilled => &[D],
             UncleanElection => &[L_CERTAIN],
             FollowersStopped => &[D_CERTAIN],
@@ -144,7 +147,7 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             ResponseLost => &[D_CERTAIN, O],
         },
         Row::AllOnce => match column {
-            LeaderKilled | RollingRestart | FollowersStopped => &[D, ABSENT, PRESENT],
+            LeaderKilled | RollingRestart | FollowersStopped | Reassigned => &[D, ABSENT, PRESENT],
             FollowersStoppedLeaderKilled | LeaderStopped => &[ABSENT, PRESENT],
             UncleanElection => &[L_CERTAIN],
             PowerCutAll => &[L_CERTAIN, ABSENT, PRESENT],
@@ -156,7 +159,8 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             | LeaderStopped
             | RollingRestart
             | FollowersStopped
-            | ResponseLost => &[],
+            | ResponseLost
+            | Reassigned => &[],
             UncleanElection => &[L_CERTAIN, ABSENT],
             PowerCutAll => &[L_CERTAIN],
         },
@@ -166,7 +170,8 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
             | LeaderStopped
             | RollingRestart
             | FollowersStopped
-            | ResponseLost => &[],
+            | ResponseLost
+            | Reassigned => &[],
             UncleanElection => &[L, TORN],
             PowerCutAll => &[L_CERTAIN, TORN],
         },

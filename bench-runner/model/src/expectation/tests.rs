@@ -130,6 +130,8 @@ fn timelines_are_in_their_columns() {
         done(7_000, Action::Start, Target::Leader),
     ];
     assert_eq!(found(&one, &in_turn, true), [(Column::RollingRestart, false)]);
+    let moved = [done(1_000, Action::Reassign, Target::Leader)];
+    assert_eq!(found(&one, &moved, true), [(Column::Reassigned, false)]);
     assert_eq!(found(&one, &stopped(Target::Leader, 6_000, 11_000), true), [(Column::LeaderStopped, false)]);
     let cut = [done(6_000, Action::PowerCut, Target::Leader), done(8_000, Action::Start, Target::Leader)];
     assert_eq!(found(&one, &cut, true), [(Column::LeaderKilled, false)]);

@@ -1,6 +1,6 @@
 //! Steps at the proxies in front of the brokers: which requests they are about, and what the proxies counted.
 
-use super::{Action, FaultStep};
+use super::{Action, FaultStep, Target};
 use crate::ids::BrokerId;
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +212,14 @@ impl FaultStep {
             return match self.action {
                 Action::Reset => format!("reset connections at the proxy of {target}"),
                 Action::Pass => format!("pass all at the proxy of {target}"),
+                Action::FillDisk => format!("fill the disk of {target}"),
+                Action::WriteProtect => format!("{action} the log directory of {target}"),
+                Action::Reassign => format!("{action} replicas of {target}"),
+                Action::Restore if self.target != Target::Topic => format!("{action} replicas of {target}"),
+                Action::SetMinIsr => {
+                    let value = self.min_insync_replicas.unwrap_or_default();
+                    format!("set min.insync.replicas of {target} to {value}")
+                }
                 _ => format!("{action} {target}"),
             };
         };
@@ -288,7 +296,7 @@ impl FaultStep {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Target, When};
+    use super::super::When;
     use super::*;
 
     fn step(action: Action, requests: Option<u64>, error: Option<Refusal>) -> FaultStep {
@@ -312,6 +320,12 @@ mod tests {
         );
         assert_eq!(told(Action::Pass, "pass", None, None), "pass all at the proxy of leader");
         assert_eq!(told(Action::Kill, "kill", None, None), "kill leader");
+        assert_eq!(told(Action::Reassign, "reassign", None, None), "reassign replicas of leader");
+        assert_eq!(told(Action::Restore, "restore", None, None), "restore replicas of leader");
+        let of_topic = |action| FaultStep::new(When::At(0), action, Target::Topic);
+        let raised = FaultStep { min_insync_replicas: Some(3), ..of_topic(Action::SetMinIsr) };
+        assert_eq!(raised.phrase("set min isr", "topic"), "set min.insync.replicas of topic to 3");
+        assert_eq!(of_topic(Action::Restore).phrase("restore", "topic"), "restore topic");
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl Span {
             Action::Truncate => "behind a proxy that shows less of the log",
             Action::Reset => "cut off from clients",
             Action::Pass => "behind a proxy",
+            Action::Reassign => "without its replicas",
+            Action::SetMinIsr => "with another min.insync.replicas",
+            Action::Restore => "restored",
+            Action::Delete => "deleted",
+            Action::FillDisk => "with a full disk",
+            Action::WriteProtect => "with a read-only log directory",
         };
         format!("{} {act}", self.target.as_str())
     }
@@ -57,14 +63,23 @@ pub fn spans(faults: &[FaultRecord]) -> Vec<Span> {
     let mut spans = Vec::new();
     for (at, fault) in faults.iter().enumerate() {
         let action = fault.step.action;
-        let (Some(from_ns), Some(undo)) = (fault.done_ns, action.undo()) else { continue };
-        let undone_ns = |broker: &BrokerId| {
-            let undoes = |later: &&FaultRecord| later.step.action == undo && later.brokers.contains(broker);
-            faults[at + 1..].iter().find(undoes).and_then(|later| later.done_ns)
-        };
-        let all: Option<Vec<u64>> = fault.brokers.iter().map(undone_ns).collect();
-        let to_ns = all.and_then(|instants| instants.into_iter().max());
         let (target, brokers) = (fault.step.target, fault.brokers.clone());
+        let Some(from_ns) = fault.done_ns.filter(|_| action.undo().is_some() || action == Action::Delete)
+        else {
+            continue;
+        };
+        let undone_ns = |undoes: &dyn Fn(&FaultRecord) -> bool| {
+            let later = |later: &&FaultRecord| Some(later.step.action) == action.undo() && undoes(later);
+            faults[at + 1..].iter().find(later).and_then(|later| later.done_ns)
+        };
+        let to_ns = match target {
+            Target::Topic => undone_ns(&|later| later.step.target == target),
+            _ => {
+                let of = |broker: &BrokerId| undone_ns(&|later| later.brokers.contains(broker));
+                let all: Option<Vec<u64>> = brokers.iter().map(of).collect();
+                all.and_then(|instants| instants.into_iter().max())
+            }
+        };
         spans.push(Span { action, target, brokers, from_ns, to_ns });
     }
     spans
@@ -108,6 +123,14 @@ mod tests {
         let ruled =
             [Action::Discard, Action::Reset, Action::Pass].map(|action| record(action, &[1], Some(6)));
         assert_eq!(ends(&ruled), [(6, Some(6))]);
+        let of_topic = |action, done_ns| FaultRecord {
+            done_ns: Some(done_ns),
+            ..FaultRecord::planned(FaultStep::new(When::At(0), action, Target::Topic))
+        };
+        let raised = of_topic(Action::SetMinIsr, 5);
+        assert_eq!(ends(&[raised.clone(), record(Action::Restore, &[1], Some(6))]), [(5, None)]);
+        assert_eq!(ends(&[raised, of_topic(Action::Restore, 7)]), [(5, Some(7))]);
+        assert_eq!(ends(&[of_topic(Action::Delete, 5)]), [(5, None)]);
         let span = &spans(&[killed])[0];
         assert_eq!(span.words(), "all killed");
         assert!(!span.holds_at(4) && span.holds_at(5) && span.holds_at(u64::MAX));

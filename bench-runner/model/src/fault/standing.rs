@@ -38,7 +38,7 @@ pub enum Standing {
 
 impl Target {
     /// All, in the order of their names in messages.
-    pub const ALL: [Target; 9] = [
+    pub const ALL: [Target; 10] = [
         Target::Leader,
         Target::Followers,
         Target::Follower,
@@ -48,6 +48,7 @@ impl Target {
         Target::Coordinator,
         Target::Random,
         Target::CurrentLeader,
+        Target::Topic,
     ];
 
     /// As profiles write it.
@@ -62,6 +63,7 @@ impl Target {
             Target::Coordinator => "coordinator",
             Target::Random => "random",
             Target::CurrentLeader => "current-leader",
+            Target::Topic => "topic",
         }
     }
 
@@ -77,7 +79,13 @@ impl Target {
             Target::Coordinator => &[Role::Coordinator],
             Target::Random => &[Role::Random],
             Target::CurrentLeader => &[Role::CurrentLeader],
+            Target::Topic => &[],
         }
+    }
+
+    /// Brokers are meant.
+    pub fn is_broker(self) -> bool {
+        !matches!(self, Target::Controller | Target::Topic)
     }
 
     /// It is, or may be, the leader of partition 0.
@@ -86,9 +94,11 @@ impl Target {
     }
 }
 
-/// How a role stands after the steps, whatever its proxy does.
+/// How a role stands after the steps, whatever its proxy does and the topic's administration.
 pub fn standing(steps: &[FaultStep], role: Role) -> Standing {
-    let of_role = |step: &&FaultStep| step.target.roles().contains(&role) && !step.action.is_at_proxy();
+    let of_role = |step: &&FaultStep| {
+        step.target.roles().contains(&role) && !step.action.is_at_proxy() && !step.action.is_of_topic()
+    };
     match steps.iter().rev().find(of_role).map(|step| step.action) {
         Some(Action::Stop) => Standing::Stopped,
         Some(Action::Isolate) => Standing::Isolated,
@@ -105,8 +115,14 @@ fn is_ruled(steps: &[FaultStep], role: Role) -> bool {
     steps.iter().rev().find(of_role).is_some_and(|step| step.action != Action::Pass)
 }
 
+/// The topic's administration has changed something of this target, and it is not undone after the steps.
+pub fn is_altered(steps: &[FaultStep], target: Target) -> bool {
+    let of_target = |step: &&FaultStep| step.target == target && step.action.is_of_topic();
+    steps.iter().rev().find(of_target).is_some_and(|step| step.action.undo() == Some(Action::Restore))
+}
+
 /// Targets that hold everybody whom the steps leave stopped, dead or behind a proxy with a rule, the widest first, none of them
-/// in another.
+/// in another; the topic, where its settings are left changed.
 pub fn left(steps: &[FaultStep]) -> Vec<Target> {
     let broken = |role: &Role| standing(steps, *role) != Standing::Runs || is_ruled(steps, *role);
     let by_width = [
@@ -126,6 +142,9 @@ pub fn left(steps: &[FaultStep]) -> Vec<Target> {
         if !told.iter().any(held) {
             told.push(target);
         }
+    }
+    if is_altered(steps, Target::Topic) {
+        told.push(Target::Topic);
     }
     told
 }
@@ -154,6 +173,18 @@ mod tests {
         assert_eq!(standing(&steps(&discarded), Role::Leader), Standing::Runs);
         let passed = [(Action::Hold, Target::All), (Action::Pass, Target::All)];
         assert_eq!(left(&steps(&passed)), []);
+    }
+
+    #[test]
+    fn a_topic_is_altered_until_it_is_restored_and_no_process_is() {
+        let moved = [(Action::Reassign, Target::Leader), (Action::SetMinIsr, Target::Topic)];
+        let moved = steps(&moved);
+        assert!(is_altered(&moved, Target::Leader) && is_altered(&moved, Target::Topic));
+        assert!(!is_altered(&moved, Target::Follower));
+        assert_eq!((standing(&moved, Role::Leader), left(&moved)), (Standing::Runs, vec![Target::Topic]));
+        let back = [(Action::Reassign, Target::Leader), (Action::Restore, Target::Leader)];
+        assert!(!is_altered(&steps(&back), Target::Leader));
+        assert_eq!(left(&steps(&[(Action::Delete, Target::Topic)])), []);
     }
 
     #[test]

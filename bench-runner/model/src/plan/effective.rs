@@ -131,6 +131,11 @@ impl Cell {
         self.faults.iter().any(|step| step.action.is_at_gate())
     }
 
+    /// A step of the timeline does this.
+    pub fn has_step(&self, action: Action) -> bool {
+        self.faults.iter().any(|step| step.action == action)
+    }
+
     /// Deaths, kills and joins.
     fn ordeal_texts(&self) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();

@@ -1,7 +1,7 @@
 //! What a plan will take: time, records, disk, memory; and how much room a cell's ledgers need.
 
 use super::Cell;
-use crate::fault::{Death, End, Victim};
+use crate::fault::{Action, Death, End, Victim};
 use crate::profile::{duration_text, grouped, rate_text, rough_size};
 use crate::settings::{Arrival, CellSettings, ClusterAsk, GroupSettings, Length, Load, TransactionSpan};
 use serde::Serialize;
@@ -74,12 +74,17 @@ impl Estimate {
     pub fn of(cells: &[Cell], cluster: &ClusterAsk) -> Self {
         let brokers = u64::from(cluster.brokers) * (cluster.heap_bytes + Assumptions::BROKER_BYTES);
         let workers = cells.iter().map(Cell::memory_bytes).max().unwrap_or(0);
+        let disk_bytes = cells.iter().map(Cell::disk_bytes).fold(0, u64::saturating_add);
+        // Where disks are filled, the brokers' data lie in memory.
+        let data = if cells.iter().any(|cell| cell.has_step(Action::FillDisk)) { disk_bytes } else { 0 };
         let cells_ns = cells.iter().map(Cell::duration_ns).fold(0, u64::saturating_add);
         Estimate {
             duration_ns: cells_ns.saturating_add(Assumptions::CLUSTER_START_NS + cluster.warm_limit_ns),
             cells_ns,
-            disk_bytes: cells.iter().map(Cell::disk_bytes).fold(0, u64::saturating_add),
-            memory_bytes: (brokers + Assumptions::CONTROLLER_BYTES).saturating_add(workers),
+            disk_bytes,
+            memory_bytes: (brokers + Assumptions::CONTROLLER_BYTES)
+                .saturating_add(workers)
+                .saturating_add(data),
             records: cells.iter().map(Cell::records).fold(0, u64::saturating_add),
         }
     }

@@ -1,6 +1,7 @@
 //! What a plan may take at most; one that is over is refused with the arithmetic.
 
 use super::{Assumptions, Cell, Estimate, PlanError};
+use crate::fault::Action;
 use crate::profile::{grouped, rough_size};
 use crate::settings::ClusterAsk;
 use serde::Serialize;
@@ -73,8 +74,15 @@ impl Limits {
         }
         if estimate.memory_bytes > self.memory_bytes {
             let Some(largest) = cells.iter().max_by_key(|cell| cell.memory_bytes()) else { return Ok(()) };
+            let fills = cells.iter().any(|cell| cell.has_step(Action::FillDisk));
+            let data = match fills {
+                true => {
+                    format!(" + {} data of the brokers (disks are filled)", rough_size(estimate.disk_bytes))
+                }
+                false => String::new(),
+            };
             let arithmetic = format!(
-                "{} brokers x ({} heap + {}) + {} controller + {} workers = {} > {}; the workers of {}: {}",
+                "{} brokers x ({} heap + {}) + {} controller + {} workers{data} = {} > {}; the workers of {}: {}",
                 cluster.brokers,
                 rough_size(cluster.heap_bytes),
                 rough_size(Assumptions::BROKER_BYTES),

@@ -11,7 +11,7 @@ mod select;
 pub use estimate::{Assumptions, Estimate};
 pub use limits::Limits;
 
-use crate::fault::{Death, FaultStep, Join, Kill};
+use crate::fault::{Action, Death, FaultStep, Join, Kill};
 use crate::profile::Profile;
 use crate::settings::{CellSettings, ClusterAsk};
 use miette::Diagnostic;
@@ -79,6 +79,13 @@ pub struct Plan {
     pub limits: Limits,
 }
 
+impl Plan {
+    /// The brokers' data lie in memory, so that disks can be filled.
+    pub fn fills_disks(&self) -> bool {
+        self.cells.iter().any(|cell| cell.has_step(Action::FillDisk))
+    }
+}
+
 /// Why there can be no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum PlanError {
@@ -109,6 +116,17 @@ pub enum PlanError {
         pattern: String,
         /// One line for each cell: id and label.
         ids: String,
+    },
+    /// A power cut needs data on a disk, and filling disks needs them in memory.
+    #[error("{fills} fills a disk and {cuts} cuts the power: in one run they cannot be")]
+    #[diagnostic(help(
+        "run them one after the other: the brokers' data lie in memory where disks are filled, and what was flushed from there nobody can tell"
+    ))]
+    FilledAndCut {
+        /// A cell.
+        fills: String,
+        /// Another one, or the same.
+        cuts: String,
     },
     /// A limit is exceeded.
     #[error("the plan is over the limit of {what}: {arithmetic}")]
@@ -151,6 +169,10 @@ pub fn build(profiles: &[Profile], only: &[String]) -> Result<Plan, PlanError> {
             reason: cell.reason.clone(),
         })
     });
+    let first_with = |action| cells.iter().find(|cell| cell.has_step(action)).map(|cell| cell.id.clone());
+    if let (Some(fills), Some(cuts)) = (first_with(Action::FillDisk), first_with(Action::PowerCut)) {
+        return Err(PlanError::FilledAndCut { fills, cuts });
+    }
     let limits = Limits::default();
     let estimate = Estimate::of(&cells, &cluster);
     limits.check(&cells, &estimate, &cluster)?;

@@ -184,7 +184,7 @@ fn judge(
             places.push(place);
             continue;
         }
-        ordeals.check(&draft, &label, problems);
+        ordeals.check(&draft, base.cluster, &label, problems);
         let mut counts = BTreeMap::new();
         for expect in expect.iter_mut().filter(|expect| matches(&expect.cells, &draft)) {
             expect.used = true;

@@ -1,5 +1,6 @@
 //! `[[fault]]`: the steps of a cell's fault timeline, and the orders that make no sense.
 
+use super::administration;
 use super::axes::Choice;
 use super::cells::{Grid, grid, matches};
 use super::draft::{Draft, NO_FAULT};
@@ -10,7 +11,7 @@ use super::tree::{Node, Value};
 use super::units::{duration_text, size_text};
 use super::values;
 use crate::fault::{Action, FaultStep, Lose, Role, Standing, Target, When, standing};
-use crate::settings::{Arrival, Length, Load};
+use crate::settings::{Arrival, ClusterAsk, Length, Load};
 
 const DAY: u64 = 86_400_000_000_000;
 /// One step, and the cells it is for.
@@ -90,7 +91,13 @@ pub(super) fn of(planned: &[Planned], draft: &Draft) -> Vec<FaultStep> {
 }
 
 /// Notes what is wrong with the timeline of a cell that can run, once for each step.
-pub(super) fn check(planned: &mut [Planned], draft: &Draft, label: &str, problems: &Problems) {
+pub(super) fn check(
+    planned: &mut [Planned],
+    draft: &Draft,
+    cluster: &ClusterAsk,
+    label: &str,
+    problems: &Problems,
+) {
     let ends = Ends::of(&draft.load);
     let mut done: Vec<FaultStep> = Vec::new();
     for one in planned.iter_mut().filter(|one| matches(&one.cells, draft)) {
@@ -100,6 +107,9 @@ pub(super) fn check(planned: &mut [Planned], draft: &Draft, label: &str, problem
                 .map(|wrong| (&one.place, wrong))
                 .or_else(|| too_late(&step, ends?).map(|wrong| (&one.at_place, wrong)))
                 .or_else(|| nobody(&step, draft, label).map(|wrong| (&one.place, wrong)))
+                .or_else(|| {
+                    administration::unfit(&step, draft, cluster, label).map(|wrong| (&one.place, wrong))
+                })
                 .or_else(|| unfaulted(draft, label).map(|wrong| (&one.place, wrong)));
             if let (Some((place, wrong)), false) = (wrong, one.told) {
                 problems.add(place, wrong.message, wrong.help);
@@ -183,10 +193,10 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     let events = [("new-leader", When::NewLeader), ("in-sync", When::InSync)];
     let event = section.read("when", |node| values::named(node, "event", &events));
     let actions = Action::ALL.map(|action| (action.as_str(), action));
-    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\", \"start\", \"elect\", \"isolate\" or \"reconnect\", or one of a proxy's, like \"discard\"";
+    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\", \"start\", \"elect\", \"isolate\", \"reconnect\", \"reassign\", \"set-min-isr\", \"restore\", \"delete\", \"fill-disk\" or \"write-protect\", or one of a proxy's, like \"discard\"";
     let action = section.require("action", help, |node| values::named(node, "action", &actions));
     let targets = Target::ALL.map(|target| (target.as_str(), target));
-    let help = "write target = \"leader\", \"followers\", \"follower\", \"other-followers\", \"all\", \"controller\", \"coordinator\", \"random\" or \"current-leader\"";
+    let help = "write target = \"leader\", \"followers\", \"follower\", \"other-followers\", \"all\", \"controller\", \"coordinator\", \"random\", \"current-leader\" or \"topic\"";
     let target = section.require("target", help, |node| values::named(node, "target", &targets));
     let lose = section.read("lose", lose);
     if let (Some(entry), Some(false)) =
@@ -196,6 +206,7 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
         problems.add(&entry.key_place, message, "remove lose, or write action = \"power-cut\"");
     }
     let rule = rules::rule(&mut section, action, problems);
+    let min_isr = administration::min_isr(&mut section, action, problems);
     let repeat = repeat(&mut section, action, at.is_some(), problems);
     section.finish();
     if given != 1 {
@@ -207,7 +218,9 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     let mut step = FaultStep::new(at.or(after).or(acked).or(met).or(event)?, action?, target?);
     step.lose = step.lose.map(|all| lose.unwrap_or(all));
     step.rule = rule;
-    (rule.is_some() || !step.action.has_rule()).then_some((step, repeat))
+    step.min_insync_replicas = min_isr;
+    let is_whole = rule.is_some() || !step.action.has_rule();
+    (is_whole && (min_isr.is_some() || step.action != Action::SetMinIsr)).then_some((step, repeat))
 }
 
 /// `for`, `times` and `every`.
@@ -269,6 +282,26 @@ pub fn lose_text(lose: Lose) -> String {
     }
 }
 
+/// What cannot be done to the controller.
+fn of_controller(step: &FaultStep) -> Option<Wrong> {
+    let (message, help) = match step.action {
+        _ if step.target != Target::Controller => return None,
+        Action::PowerCut => (
+            "the controller flushes its log before it answers: a power cut takes nothing from it",
+            "write action = \"kill\"",
+        ),
+        action if action.is_at_disk() => (
+            "the controller's disk is left alone: it holds the metadata of all brokers",
+            "write target = \"leader\", or kill the controller",
+        ),
+        action if action.is_at_proxy() || action.is_at_gate() => {
+            ("there is no proxy in front of the controller", "write target = \"leader\" or \"all\"")
+        }
+        _ => return None,
+    };
+    Some(Wrong::new(message, help))
+}
+
 /// Why `step` cannot come after the steps that are `done`.
 fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     if let When::At(at) = step.when
@@ -282,23 +315,14 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     if matches!(step.when, When::After(_)) && done.is_empty() {
         return Some(Wrong::new("there is no step above this one", "write at = \"1.2 s\""));
     }
-    if step.target == Target::Controller && step.action == Action::PowerCut {
-        return Some(Wrong::new(
-            "the controller flushes its log before it answers: a power cut takes nothing from it",
-            "write action = \"kill\"",
-        ));
-    }
-    if step.target == Target::Controller && (step.action.is_at_proxy() || step.action.is_at_gate()) {
-        return Some(Wrong::new(
-            "there is no proxy in front of the controller",
-            "write target = \"leader\" or \"all\"",
-        ));
+    if let Some(wrong) = of_controller(step) {
+        return Some(wrong);
     }
     let drawn =
         |target: Target| matches!(target, Target::Coordinator | Target::Random | Target::CurrentLeader);
     if done.iter().any(|other| {
         drawn(other.target) != drawn(step.target)
-            && [other.target, step.target].iter().all(|target| *target != Target::Controller)
+            && [other.target, step.target].iter().all(|target| target.is_broker())
     }) {
         return Some(Wrong::new(
             "a broker that is known only when the step is due may be one of those that the other steps are for",
@@ -311,7 +335,7 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
             "write it below a step with an api, or write at = \"1.2 s\"",
         ));
     }
-    if let Some(wrong) = unfit(step, done) {
+    if let Some(wrong) = administration::misplaced(step, done).or_else(|| unfit(step, done)) {
         return Some(wrong);
     }
     let moves = |earlier: &FaultStep| {
@@ -337,17 +361,18 @@ fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
         (Action::Stop | Action::Terminate | Action::Elect | Action::Isolate, state) => {
             state == Standing::Runs
         }
+        (Action::FillDisk | Action::WriteProtect, state) => state == Standing::Runs,
         (Action::Kill | Action::PowerCut, state) => !matches!(state, Standing::Dead | Standing::Isolated),
         (Action::Reconnect, state) => state == Standing::Isolated,
         (Action::Continue, state) => state == Standing::Stopped,
         (Action::Start, state) => state == Standing::Dead,
-        // A proxy is there whatever its broker does.
+        // A proxy is there whatever its broker does, and replicas can be moved.
         _ => true,
     };
     (!step.target.roles().iter().all(fits)).then(|| {
         Wrong::new(
             "the target is not in the state that this step needs",
-            "stop, then continue; kill, terminate or power-cut, then start; isolate, then reconnect (each for the same brokers)",
+            "stop, then continue; kill, terminate, power-cut, fill-disk or write-protect, then start; isolate, then reconnect (each for the same brokers)",
         )
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Parses text; reads no file and changes no setting quietly.
 
+mod administration;
 mod axes;
 mod cells;
 mod consumer;

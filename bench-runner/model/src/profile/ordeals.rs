@@ -5,7 +5,7 @@ use super::problems::{Place, Problems};
 use super::section::Section;
 use super::{deaths, faults, kills};
 use crate::fault::{Death, End, FaultStep, Join, KillAsk, Victim};
-use crate::settings::Arrival;
+use crate::settings::{Arrival, ClusterAsk};
 
 /// Every entry of the profile.
 pub(super) struct Planned {
@@ -44,10 +44,10 @@ impl Planned {
     }
 
     /// Notes what is wrong with those of a cell that can run.
-    pub fn check(&mut self, draft: &Draft, label: &str, problems: &Problems) {
+    pub fn check(&mut self, draft: &Draft, cluster: &ClusterAsk, label: &str, problems: &Problems) {
         deaths::check(&mut self.deaths, draft, label, problems);
         kills::check(&mut self.kills, draft, label, problems);
-        faults::check(&mut self.faults, draft, label, problems);
+        faults::check(&mut self.faults, draft, cluster, label, problems);
     }
 
     /// Notes entries that no cell has, and names of fault timelines that no step has.

@@ -1,7 +1,7 @@
 //! What the settings promise: the weight of each kind of finding. It counts nothing.
 
 use super::{Promise, Tally, TallyKind, Upsets, Weight};
-use crate::fault::{Action, FaultRecord, FaultStep, Target};
+use crate::fault::{Action, FaultRecord, FaultStep};
 use crate::settings::{Acks, CellSettings, CommitStrategy, SinkKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
     // A leader that gave way by itself loses what it alone had acknowledged, as one does that was killed.
     let leader_upset = moved_leaders > 0 || faults.iter().any(befell_a_broker);
     // Of what an answer promises nothing is left: as many brokers as hold it lost what they had not flushed.
-    let forgotten = !flushes_first(settings) && lost_power(faults) >= settings.topic.min_insync_replicas;
+    let forgotten = !flushes_first(settings) && lost_power(faults) >= least_in_sync(settings, faults);
     // A leader without the end of the log: other records take its offsets, and a group's position may stand behind them.
     let cut = forgotten || ((unclean || !all) && leader_upset);
     let commit = settings.group.as_ref().map(|group| group.commit);
@@ -59,10 +59,17 @@ pub(super) fn weight(kind: TallyKind, settings: &CellSettings, upsets: Upsets<'_
     }
 }
 
-/// What a proxy does to requests and answers cannot lose what was acknowledged.
+/// What a proxy does to requests and answers cannot lose what was acknowledged, nor can a setting of the topic.
 fn befell_a_broker(fault: &FaultRecord) -> bool {
     let FaultStep { action, target, .. } = fault.step;
-    fault.done_ns.is_some() && !action.is_undo() && !action.is_at_proxy() && target != Target::Controller
+    fault.done_ns.is_some() && !action.is_undo() && !action.is_at_proxy() && target.is_broker()
+}
+
+/// Of how many replicas an answer to acks=all spoke at least: the setting may have been lowered under way.
+fn least_in_sync(settings: &CellSettings, faults: &[FaultRecord]) -> u16 {
+    let set = faults.iter().filter(|fault| fault.done_ns.is_some());
+    let lowest = set.filter_map(|fault| fault.step.min_insync_replicas).min();
+    lowest.map_or(settings.topic.min_insync_replicas, |it| it.min(settings.topic.min_insync_replicas))
 }
 
 /// Every append is flushed before it is answered.
@@ -91,7 +98,7 @@ pub(super) fn promise(tallies: &BTreeMap<TallyKind, Tally>) -> Promise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::When;
+    use crate::fault::{Target, When};
     use crate::ids::BrokerId;
     use crate::settings::GroupSettings;
     use crate::verdict::history::settings;
@@ -117,7 +124,8 @@ mod tests {
         let controller = fault(Some(1), Action::Stop, Target::Controller);
         assert_eq!(weigh(Acks::One, false, &killed, false), Weight::Allowed);
         assert_eq!(weigh(Acks::One, false, &[], false), Weight::Violation);
-        for no_broker in [&planned, &undone, &controller] {
+        let of_topic = fault(Some(1), Action::SetMinIsr, Target::Topic);
+        for no_broker in [&planned, &undone, &controller, &of_topic] {
             assert_eq!(weigh(Acks::One, false, no_broker, false), Weight::Violation);
         }
         for action in Action::ALL.into_iter().filter(|action| action.is_at_proxy()) {
@@ -147,6 +155,23 @@ mod tests {
         assert_eq!(weigh(&[1], Some(1), None), [Weight::Violation; 3]);
         assert_eq!(weigh(&[1, 2, 3], None, None), [Weight::Violation; 3]);
         assert_eq!(weigh(&[1, 2, 3], Some(1), Some("1")), [Weight::Violation; 3]);
+    }
+
+    #[test]
+    fn where_one_replica_was_enough_for_a_while_one_power_cut_may_lose() {
+        let mut settings = settings(Acks::All, 1);
+        settings.topic.min_insync_replicas = 2;
+        let cut = fault(Some(2), Action::PowerCut, Target::Leader);
+        let cut = cut.map(|cut| FaultRecord { brokers: vec![BrokerId(1)], ..cut });
+        let weigh = |set: Option<u16>, done_ns| {
+            let [mut lowered] = fault(done_ns, Action::SetMinIsr, Target::Topic);
+            lowered.step.min_insync_replicas = set;
+            let faults = [lowered, cut[0].clone()];
+            weight(TallyKind::LogLoss, &settings, Upsets { faults: &faults, ..Upsets::NONE })
+        };
+        assert_eq!(weigh(Some(1), Some(1)), Weight::Allowed);
+        assert_eq!(weigh(Some(3), Some(1)), Weight::Violation, "raised: what was sent before had two");
+        assert_eq!(weigh(Some(1), None), Weight::Violation, "it was not lowered");
     }
 
     #[test]

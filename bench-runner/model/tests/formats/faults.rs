@@ -17,7 +17,8 @@ pub fn step() -> FaultStep {
         error: Some(Refusal::NotLeader),
         offset: Some(1),
     };
-    FaultStep { rule: Some(rule), ..FaultStep::new(When::At(1), Action::PowerCut, Target::All) }
+    let step = FaultStep::new(When::At(1), Action::PowerCut, Target::All);
+    FaultStep { rule: Some(rule), min_insync_replicas: Some(3), ..step }
 }
 
 /// How a fault was got over, and what tells of it.

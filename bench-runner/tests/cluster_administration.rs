@@ -1,0 +1,73 @@
+//! A topic that is administered while it is written to, and disks that break, through the real binary on one real local
+//! cluster: each fault is proven and undone, and costs what is expected. Needs Java 17 (and Maven once), and root for the disks.
+
+use recipes::{count, fine};
+use serde_json::Value;
+
+mod recipes;
+
+/// The proof of a cell's step, in its order.
+fn proof(cell: &Value, step: usize) -> String {
+    cell["faults"][step]["proof"].to_string()
+}
+
+/// How long the worst partition was silent over a cell's act, in seconds.
+fn unavailable_s(cell: &Value, act: usize) -> f64 {
+    let unavailable = &cell["recovery"][act]["unavailable"];
+    unavailable["ns"].as_f64().unwrap_or_else(|| panic!("{unavailable}")) / 1e9
+}
+
+#[test]
+fn topics_are_administered_and_disks_break_under_load_and_every_promise_is_kept() {
+    let faults = ["leader-moves", "follower-stopped-raised", "topic-deleted", "disk-full", "read-only"];
+    let only: Vec<String> = faults.iter().map(|fault| format!("*idempotence-true-fault-{fault}.*")).collect();
+    let only: Vec<&str> = only.iter().flat_map(|pattern| ["--only", pattern]).collect();
+    let short = [
+        "load.rate=1k/s",
+        "load.warmup=1s",
+        "load.duration=7s",
+        "disk:cluster.brokers=4",
+        "cluster.warm=0s",
+        // So long librdkafka waits before it believes that a topic is gone.
+        "administration:producer.settings={\"topic.metadata.propagation.max.ms\"=3000}",
+    ];
+    let short: Vec<&str> = short.into_iter().flat_map(|setting| ["--set", setting]).collect();
+    let (cells, _) = fine(&[&["administration.toml", "disk.toml"], &only[..], &short].concat());
+    assert_eq!(cells.len(), faults.len());
+    let of = |fault: &str| {
+        let named = format!("fault-{fault}.");
+        let is_of = |cell: &&Value| cell["id"].as_str().is_some_and(|id| id.contains(&named));
+        cells.iter().find(is_of).unwrap_or_else(|| panic!("{fault}"))
+    };
+
+    let moved = of("leader-moves");
+    assert!(proof(moved, 0).contains("replicas [1, 2, 3] -> [4, 2, 3], all in sync, leader "), "{moved}");
+    assert!(proof(moved, 1).contains("replicas [4, 2, 3] -> [1, 2, 3], all in sync"), "{}", proof(moved, 1));
+    assert_eq!(count(moved, "log_loss"), 0);
+
+    let raised = of("follower-stopped-raised");
+    assert!(
+        proof(raised, 0).contains("4 brokers read min.insync.replicas back: 2 -> 3"),
+        "{}",
+        proof(raised, 0)
+    );
+    assert!(proof(raised, 3).contains("min.insync.replicas back: again 2"), "{}", proof(raised, 3));
+    // Two in sync would have been enough once the follower was out, 3 s after its stop.
+    assert!(unavailable_s(raised, 1) > 5.5, "{}", raised["recovery"]);
+
+    let deleted = of("topic-deleted");
+    assert!(proof(deleted, 0).contains("none of 4 brokers knows the topic"), "{}", proof(deleted, 0));
+    let reason = deleted["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("the topic was deleted under way") && reason.contains("neither loss nor no loss")
+    );
+    assert_eq!(deleted["promise"], "unjudged");
+
+    for (fault, said) in [("disk-full", "No space left on device"), ("read-only", "Read-only file system")] {
+        let cell = of(fault);
+        let proof = proof(cell, 0);
+        assert!(proof.contains(said) && proof.contains("has ended (exit status: 1)"), "{proof}");
+        assert!(proof.contains("leader epoch 0 -> "), "somebody else leads: {proof}");
+        assert_eq!((count(cell, "log_loss"), &cell["promise"]), (0, &Value::from("kept")), "{fault}");
+    }
+}
