@@ -64,12 +64,20 @@ fn p989_ms(place: &Path, cell: &Value, latency: &str) -> f64 {
     curve.iter().find(|point| point.nines >= NINES).expect("enough records").value_ns as f64 / 1e6
 }
 
+/// How late the generator says that it was by itself (p99); 0: not worth a caveat.
+fn own_lateness_ms(cell: &Value) -> f64 {
+    let mut caveats = cell["caveats"].as_array().expect("caveats").iter();
+    let Some(caveat) = caveats.find(|caveat| caveat["kind"] == "generator-bound") else { return 0.0 };
+    let what = caveat["what"].as_str().expect("words");
+    what.split(' ').find_map(|word| word.parse().ok()).expect(what)
+}
+
 #[test]
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
     // A broker let go answers some 10 to 40 ms later, and other work on the machine moves the last percentiles by as
     // much: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what was not sent in
     // time, is wrong by more than a second every time.
-    const ROUNDS: usize = 4;
+    const ROUNDS: usize = 6;
     let mut left = vec!["tests/stall/roomy.toml", "tests/stall/small-queue.toml"];
     let mut told = String::new();
     for round in 1..=ROUNDS {
@@ -116,8 +124,9 @@ fn stall(place: &Path, cell: &Value) -> (String, bool) {
     writeln!(lines, "  p98.9: {publish} ms from the intended instant, {service} ms from the actual send")
         .expect("a string");
     fits &= publish > 1700.0 && (service < 100.0) == small;
-    // A full queue is the cluster speaking, not the generator.
-    fits &= has_caveat(cell, "backpressured") == small && !has_caveat(cell, "generator-bound");
+    // A full queue is the cluster speaking, not the generator. A busy machine's few milliseconds are seen in the other cell, too.
+    let own_ms = own_lateness_ms(cell);
+    fits &= has_caveat(cell, "backpressured") == small && own_ms <= if small { 0.0 } else { 10.0 };
     writeln!(lines, "  {}", cell["caveats"]).expect("a string");
     (lines, fits)
 }
