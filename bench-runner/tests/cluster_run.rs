@@ -124,9 +124,9 @@ fn stall(place: &Path, cell: &Value) -> (String, bool) {
     writeln!(lines, "  p98.9: {publish} ms from the intended instant, {service} ms from the actual send")
         .expect("a string");
     fits &= publish > 1700.0 && (service < 100.0) == small;
-    // A full queue is the cluster speaking, not the generator. A busy machine's few milliseconds are seen in the other cell, too.
-    let own_ms = own_lateness_ms(cell);
-    fits &= has_caveat(cell, "backpressured") == small && own_ms <= if small { 0.0 } else { 10.0 };
+    // A full queue is the cluster speaking, not the generator: what that has of its own are a busy machine's few
+    // milliseconds, in either cell, and never the queue's seconds.
+    fits &= has_caveat(cell, "backpressured") == small && own_lateness_ms(cell) <= 10.0;
     writeln!(lines, "  {}", cell["caveats"]).expect("a string");
     (lines, fits)
 }
