@@ -94,17 +94,23 @@ pub async fn moving(endpoint: &str, topic: &str, partitions: &[i32]) -> io::Resu
     Ok(found)
 }
 
-/// IncrementalAlterConfigs v1: sets one setting of a topic.
-///
-/// # Errors
-/// Kafka's error code, or the broker does not answer.
-pub async fn set(endpoint: &str, topic: &str, name: &str, value: &str) -> io::Result<()> {
+/// How a request about one setting of one topic begins.
+fn about(topic: &str, name: &str) -> Vec<u8> {
     let mut body = Vec::new();
     put_length(&mut body, 1);
     body.push(TOPIC);
     put_string(&mut body, topic);
     put_length(&mut body, 1);
     put_string(&mut body, name);
+    body
+}
+
+/// IncrementalAlterConfigs v1: sets one setting of a topic.
+///
+/// # Errors
+/// Kafka's error code, or the broker does not answer.
+pub async fn set(endpoint: &str, topic: &str, name: &str, value: &str) -> io::Result<()> {
+    let mut body = about(topic, name);
     body.push(SET);
     put_string(&mut body, value);
     // The ends of setting and topic; it is no trial; the end of all.
@@ -121,12 +127,7 @@ pub async fn set(endpoint: &str, topic: &str, name: &str, value: &str) -> io::Re
 /// # Errors
 /// Kafka's error code, or the broker does not answer.
 pub async fn setting(endpoint: &str, topic: &str, name: &str) -> io::Result<String> {
-    let mut body = Vec::new();
-    put_length(&mut body, 1);
-    body.push(TOPIC);
-    put_string(&mut body, topic);
-    put_length(&mut body, 1);
-    put_string(&mut body, name);
+    let mut body = about(topic, name);
     // The end of the topic; neither synonyms nor documentation; the end of all.
     body.extend([0, 0, 0, 0]);
     let mut answer = ask(endpoint, 32, 4, &body).await?;
