@@ -2,7 +2,9 @@
  * holds our producer beside it. Prints one line for each transaction: nanoseconds from begin to commit answered, and of the
  * commit call alone. Arguments: bootstrap servers, topic, partitions, record bytes, records of a transaction, transactions,
  * milliseconds from one begin to the next. */
+#define _GNU_SOURCE
 #include <rdkafka.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,9 @@ int main(int count, char **argument) {
     char *payload = calloc(1, bytes);
     long long *whole = malloc(sizeof *whole * transactions), *call = malloc(sizeof *call * transactions);
     check(rd_kafka_init_transactions(client, 30000), "init");
+    /* As our sending thread does where it may: whoever is woken by a thread of this priority starts on another core. */
+    struct sched_param lowest = {.sched_priority = 1};
+    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest);
     int partition = 0, row = 0;
     long long start_ns = now_ns();
     for (int index = 0; index < transactions; index++) {

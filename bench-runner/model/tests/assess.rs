@@ -102,6 +102,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             joins: Vec::new(),
             untimed: 0,
             moved_leaders: 0,
+            stolen: None,
             partitions: Vec::new(),
             dumps: Vec::new(),
             unread_sink: None,

@@ -195,6 +195,33 @@ fn a_key_of_a_group_under_its_name_elsewhere_is_understood() {
 }
 
 #[test]
+fn a_member_that_its_group_or_its_client_would_not_have_is_skipped_with_the_reason() {
+    let with = |settings: &str| {
+        format!(
+            "[consumer]\nsession-timeout = \"6 s\"\nsettings = {{ {settings} }}\n[matrix]\nmembers = [1, 2]\n"
+        )
+    };
+    for (settings, reason) in [
+        ("\"heartbeat.interval.ms\" = 6000", "heartbeat.interval.ms is not below session-timeout of 6 s"),
+        ("\"max.poll.interval.ms\" = 5999", "max.poll.interval.ms is below session-timeout of 6 s"),
+    ] {
+        let told = told(&with(settings));
+        assert!(told.iter().any(|one| one.contains(reason)), "{told:?}");
+    }
+    valid(&with("\"heartbeat.interval.ms\" = 5999, \"max.poll.interval.ms\" = 6000"));
+}
+
+#[test]
+fn what_transactions_are_like_is_refused_where_no_cell_has_any() {
+    for key in ["abort-every = 3", "abort-flush = false", "transaction-timeout = \"130 s\""] {
+        let refused = told(&format!("[producer]\nidempotence = true\n{key}\n"));
+        let expected = "this key says what transactions are like, and no cell has any";
+        assert!(refused.len() == 1 && refused[0].starts_with(expected), "{key}: {refused:?}");
+        valid(&format!("[producer]\nidempotence = true\n{key}\n[matrix]\ntransaction = [\"none\", 10]\n"));
+    }
+}
+
+#[test]
 fn a_death_is_of_the_cells_that_it_names_one_for_each_life() {
     let second = "[[death]]\ncells = { commit = \"none\" }\nrecord = 5\npoint = \"after-poll\"\nend = \"close\"\nrestart = false\n";
     let profile = valid(&format!(

@@ -165,7 +165,10 @@ fn why(exit: Exit, results: &[CellResult]) -> Option<String> {
         Exit::Violation => {
             "a promise was broken or an expectation not met there; see \"What became of the records\""
         }
-        Exit::Failure => "the harness itself failed there; the report says how, and the cell keeps all files",
+        Exit::Failure => {
+            "the books do not balance there, or it could not be carried out; the report says how, and the cell keeps \
+             all files"
+        }
         Exit::Interrupted => "interrupted; what was finished is kept",
         Exit::Usage | Exit::Profile | Exit::Cluster => return None,
     };

@@ -6,6 +6,7 @@
 mod administration;
 mod archive;
 mod broker_process;
+mod cores;
 mod disks;
 mod distribution;
 mod dump;
@@ -135,6 +136,7 @@ pub struct Cluster {
     leftovers: Vec<String>,
     presence: residence::Presence,
     administration: Administration,
+    _awake: cores::Awake,
 }
 
 /// Starts or reaches a cluster that fits `ask`; `progress` hears one line for each stage.
@@ -148,7 +150,7 @@ pub async fn open(
     for line in &leftovers {
         progress(line);
     }
-    let (kind, facts) = match provider {
+    let (kind, mut facts) = match provider {
         Provider::Local { kafka_home } => {
             let local = local::start(kafka_home, ask, progress).await?;
             let facts = local.facts();
@@ -163,8 +165,9 @@ pub async fn open(
             (Kind::Mock(Box::new(mock)), facts)
         }
     };
-    let administration = Administration::default();
-    Ok(Cluster { kind, facts, leftovers, presence, administration })
+    let (awake, administration) = (cores::Awake::ask(), Administration::default());
+    facts.facts.insert("idle cores".into(), awake.as_str().into());
+    Ok(Cluster { kind, facts, leftovers, presence, administration, _awake: awake })
 }
 
 async fn broker_settings(bootstrap: &str, broker: i32) -> Result<BTreeMap<String, String>, ClusterError> {

@@ -36,6 +36,7 @@ pub struct Member {
     messages: Vec<*mut rd::rd_kafka_message_t>,
     topic: CString,
     settings: BTreeMap<String, String>,
+    paused: Vec<u16>,
 }
 
 impl Member {
@@ -82,7 +83,8 @@ impl Member {
                 .map_err(|error| KafkaError::new(ACT, error))?
         };
         let messages = vec![ptr::null_mut(); batch];
-        let member = Member { client, queue, answers, inbox, wake, messages, topic, settings };
+        let member =
+            Member { client, queue, answers, inbox, wake, messages, topic, settings, paused: Vec::new() };
         as_asked(properties, &member.settings)?;
         let list = member.list(&[(0, NO_OFFSET)]);
         // SAFETY: client and list are live. A subscription ignores partitions.
@@ -106,18 +108,34 @@ impl Member {
         self.wake.wait_until(instant_ns);
     }
 
-    /// Lets the client fetch nothing for these partitions, or go on where it was; what has arrived of them is fetched again.
-    pub fn pause(&mut self, partitions: &[u16], paused: bool) -> Result<(), KafkaError> {
-        let list = self.list(&partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect::<Vec<_>>());
+    /// Lets the client fetch nothing for these partitions, and for all others of ours; what has arrived of them is fetched
+    /// again. A partition that is given up is paused no more.
+    pub fn pause(&mut self, partitions: &[u16]) -> Result<(), KafkaError> {
+        self.resume(|paused| !partitions.contains(&paused))?;
+        let list = self.list(&without_offsets(partitions));
         // SAFETY: client and list are live.
-        let error = unsafe {
-            if paused {
-                rd::rd_kafka_pause_partitions(self.client, list.0)
-            } else {
-                rd::rd_kafka_resume_partitions(self.client, list.0)
-            }
-        };
-        ok(error).map_err(|name| KafkaError::new("could not pause or resume partitions", name))
+        let error = unsafe { rd::rd_kafka_pause_partitions(self.client, list.0) };
+        ok(error).map_err(|name| KafkaError::new("could not pause partitions", name))?;
+        self.paused = partitions.to_vec();
+        Ok(())
+    }
+
+    /// Lets the client go on where it was with those of the paused partitions.
+    pub fn resume(&mut self, which: impl Fn(u16) -> bool) -> Result<(), KafkaError> {
+        let (going, staying): (Vec<u16>, Vec<u16>) = self.paused.iter().partition(|at| which(**at));
+        if going.is_empty() {
+            return Ok(());
+        }
+        self.paused = staying;
+        let list = self.list(&without_offsets(&going));
+        // SAFETY: client and list are live.
+        let error = unsafe { rd::rd_kafka_resume_partitions(self.client, list.0) };
+        ok(error).map_err(|name| KafkaError::new("could not resume partitions", name))
+    }
+
+    /// The partitions that nothing is fetched for.
+    pub fn paused(&self) -> &[u16] {
+        &self.paused
     }
 
     /// Hands at most `most` records that have arrived to the callback and says how many items that was; waits until the
@@ -188,8 +206,7 @@ impl Member {
 
     /// The offsets that the group holds, in the order asked; `None`: nothing was committed. Blocks.
     pub fn committed(&self, partitions: &[u16], timeout: Duration) -> Result<Vec<Option<i64>>, KafkaError> {
-        let asked: Vec<At> = partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect();
-        let list = self.list(&asked);
+        let list = self.list(&without_offsets(partitions));
         // SAFETY: client and list are live; the client writes into the list.
         let error = unsafe { rd::rd_kafka_committed(self.client, list.0, timeout.as_millis() as c_int) };
         let act = "could not read the committed offsets";
@@ -216,10 +233,12 @@ impl Member {
 
     /// Answers `Taken`. With auto commit the client first commits what is stored.
     pub fn unassign(&mut self, partitions: &[u16]) -> Result<(), KafkaError> {
-        let list = self.list(&partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect::<Vec<_>>());
+        // The client would keep them paused, and give none of their records when they come back.
+        let resumed = self.resume(|paused| partitions.contains(&paused));
+        let list = self.list(&without_offsets(partitions));
         // SAFETY: client and list are live.
         let answer = unsafe { unassign(self.client, list.0) };
-        answer.map_err(|error| KafkaError::new("could not give partitions up", error))
+        answer.map_err(|error| KafkaError::new("could not give partitions up", error)).and(resumed)
     }
 
     /// Goes back to these offsets. Blocks.
@@ -319,6 +338,10 @@ impl Member {
     }
 }
 
+fn without_offsets(partitions: &[u16]) -> Vec<At> {
+    partitions.iter().map(|partition| (*partition, NO_OFFSET)).collect()
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
         self.inbox.borrow_mut().closing = true;
@@ -330,5 +353,86 @@ impl Drop for Member {
             }
             rd::rd_kafka_destroy_flags(self.client, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{mock::Mock, properties};
+    use super::*;
+    use crate::clock;
+    use bench_model::settings::{CommitStrategy, GroupSettings};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+    const TOPIC: &str = "paused";
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    fn group() -> GroupSettings {
+        GroupSettings {
+            members: 1,
+            commit: CommitStrategy::None,
+            commit_interval_ns: SECOND_NS,
+            commit_on_revoke: false,
+            batch_records: 10,
+            batch_wait_ns: 0,
+            service_ns: 0,
+            service_spread: Default::default(),
+            assignor: "range".into(),
+            protocol: "classic".into(),
+            isolation: "read_uncommitted".into(),
+            session_timeout_ns: 10 * SECOND_NS,
+            fetch: Default::default(),
+            extra: BTreeMap::new(),
+            sink: None,
+        }
+    }
+
+    /// The offsets that come within a time, or until there are so many.
+    fn fetched(member: &mut Member, most: usize, time_ns: u64) -> Vec<i64> {
+        let until_ns = clock::now_ns() + time_ns;
+        let mut offsets = Vec::new();
+        while offsets.len() < most && clock::now_ns() < until_ns {
+            member.poll_until(most, until_ns, |item| {
+                if let Item::Record { offset, .. } = item {
+                    offsets.push(offset);
+                }
+            });
+        }
+        offsets
+    }
+
+    #[test]
+    fn a_partition_that_is_given_up_while_it_is_paused_is_read_when_it_comes_back() {
+        let mock = Mock::start(1).expect("a mock cluster");
+        mock.create_topic(TOPIC, 1, 1).expect("a topic");
+        let mut config = rdkafka::ClientConfig::new();
+        let producer: BaseProducer =
+            config.set("bootstrap.servers", mock.bootstrap()).create().expect("a producer");
+        let record = BaseRecord::<(), [u8]>::to(TOPIC).payload(b"x").partition(0);
+        producer.send(record).expect("room in the queue");
+        producer.flush(Duration::from_secs(30)).expect("delivered");
+
+        let properties = properties::member(&mock.bootstrap(), "paused", "paused", &group());
+        let mut member = Member::join(&properties, TOPIC, 10).expect("a member");
+        let until_ns = clock::now_ns() + 30 * SECOND_NS;
+        let given = loop {
+            assert!(clock::now_ns() < until_ns, "nothing was assigned");
+            member.poll_until(1, clock::now_ns() + SECOND_NS / 10, |_| ());
+            if let Some(change) = member.next_change() {
+                break change;
+            }
+        };
+        assert_eq!(given, Change::Given(vec![0]));
+        member.assign(&[(0, 0)]).expect("assigned");
+        assert_eq!(fetched(&mut member, 1, 30 * SECOND_NS), [0]);
+
+        member.pause(&[0]).expect("paused");
+        member.seek(&[(0, 0)], Duration::from_secs(10)).expect("gone back");
+        assert_eq!(fetched(&mut member, 1, SECOND_NS), [0_i64; 0], "it is paused");
+        member.unassign(&[0]).expect("given up");
+        // As a member does whose hand is free again, in the partition's absence.
+        member.resume(|_| true).expect("nothing to resume");
+        member.assign(&[(0, 0)]).expect("assigned again");
+        assert_eq!(fetched(&mut member, 1, 30 * SECOND_NS), [0], "it came back");
     }
 }

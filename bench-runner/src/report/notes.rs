@@ -51,6 +51,9 @@ pub fn without_verdict(view: &View) -> Vec<String> {
         if result.outcome != Outcome::Finished {
             let reason = result.reason.as_deref().unwrap_or("no reason stored");
             list.push(format!("{}: {}: {reason}", result.cell.id, word(&result.outcome)));
+        }
+        // Where there is no verdict at all, what does not hold follows from the reason above.
+        if result.outcome == Outcome::Void {
             let broken = result.verdict.iter().flat_map(|verdict| &verdict.identities).filter(|it| !it.holds);
             list.extend(
                 broken.map(|it| format!("{}: {} does not hold: {}", result.cell.id, it.name, it.detail)),

@@ -4,6 +4,7 @@ use super::arrivals;
 use super::crew::{CrewError, Gang, Task};
 use super::dangling;
 use super::evidence::{self, Evidence};
+use super::host::CpuTicks;
 use super::interrupt::Interrupt;
 use super::lives::Ordeals;
 use super::measure::{self, Measured};
@@ -18,7 +19,7 @@ use crate::cluster::{Cluster, Usage};
 use crate::injector;
 use crate::kafka::admin::Admin;
 use crate::kafka::offsets::Ends;
-use bench_model::assess::{self, Statements};
+use bench_model::assess::{self, Statements, Stolen};
 use bench_model::fault::{FaultRecord, Victim};
 use bench_model::ids::BookKey;
 use bench_model::ledger::Ledger;
@@ -238,7 +239,7 @@ async fn with_topic(
     let mut gang = Gang::start(&task, stage.interrupt).await.map_err(not_started)?;
     stages.end("workers");
     let watch = Watch::begin(stage.cluster, cell, task.topic, gang.t0_ns);
-    let (faults, usage) = under_load(stage, cell, &task, &mut gang, tell).await?;
+    let (faults, usage, stolen) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
     let ends = at_rest(stage, cell, &task, &mut gang, &faults).await?;
     let moved_leaders = moved_leaders(stage.cluster, task.topic).await;
@@ -250,8 +251,8 @@ async fn with_topic(
     let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
     let ends_to_process = ends_to_process(&task, &ends, end_offsets, &reader).await?;
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
-    let statements =
-        stated(&mut gang, cell, Ended { ends: &ends, reader, usage, unprocessed, moved_leaders, partitions });
+    let ended = Ended { ends: &ends, reader, usage, stolen, unprocessed, moved_leaders, partitions };
+    let statements = stated(&mut gang, cell, ended);
     let void = |reason| Trouble::new(Outcome::Void, reason);
     let of_producers = of_producers(&gang, &task).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
@@ -371,6 +372,7 @@ struct Ended<'a> {
     ends: &'a Result<Vec<Ends>, String>,
     reader: Done,
     usage: [Option<Usage>; 2],
+    stolen: Stolen,
     unprocessed: Option<String>,
     moved_leaders: u64,
     partitions: Vec<PartitionChange>,
@@ -378,13 +380,14 @@ struct Ended<'a> {
 
 /// What runner and workers have to say at the end.
 fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
-    let Ended { ends, reader, usage, unprocessed, moved_leaders, partitions } = ended;
+    let Ended { ends, reader, usage, stolen, unprocessed, moved_leaders, partitions } = ended;
     Statements {
         t0_ns: gang.t0_ns,
         unquiet: ends.as_ref().err().cloned(),
         producers: gang.lives.statements(Victim::Producer, &gang.done),
         reader,
         usage,
+        stolen: Some(stolen),
         arrivals: Some(arrivals::of_cell(gang.produced_by(), gang.delivered(), cell, gang.t0_ns)),
         delivered: (cell.settings.group.is_some() || !cell.settings.producer.answers_count())
             .then(|| arrivals::delivered(gang.delivered(), gang.t0_ns)),
@@ -417,14 +420,15 @@ async fn meanwhile<T>(
     }
 }
 
-/// From T0 until all producers are done: faults on the run clock, or usage at both ends of the window.
+/// From T0 until all producers are done: faults on the run clock, or usage at both ends of the window; and what the host kept.
 async fn under_load(
     stage: &mut Stage<'_>,
     cell: &Cell,
     task: &Task<'_>,
     gang: &mut Gang,
     tell: &mut dyn FnMut(&Progress),
-) -> Result<(Vec<FaultRecord>, [Option<Usage>; 2]), Trouble> {
+) -> Result<(Vec<FaultRecord>, [Option<Usage>; 2], Stolen), Trouble> {
+    let ticks = CpuTicks::now();
     let mut faults = Vec::new();
     if !cell.faults.is_empty() {
         let acked = std::cell::Cell::new(0);
@@ -468,7 +472,7 @@ async fn under_load(
     if next == Some(1) {
         usage[1] = stage.cluster.usage();
     }
-    Ok((faults, usage))
+    Ok((faults, usage, ticks.stolen_since()))
 }
 
 async fn sleep_until(instant_ns: Option<u64>) {

@@ -1,5 +1,6 @@
 //! Facts about host, time and revision: a result of something unnamed is no result.
 
+use bench_model::assess::Stolen;
 use bench_model::result::HostFacts;
 use std::path::Path;
 use std::process::id;
@@ -64,19 +65,35 @@ pub fn facts(results: &Path) -> HostFacts {
     }
 }
 
-/// CPU time of the whole machine so far: (idle, all), in ticks.
-pub fn cpu_ticks() -> (u64, u64) {
-    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let ticks: Vec<u64> = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    // user, nice, system, idle, waiting for disks, ...: a waiting CPU has nothing else to do.
-    (ticks.iter().skip(3).take(2).sum(), ticks.iter().take(8).sum())
+/// CPU time of the whole machine so far, in ticks of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct CpuTicks {
+    /// With nothing to do, or nothing but waiting for disks.
+    pub idle: u64,
+    /// Wanted, and kept by the machine's own host.
+    pub stolen: u64,
+    /// All of it.
+    pub all: u64,
+}
+
+impl CpuTicks {
+    /// Until now (`/proc/stat`: user, nice, system, idle, waiting for disks, interrupts twice, stolen).
+    pub fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let words = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+        let ticks: Vec<u64> = words.filter_map(|word| word.parse().ok()).take(8).collect();
+        CpuTicks {
+            idle: ticks.iter().skip(3).take(2).sum(),
+            stolen: ticks.get(7).copied().unwrap_or(0),
+            all: ticks.iter().sum(),
+        }
+    }
+
+    /// What the machine's host has kept since.
+    pub fn stolen_since(self) -> Stolen {
+        let now = Self::now();
+        Stolen { ticks: now.stolen.saturating_sub(self.stolen), of: now.all.saturating_sub(self.all) }
+    }
 }
 
 /// Device and type of the file system that holds a directory: the longest mount point that is a prefix of it.

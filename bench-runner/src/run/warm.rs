@@ -126,7 +126,7 @@ async fn watch(
     tell: &mut dyn FnMut(&str),
 ) -> Result<(Vec<f64>, Vec<f64>), String> {
     let (mut windows, mut idle) = (Vec::new(), Vec::new());
-    let mut last = (gang.t0_ns, 0_u64, 0_u64, host::cpu_ticks());
+    let mut last = (gang.t0_ns, 0_u64, 0_u64, host::CpuTicks::now());
     let deadline_ns = gang.t0_ns + limit_ns;
     loop {
         tokio::select! {
@@ -136,10 +136,10 @@ async fn watch(
         let produced = gang.produced();
         if produced.at_ns >= last.0 + WINDOW_NS - SECOND_NS / 10 {
             let cpu_ns = cluster.usage().map_or(0, |usage| usage.cpu_ns);
-            let ticks = host::cpu_ticks();
+            let ticks = host::CpuTicks::now();
             if last.1 > 0 && produced.records > last.2 && cpu_ns > 0 {
                 let per_record = (cpu_ns - last.1) as f64 / (produced.records - last.2) as f64;
-                let free = (ticks.0 - last.3.0) as f64 / (ticks.1 - last.3.1).max(1) as f64;
+                let free = (ticks.idle - last.3.idle) as f64 / (ticks.all - last.3.all).max(1) as f64;
                 windows.push(per_record);
                 idle.push(free);
                 tell(&format!(

@@ -1,6 +1,6 @@
 //! Doubts about a cell's numbers, each with what was seen and what to do about it.
 
-use super::statements::Statements;
+use super::statements::{Statements, Stolen};
 use crate::fault::Victim;
 use crate::latency::Percentile;
 use crate::plan::Cell;
@@ -18,9 +18,13 @@ const WAKEUPS: f64 = 20.0;
 /// First and last third of the window may differ by this factor in their median latency.
 const DRIFT: f64 = 1.5;
 
+/// Share of the machine's CPU time that its host may keep before it is told.
+const STOLEN: f64 = 0.01;
+
 /// Every kind that is found here; others are added by the run, which sees more than one cell.
-pub(super) const KINDS: [&str; 14] = [
+pub(super) const KINDS: [&str; 15] = [
     "generator-bound",
+    "stolen-cpu",
     "backpressured",
     "rate-not-reached",
     "transaction-bound",
@@ -45,6 +49,7 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
     let cell = &result.cell;
     let mut caveats = Vec::new();
     caveats.extend(generator(observed));
+    caveats.extend(stolen(observed));
     caveats.extend(backpressure(observed, result));
     caveats.extend(rate_not_reached(result));
     caveats.extend(transaction_bound(result));
@@ -136,6 +141,19 @@ fn generator(observed: &Statements) -> Option<Caveat> {
                 lateness_ns as f64 / 1e6
             ),
             "lower the rate, add producers, or give the machine more cores; do not compare this cell",
+        )
+    })
+}
+
+/// A virtual machine's host has other guests, and gives it less than it asks for.
+fn stolen(observed: &Statements) -> Option<Caveat> {
+    let Stolen { ticks, of } = observed.stolen?;
+    let share = ticks as f64 / of.max(1) as f64;
+    (share > STOLEN).then(|| {
+        caveat(
+            "stolen-cpu",
+            format!("the host of this virtual machine kept {:.0} % of its CPU time from it", share * 100.0),
+            "the latencies are also those of its neighbours: use a machine of its own, or run again when they rest",
         )
     })
 }
@@ -268,7 +286,7 @@ fn early(observed: &Statements) -> Option<Caveat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, rate_not_reached, transaction_bound};
+    use super::{KINDS, Statements, Stolen, rate_not_reached, stolen, transaction_bound};
     use crate::assess::blank;
     use crate::latency::Series;
     use crate::result::CellResult;
@@ -305,6 +323,18 @@ mod tests {
         assert_eq!(missed(0, 990.0), None);
         assert!(missed(0, 499.0).expect("half").ends_with("1000 were due"));
         assert!(missed(2, 400.0).expect("too few").ends_with("500 were due and not to be aborted"));
+    }
+
+    #[test]
+    fn more_than_a_hundredth_of_the_machine_is_missed() {
+        let told = |ticks| {
+            let statements =
+                Statements { stolen: Some(Stolen { ticks, of: 5_000 }), ..Statements::default() };
+            stolen(&statements).map(|caveat| caveat.what)
+        };
+        assert_eq!(told(50), None);
+        assert!(told(650).expect("a caveat").contains(" kept 13 % of its CPU time"));
+        assert_eq!(stolen(&Statements::default()), None, "nobody has looked");
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod statements;
 mod unprocessed;
 
 pub use compare::differences;
-pub use statements::{STATEMENTS, Statements, StatementsError, Usage};
+pub use statements::{STATEMENTS, Statements, StatementsError, Stolen, Usage};
 
 use crate::effects::Effects;
 use crate::expectation::{self, Comparison};

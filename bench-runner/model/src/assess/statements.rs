@@ -26,6 +26,15 @@ pub struct Usage {
     pub network_bytes: u64,
 }
 
+/// CPU time that the machine's own host kept from it, in ticks of the kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stolen {
+    /// So much was wanted and not had.
+    pub ticks: u64,
+    /// Of all CPU time of that while, idle time included.
+    pub of: u64,
+}
+
 /// Everything that a result rests on besides ledgers, readings and series.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statements {
@@ -39,6 +48,9 @@ pub struct Statements {
     pub reader: Done,
     /// What the cluster had used at both ends of the measured window (local clusters, cells without fault).
     pub usage: [Option<Usage>; 2],
+    /// From T0 until all producers were done; `None`: stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen: Option<Stolen>,
     /// Answers by the second after T0 in which they came, whenever their records were due: reports without error, or
     /// with acks=0 records that the reader was handed. `None`: stored before this was kept.
     #[serde(default)]

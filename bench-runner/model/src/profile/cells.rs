@@ -134,6 +134,14 @@ pub(super) fn expand(
         }
     }
     let mut drafts = found.drafts;
+    let has_transactions = drafts.iter().any(|one| one.draft.producer.transaction.is_some());
+    if let Some(place) = written(root, transaction::KEYS)
+        && !has_transactions
+        && problems.is_empty()
+    {
+        let help = "write transaction = 100 (records) or \"50 ms\" in [producer], or remove the key";
+        problems.add(&place, "this key says what transactions are like, and no cell has any", help);
+    }
     for one in drafts.iter_mut().filter(|one| one.place == base.place) {
         let reason = one.reason.as_deref().unwrap_or_default();
         one.place = written(root, reason).unwrap_or_else(|| base.place.clone());
@@ -141,9 +149,9 @@ pub(super) fn expand(
     judge(drafts, &mut expect, &mut ordeals, base, problems)
 }
 
-/// Where a key stands that the reason names: the only cell of a profile is nowhere else.
-fn written(root: &mut Section<'_>, reason: &str) -> Option<Place> {
-    let words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+/// Where a key stands that these words name: the only cell of a profile is nowhere else.
+fn written(root: &mut Section<'_>, words: &str) -> Option<Place> {
+    let words = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let names = |key: &str| words.clone().any(|word| word == key);
     ["consumer", "producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
         let Value::Table(entries) = &root.entry(section)?.node.value else { return None };

@@ -202,7 +202,7 @@ pub(super) fn impossible(
         return Some(format!("protocol={protocol} knows no assignor={assignor}, only {}", known.join(", ")));
     }
     if protocol == CLASSIC {
-        return None;
+        return too_slow(group);
     }
     let brokers_ns = brokers_session_ns(cluster);
     if group.session_timeout_ns != brokers_ns {
@@ -214,5 +214,22 @@ pub(super) fn impossible(
     let classic = "heartbeat.interval.ms";
     group.extra.contains_key(classic).then(|| {
         format!("with protocol=consumer the brokers choose {classic}: it is a setting of the classic one")
+    })
+}
+
+/// What a member of the classic protocol has to do within its session, or may not be bound to do more often, and is not.
+fn too_slow(group: &GroupSettings) -> Option<String> {
+    let session = duration_text(group.session_timeout_ns);
+    let stated = |key| {
+        group.extra.get(key).and_then(|value| value.parse::<u64>().ok()).map(|ms| ms.saturating_mul(MS))
+    };
+    if stated("heartbeat.interval.ms").is_some_and(|beat_ns| beat_ns >= group.session_timeout_ns) {
+        return Some(format!(
+            "heartbeat.interval.ms is not below session-timeout of {session}: the group would put out whoever lives"
+        ));
+    }
+    let polls = stated("max.poll.interval.ms").is_some_and(|poll_ns| poll_ns < group.session_timeout_ns);
+    polls.then(|| {
+        format!("max.poll.interval.ms is below session-timeout of {session}: the client refuses that")
     })
 }

@@ -9,6 +9,9 @@ use crate::settings::{ProducerSettings, TransactionSettings, TransactionSpan};
 const SECOND: u64 = 1_000_000_000;
 const NONE: &str = "none";
 
+/// The keys that mean nothing where no cell has transactions.
+pub(super) const KEYS: &str = "abort-every abort-flush transaction-timeout";
+
 /// How transactions end unless the profile says otherwise; the span is chosen by the key `transaction` or its axis.
 pub(super) const DEFAULTS: TransactionSettings = TransactionSettings {
     span: TransactionSpan::Records(1),

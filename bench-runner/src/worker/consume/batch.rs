@@ -1,7 +1,7 @@
 //! A batch: taken into hand, processed record by record, committed by the strategy. No allocation, lock, log line or float
 //! per record, except where each record is committed or stored.
 
-use super::commits::tell;
+use super::commits::{tell, tell_if_not};
 use super::life::{ASK, Client, Ending, Life};
 use crate::clock;
 use crate::kafka::member::At;
@@ -268,9 +268,7 @@ impl Life<'_> {
                 .collect();
             self.batch.retain(|record| !refused.contains(&record.partition));
             firsts.retain(|(partition, _)| refused.contains(partition));
-            if let Err(error) = client.member.seek(&firsts, ASK) {
-                tell(error.to_string(), false);
-            }
+            tell_if_not(client.member.seek(&firsts, ASK));
         }
         self.now_ns = clock::now_ns();
     }

@@ -3,6 +3,7 @@
 
 use super::super::emit;
 use crate::clock;
+use crate::kafka::KafkaError;
 use crate::kafka::member::{Answer, At, Member};
 use bench_model::ids::PartitionId;
 use bench_model::latency::Series;
@@ -258,6 +259,13 @@ fn as_answer(held: bool) -> CommitAnswer {
 /// Tells the runner of an error that is not about one record.
 pub(super) fn tell(text: String, fatal: bool) {
     emit(&Event::ClientError { at_ns: clock::now_ns(), text, fatal });
+}
+
+/// Tells the runner if the client did not do something.
+pub(super) fn tell_if_not(done: Result<(), KafkaError>) {
+    if let Err(error) = done {
+        tell(error.to_string(), false);
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! the next batch begin.
 
 use super::batch::{IDLE_NS, InHand};
-use super::commits::tell;
+use super::commits::tell_if_not;
 use super::life::{ASK, Client, Ending, Life};
 use super::pipeline::{Errors, Membership, Shared};
 use super::timings::Timings;
@@ -55,7 +55,6 @@ pub(super) struct Outlet {
     pub(super) refused: u64,
     /// The batch in hand goes without more company at this instant.
     full_by_ns: u64,
-    paused: Vec<u16>,
     polled_ns: u64,
     pub(super) longest_unpolled_ns: u64,
 }
@@ -87,7 +86,6 @@ impl Outlet {
             write: Series::new(seconds),
             refused: 0,
             full_by_ns: 0,
-            paused: Vec::new(),
             polled_ns: u64::MAX,
             longest_unpolled_ns: 0,
         }
@@ -148,18 +146,14 @@ impl Life<'_> {
         let Some(outlet) = &mut self.outlet else { return };
         let since_ns = outlet.polled_ns;
         if self.batch.len() < most {
-            if !outlet.paused.is_empty() {
-                let paused = std::mem::take(&mut outlet.paused);
-                self.pause(client, paused, false);
-            }
+            tell_if_not(client.member.resume(|_| true));
             self.poll_ahead(client, most);
         } else if self.now_ns < since_ns.saturating_add(PAUSE_NS) {
             client.member.rest_until((self.now_ns + IDLE_NS).min(since_ns.saturating_add(PAUSE_NS)));
         } else {
             let ours = self.commits.ours();
-            if outlet.paused != ours {
-                outlet.paused.clone_from(&ours);
-                self.pause(client, ours, true);
+            if client.member.paused() != ours {
+                tell_if_not(client.member.pause(&ours));
             }
             // Nothing comes of paused partitions; what the group wants does.
             client.member.rest_until(self.now_ns + PAUSED_POLL_NS);
@@ -188,26 +182,6 @@ impl Life<'_> {
         if !lost.is_empty() {
             self.drop_from_hand(&lost);
         }
-    }
-
-    fn pause(&mut self, client: &mut Client<'_>, partitions: Vec<u16>, paused: bool) {
-        let ours = self.commits.ours();
-        let still: Vec<u16> = partitions.into_iter().filter(|at| ours.contains(at)).collect();
-        if still.is_empty() {
-            return;
-        }
-        if let Err(error) = client.member.pause(&still, paused) {
-            tell(error.to_string(), false);
-        }
-    }
-
-    /// Before partitions go: the client would keep them paused, and give none of their records when they come back.
-    pub(super) fn resume(&mut self, client: &mut Client<'_>, partitions: &[u16]) {
-        let Some(outlet) = &mut self.outlet else { return };
-        let paused = std::mem::take(&mut outlet.paused).into_iter();
-        let (going, staying) = paused.partition(|at| partitions.contains(at));
-        outlet.paused = staying;
-        self.pause(client, going, false);
     }
 
     /// What was not begun of these partitions is somebody else's now.
@@ -324,9 +298,7 @@ impl Life<'_> {
                 firsts.push((record.partition, record.copy.offset));
             }
         }
-        if let Err(error) = client.member.seek(&firsts, ASK) {
-            tell(error.to_string(), false);
-        }
+        tell_if_not(client.member.seek(&firsts, ASK));
     }
 
     /// Gives the number of the batch's last record.

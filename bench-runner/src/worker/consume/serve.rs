@@ -1,6 +1,6 @@
 //! What does not depend on records: rebalances, answers to commits, errors of the client, and leaving the group.
 
-use super::commits::tell;
+use super::commits::{tell, tell_if_not};
 use super::life::{ASK, Client, Ending, Life};
 use crate::clock;
 use crate::kafka::member::{At, Change};
@@ -43,9 +43,7 @@ impl Life<'_> {
         for at in &given {
             self.commits.assigned(*at, self.now_ns);
         }
-        if let Err(error) = client.member.assign(&given) {
-            tell(error.to_string(), false);
-        }
+        tell_if_not(client.member.assign(&given));
         self.assigned = true;
     }
 
@@ -75,14 +73,11 @@ impl Life<'_> {
             offsets.retain(|(partition, _)| partitions.contains(partition));
             self.commits.call_and_wait(&mut client.member, &offsets);
         }
-        self.resume(client, partitions);
         self.now_ns = clock::now_ns();
         for partition in partitions {
             self.commits.taken(*partition, lost, self.now_ns);
         }
-        if let Err(error) = client.member.unassign(partitions) {
-            tell(error.to_string(), false);
-        }
+        tell_if_not(client.member.unassign(partitions));
     }
 
     /// Leaves the group, in good order unless the specification says that nothing more is done.
