@@ -218,6 +218,7 @@ fn what_transactions_are_like_is_refused_where_no_cell_has_any() {
         let expected = "this key says what transactions are like, and no cell has any";
         assert!(refused.len() == 1 && refused[0].starts_with(expected), "{key}: {refused:?}");
         valid(&format!("[producer]\nidempotence = true\n{key}\n[matrix]\ntransaction = [\"none\", 10]\n"));
+        valid(&format!("[producer]\nidempotence = true\n{key}\ntransaction = \"none\"\n"));
     }
 }
 

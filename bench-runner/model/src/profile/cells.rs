@@ -134,7 +134,9 @@ pub(super) fn expand(
         }
     }
     let mut drafts = found.drafts;
-    let has_transactions = drafts.iter().any(|one| one.draft.producer.transaction.is_some());
+    // One that is written as "none" was thought of.
+    let has_transactions = drafts.iter().any(|one| one.draft.producer.transaction.is_some())
+        || written(root, "transaction").is_some();
     if let Some(place) = written(root, transaction::KEYS)
         && !has_transactions
         && problems.is_empty()
