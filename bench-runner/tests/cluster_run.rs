@@ -74,9 +74,9 @@ fn own_lateness_ms(cell: &Value) -> f64 {
 
 #[test]
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
-    // A broker let go answers some 10 to 40 ms later, and other work on the machine moves the last percentiles by as
-    // much: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what was not sent in
-    // time, is wrong by more than a second every time.
+    // A broker let go answers some 10 ms later where idle cores are kept awake, and 10 to 40 where they sleep or the host
+    // of a virtual machine is busy: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what
+    // was not sent in time, is wrong by more than a second every time.
     const TRIES: &str = "4";
     const PROFILES: [&str; 2] = ["stall-roomy", "stall-small-queue"];
     let place = tempfile::tempdir().expect("a directory");
@@ -84,6 +84,10 @@ fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queu
     code(&run(place.path(), &files, &["--repeat", TRIES]).output().expect("the binary runs"));
     let cells = cells(place.path());
     assert_eq!(cells.len(), 8, "two profiles, four times");
+    let manifest = place.path().join(cells[0]["run"].as_str().expect("a run")).join("manifest.json");
+    let manifest = std::fs::read_to_string(manifest).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let awake = manifest["cluster"]["facts"]["idle cores"] == "kept awake";
     let mut holding = Vec::new();
     let mut told = String::new();
     for cell in &cells {
@@ -91,8 +95,9 @@ fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queu
         let profile = cell["cell"]["profile"].as_str().expect("a profile");
         let verdict = if fits { "fits" } else { "does not fit" };
         writeln!(told, "known answer of a stall, {profile}: {verdict}\n{lines}").expect("a string");
-        // Where no broker answered in time, arithmetic has to hold of the stall that clients had.
-        holding.extend((fits || is_near).then_some(profile));
+        // Where brokers could not answer in time, arithmetic has to hold of the stall that clients had.
+        let is_disturbed = has_caveat(cell, "stolen-cpu") || !awake;
+        holding.extend((fits || is_near && is_disturbed).then_some(profile));
     }
     // Written past the test program, which keeps what a good test prints: how often the first try fits is a figure too.
     std::io::stderr().write_all(told.as_bytes()).expect("standard error");
