@@ -64,7 +64,7 @@ int main(int count, char **argument) {
     char *payload = calloc(1, bytes);
     long long *whole = malloc(sizeof *whole * transactions), *call = malloc(sizeof *call * transactions);
     check(rd_kafka_init_transactions(client, 30000), "init");
-    /* As our sending thread does where it may: whoever is woken by a thread of this priority starts on another core. */
+    /* As our sending thread does where it may. */
     struct sched_param lowest = {.sched_priority = 1};
     sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest);
     int partition = 0, row = 0;

@@ -74,63 +74,61 @@ fn own_lateness_ms(cell: &Value) -> f64 {
 
 #[test]
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
-    // A broker let go answers some 10 ms later where idle cores are kept awake, and 10 to 40 where they sleep or the host
-    // of a virtual machine is busy: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what
-    // was not sent in time, is wrong by more than a second every time.
-    const TRIES: &str = "4";
-    const PROFILES: [&str; 2] = ["stall-roomy", "stall-small-queue"];
-    let place = tempfile::tempdir().expect("a directory");
-    let files = ["tests/stall/roomy.toml", "tests/stall/small-queue.toml"];
-    code(&run(place.path(), &files, &["--repeat", TRIES]).output().expect("the binary runs"));
-    let cells = cells(place.path());
-    assert_eq!(cells.len(), 8, "two profiles, four times");
-    let manifest = place.path().join(cells[0]["run"].as_str().expect("a run")).join("manifest.json");
-    let manifest = std::fs::read_to_string(manifest).expect("a manifest");
-    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
-    let awake = manifest["cluster"]["facts"]["idle cores"] == "kept awake";
-    let mut holding = Vec::new();
+    // A broker let go answers some 10 ms later where idle cores are kept awake, up to 40 where they sleep, and other work on
+    // the machine moves the last percentiles by as much: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what was not sent in
+    // time, is wrong by more than a second every time.
+    const ROUNDS: usize = 6;
+    let mut left = vec!["tests/stall/roomy.toml", "tests/stall/small-queue.toml"];
     let mut told = String::new();
-    for cell in &cells {
-        let (lines, fits, is_near) = stall(place.path(), cell);
-        let profile = cell["cell"]["profile"].as_str().expect("a profile");
-        let verdict = if fits { "fits" } else { "does not fit" };
-        writeln!(told, "known answer of a stall, {profile}: {verdict}\n{lines}").expect("a string");
-        // Where brokers could not answer in time, arithmetic has to hold of the stall that clients had.
-        let is_disturbed = has_caveat(cell, "stolen-cpu") || !awake;
-        holding.extend((fits || is_near && is_disturbed).then_some(profile));
+    for round in 1..=ROUNDS {
+        let place = tempfile::tempdir().expect("a directory");
+        code(&run(place.path(), &left, &["--repeat", "3"]).output().expect("the binary runs"));
+        for cell in &cells(place.path()) {
+            let (lines, fits) = stall(place.path(), cell);
+            let id = cell["cell"]["id"].as_str().expect("an id");
+            let verdict = if fits { "fits" } else { "does not fit" };
+            writeln!(told, "known answer of a stall, {id}, round {round}: {verdict}\n{lines}")
+                .expect("a string");
+            left.retain(|profile| !(fits && profile.ends_with(&cell_file(cell))));
+        }
+        if left.is_empty() {
+            break;
+        }
     }
     // Written past the test program, which keeps what a good test prints: how often the first try fits is a figure too.
     std::io::stderr().write_all(told.as_bytes()).expect("standard error");
-    assert!(PROFILES.iter().all(|profile| holding.contains(profile)), "{told}");
+    assert!(left.is_empty(), "{told}");
 }
 
-/// What a cell says of its stall, whether that is what arithmetic says of two seconds, and whether it is what it says of the
-/// largest latency, where that is at most 60 ms more: 0.90 (drained at once) to 0.94 (at 2.5 times the rate) of it at p99, and
-/// 0.990 to 0.994 at p99.9.
-fn stall(place: &Path, cell: &Value) -> (String, bool, bool) {
+/// The file of a cell's profile, `stall-NAME`.
+fn cell_file(cell: &Value) -> String {
+    let name = cell["cell"]["profile"].as_str().and_then(|name| name.strip_prefix("stall-"));
+    format!("/{}.toml", name.expect("a stall"))
+}
+
+/// What a cell says of its stall, and whether that is what arithmetic says.
+fn stall(place: &Path, cell: &Value) -> (String, bool) {
     assert_eq!(cell["outcome"], "finished");
     let small = cell["cell"]["profile"] == "stall-small-queue";
     let mut lines = String::new();
-    let (mut fits, mut near) = (true, true);
+    let mut fits = true;
     for latency in ["publish", "end_to_end"] {
         let p99 = percentile_ms(cell, latency, "99");
         let p999 = percentile_ms(cell, latency, "99.9");
         let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
         writeln!(lines, "  {latency}: p99 {p99}, p99.9 {p999}, maximum {max} ms").expect("a string");
         fits &= (1780.0..=1890.0).contains(&p99) && (1960.0..=2010.0).contains(&p999) && max >= 1990.0;
-        let ratios = (0.89..=0.945).contains(&(p99 / max)) && (0.98..=0.998).contains(&(p999 / max));
-        near &= (1990.0..=2060.0).contains(&max) && ratios;
     }
     // 1 MiB of 1 KiB records are 1.02 % of the window: p99 just still sees those that waited in the queue, p98.9 does not.
     let [publish, service] = ["publish", "service"].map(|latency| p989_ms(place, cell, latency));
     writeln!(lines, "  p98.9: {publish} ms from the intended instant, {service} ms from the actual send")
         .expect("a string");
-    let mut told_apart = publish > 1700.0 && (service < 100.0) == small;
-    // A full queue is the cluster speaking, not the generator: what that has of its own are a busy machine's few
-    // milliseconds, in either cell, and never the queue's seconds.
-    told_apart &= has_caveat(cell, "backpressured") == small && own_lateness_ms(cell) <= 10.0;
+    fits &= publish > 1700.0 && (service < 100.0) == small;
+    // A full queue is the cluster speaking, not the generator. A busy machine's few milliseconds are seen in the other cell, too.
+    let own_ms = own_lateness_ms(cell);
+    fits &= has_caveat(cell, "backpressured") == small && own_ms <= if small { 0.0 } else { 10.0 };
     writeln!(lines, "  {}", cell["caveats"]).expect("a string");
-    (lines, fits && told_apart, near && told_apart)
+    (lines, fits)
 }
 
 /// Runs one of Kafka's own tools with the Java and the very jars of the brokers.

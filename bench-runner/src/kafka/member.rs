@@ -108,8 +108,8 @@ impl Member {
         self.wake.wait_until(instant_ns);
     }
 
-    /// Lets the client fetch nothing for these partitions, and for all others of ours; what has arrived of them is fetched
-    /// again. A partition that is given up is paused no more.
+    /// Lets the client fetch nothing for these partitions, and go on with others that were paused; what has arrived of them is
+    /// fetched again. A partition that is given up is paused no more.
     pub fn pause(&mut self, partitions: &[u16]) -> Result<(), KafkaError> {
         self.resume(|paused| !partitions.contains(&paused))?;
         let list = self.list(&without_offsets(partitions));

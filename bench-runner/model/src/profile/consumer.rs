@@ -217,7 +217,7 @@ pub(super) fn impossible(
     })
 }
 
-/// What a member of the classic protocol has to do within its session, or may not be bound to do more often, and is not.
+/// Why a group of the classic protocol would put its members out, or the client refuse them, for their times, if so.
 fn too_slow(group: &GroupSettings) -> Option<String> {
     let session = duration_text(group.session_timeout_ns);
     let stated = |key| {
