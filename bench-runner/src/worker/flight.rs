@@ -56,7 +56,7 @@ impl<'a> Flight<'a> {
         acks: Acks,
         first_resend_ns: u64,
     ) -> Self {
-        let series = || Series::new(seconds);
+        let series = || Series::stocked(seconds);
         Flight {
             slots: vec![Slot::default(); slots],
             free: (0..slots as u32).rev().collect(),

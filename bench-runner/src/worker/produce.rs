@@ -199,7 +199,7 @@ impl<'a> Sender<'a> {
             blocked_ns: 0,
             // What was due while nobody lived is late by no fault of the generator.
             behind: role.incarnation.0 > 0,
-            own_lateness: Series::new(0),
+            own_lateness: Series::stocked(0),
             stopped_early: None,
             notices: Notices::default(),
             window: [None; 2],

@@ -26,7 +26,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
     let mut state = Deliveries {
         book: spec.book,
         t0_ns: 0,
-        end_to_end: Series::new(role.load.seconds()),
+        end_to_end: Series::stocked(role.load.seconds()),
         seen: BTreeMap::new(),
         stranded: Vec::new(),
         again: vec![false; usize::from(spec.partitions)],

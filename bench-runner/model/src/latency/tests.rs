@@ -171,3 +171,19 @@ fn the_curve_rises_and_ends_where_ten_samples_are_left() {
         "100,000 values: ten are left beyond p99.99, the curve ends at {last}"
     );
 }
+
+#[test]
+fn a_stocked_series_holds_what_any_other_holds_and_makes_no_counters_while_the_stock_lasts() {
+    let (mut stocked, mut plain) = (Series::stocked(2), Series::new(2));
+    for (index, second) in [0, 0, 1, 7].into_iter().enumerate() {
+        stocked.record(second, 5);
+        plain.record(second, 5);
+        assert_eq!(stocked.stock.len(), [2, 2, 1, 0][index]);
+    }
+    assert_eq!(stocked.bins, plain.bins);
+    assert_eq!(
+        Series::stocked(100_000).stock.len(),
+        STOCK,
+        "an hour must not take gigabytes before it begins"
+    );
+}
