@@ -1,6 +1,6 @@
 //! Sinks through the real binary on a real local cluster: what a death between write and commit, and a zombie's late write, leave in
-//! PostgreSQL is what arithmetic says, and a sink that stands still does not keep a member from being polled. Needs Java 17
-//! (and Maven once), and PostgreSQL.
+//! PostgreSQL is what arithmetic says, a sink that stands still does not keep a member from being polled, and members fetch as
+//! told. Needs Java 17 (and Maven once), and PostgreSQL.
 
 use serde_json::Value;
 use std::path::Path;
@@ -48,6 +48,20 @@ fn all_as_expected(cells: &[Value]) {
     }
 }
 
+/// 256 B every 5 ms never are 1 MiB, so each answer takes the whole of 400 ms and its records have waited for 200 at the median, and for
+/// what a busy machine adds; with 1 B none waits.
+fn waits_for_bytes(cells: &[Value]) {
+    let median_ns = |least: &str| {
+        let of = |cell: &&Value| cell["id"].as_str().is_some_and(|id| id.contains(least));
+        let cell = cells.iter().find(of).expect("a cell");
+        cell["latencies"]["in_hand"]["percentiles"]["50"]["ns"].as_u64().expect("a median")
+    };
+    let (with_one, with_many) = (median_ns("min-size-1B"), median_ns("min-size-1MiB"));
+    eprintln!("in hand at the median: {with_one} ns, waiting for 1 MiB or 400 ms: {with_many} ns");
+    assert!(with_many > 150_000_000, "{with_many} ns");
+    assert!(with_one < with_many / 2, "{with_one} ns without a wait, {with_many} ns with one");
+}
+
 #[test]
 fn a_death_or_a_zombie_around_the_write_leaves_what_arithmetic_says_in_postgresql() {
     let place = tempfile::tempdir().expect("a directory");
@@ -56,13 +70,17 @@ fn a_death_or_a_zombie_around_the_write_leaves_what_arithmetic_says_in_postgresq
     let summary = place.path().join("summary.json");
     let url = |name: &str| format!("{name}:sink.url=\"{}\"", server.url());
     let urls = [url("c4-postgres"), url("c5-postgres")];
-    let profiles = [profile("tests/sinks/c4-postgres.toml"), profile("tests/sinks/c5-postgres.toml")];
+    let profiles =
+        ["c4-postgres", "c5-postgres", "fetch"].map(|name| profile(&format!("tests/sinks/{name}.toml")));
     let cold = ["--set", "cluster.warm=0s", "--set", &urls[0], "--set", &urls[1]];
     let last = ["--results", &results, "--summary", summary.to_str().expect("a path")];
-    let all = [&["run", &profiles[0], &profiles[1]], &cold[..], &last].concat();
+    let all = [&["run", &profiles[0], &profiles[1], &profiles[2]], &cold[..], &last].concat();
     let output = shown(command(&all, place.path()).output().expect("the binary runs"));
     let (cells, run) = told(&summary, &results);
     all_as_expected(&cells);
+    let (fetch, cells): (Vec<_>, Vec<_>) =
+        cells.into_iter().partition(|cell| cell["id"].as_str().is_some_and(|id| id.starts_with("fetch.")));
+    waits_for_bytes(&fetch);
     assert!(cells.iter().any(|cell| count(cell, "sink_duplicate") > 0), "a control that doubles");
     assert!(cells.iter().any(|cell| count(cell, "sink_loss") > 0), "a control that loses");
     let refused: Vec<u64> =
