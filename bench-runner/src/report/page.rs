@@ -1,7 +1,7 @@
 //! The report as a list of blocks: what is said and in which order; how it looks is the renderers' business.
 
 use super::damage::Damage;
-use super::plots::{Chart, Place};
+use super::plots::{self, Chart, Place};
 use super::table::Table;
 use super::view::View;
 use super::{delivery, environment, faults, notes, offenders, recovery, settings, tables, transactions};
@@ -101,6 +101,7 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
          independent trial is the fault; the bound for each record is shown beside it."
             .into(),
     ));
+    blocks.extend(plots::incomparable(view).into_iter().map(Block::Text));
     main.sort_by_key(|chart| chart.place);
     let mut headed = Place::Durability;
     for chart in main {

@@ -82,6 +82,25 @@ fn cells_without_a_verdict_show_no_figures_and_generator_bound_cells_are_not_com
 }
 
 #[test]
+fn a_profile_without_a_comparable_cell_says_why_it_has_no_charts() {
+    let (results, mut run) = rendered("local");
+    assert!(!read(&results, "report.md").contains("has no charts by cell"));
+    for cell in run.cells.iter_mut().filter(|cell| cell.result.cell.profile == "quickstart") {
+        cell.result.caveats.push(Caveat {
+            kind: "generator-bound".into(),
+            what: String::new(),
+            advice: String::new(),
+        });
+    }
+    render(&run, &results.path().join(RUN)).expect("it renders");
+    let report = read(&results, "report.md");
+    assert!(
+        report.contains("quickstart has no charts by cell: none of its cells can be compared. Not shown, ")
+    );
+    assert!(!report.contains("Throughput by cell: quickstart"));
+}
+
+#[test]
 fn a_zero_counts_only_where_a_control_fired() {
     let (_results, run) = rendered("local");
     let trials = durability::trials(&View::of(&run));

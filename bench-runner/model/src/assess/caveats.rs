@@ -5,6 +5,7 @@ use crate::fault::Victim;
 use crate::latency::Percentile;
 use crate::plan::Cell;
 use crate::result::{Caveat, CellResult};
+use crate::settings::TransactionSpan;
 use crate::verdict::{Class, Verdict};
 
 /// Own lateness above this makes a cell generator-bound.
@@ -179,8 +180,17 @@ fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
     let abort_every = result.cell.settings.producer.transaction.as_ref().map_or(0, |one| one.abort_every);
     let kept = if abort_every == 0 { 1.0 } else { 1.0 - 1.0 / f64::from(abort_every) };
     let asked = result.asked_per_s? * kept;
-    // A fault takes its share of the window, and what it does to the rate is what was asked for.
-    (result.faults.is_empty() && reached < asked * REACHED).then(|| {
+    let cell = &result.cell;
+    // A fault, or a producer's death, takes its share of the window, and what it does to the rate is what was asked for.
+    let mut dies =
+        cell.deaths.iter().map(|death| death.worker).chain(cell.kills.iter().map(|kill| kill.worker));
+    let disturbed = !result.faults.is_empty() || dies.any(|worker| worker == Victim::Producer);
+    // The records of a transaction become visible at once, on this side of the window's end or on the other.
+    let at_the_edge = match cell.settings.producer.transaction.as_ref().map(|one| &one.span) {
+        Some(TransactionSpan::Records(records)) => f64::from(*records) * 1e9 / result.window_ns.max(1) as f64,
+        _ => 0.0,
+    };
+    (!disturbed && reached + at_the_edge < asked * REACHED).then(|| {
         let but = if abort_every == 0 { "" } else { " and not to be aborted" };
         caveat(
             "rate-not-reached",
@@ -288,6 +298,7 @@ fn early(observed: &Statements) -> Option<Caveat> {
 mod tests {
     use super::{KINDS, Statements, Stolen, rate_not_reached, stolen, transaction_bound};
     use crate::assess::blank;
+    use crate::fault::{Kill, Victim};
     use crate::latency::Series;
     use crate::result::CellResult;
     use crate::{plan, profile};
@@ -317,12 +328,31 @@ mod tests {
     fn what_is_aborted_on_purpose_is_not_missed() {
         let missed = |abort_every: u32, per_s: f64| {
             let all = result(&format!("transaction = 100\nabort-every = {abort_every}\n"));
-            rate_not_reached(&CellResult { throughput_per_s: per_s, ..all }).map(|caveat| caveat.what)
+            let window_ns = 10_000_000_000;
+            rate_not_reached(&CellResult { throughput_per_s: per_s, window_ns, ..all })
+                .map(|caveat| caveat.what)
         };
         assert_eq!(missed(2, 499.0), None);
         assert_eq!(missed(0, 990.0), None);
         assert!(missed(0, 499.0).expect("half").ends_with("1000 were due"));
         assert!(missed(2, 400.0).expect("too few").ends_with("500 were due and not to be aborted"));
+    }
+
+    #[test]
+    fn neither_a_transaction_at_the_windows_end_nor_a_producers_death_is_a_rate_that_was_not_reached() {
+        let missed = |rest: &str, kills: Vec<Kill>| {
+            let mut cut = result(rest);
+            (cut.throughput_per_s, cut.window_ns, cut.cell.kills) = (917.0, 12_000_000_000, kills);
+            rate_not_reached(&cut).is_some()
+        };
+        let kill = |worker| vec![Kill { worker, index: 0, at_ns: 1, resend: false }];
+        assert!(
+            !missed("transaction = 1000\n", Vec::new()),
+            "83 records a second more stand in the last one"
+        );
+        assert!(missed("transaction = 100\n", Vec::new()), "8 more do not reach 950");
+        assert!(!missed("", kill(Victim::Producer)));
+        assert!(missed("", kill(Victim::Member)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Scales with ticks that people can read, and the panel that they frame.
 
-use super::canvas::{Anchor, Canvas, GRID, INK};
+use super::canvas::{Anchor, Canvas, GRID, INK, widest_px};
 use crate::report::figures::{duration, three_digits};
 
 /// Ticks that a horizontal axis has room for.
@@ -145,11 +145,27 @@ impl Panel {
         (self.x_px(x), self.y_px(y))
     }
 
+    /// The labels below, from left to right, without those that would touch the one before.
+    fn labels_across(&self) -> Vec<(i32, &str)> {
+        let mut free_px = i32::MIN;
+        let mut labels = Vec::new();
+        for (value, label) in &self.x.ticks {
+            let (x, half_px) = (self.x_px(*value), widest_px([label.as_str()]) / 2);
+            if x - half_px >= free_px {
+                labels.push((x, label.as_str()));
+                free_px = x + half_px + 6;
+            }
+        }
+        labels
+    }
+
     /// Grid, frame, tick labels, titles: x below, y above the left edge.
     pub fn draw(&self, canvas: &Canvas) {
-        for (value, label) in &self.x.ticks {
+        for (value, _) in &self.x.ticks {
             let x = self.x_px(*value);
             canvas.line(&[(x, self.top), (x, self.bottom)], GRID, 1);
+        }
+        for (x, label) in self.labels_across() {
             canvas.text((x, self.bottom + 14), label, Anchor::Middle, INK);
         }
         if let Some(axis) = &self.y {
@@ -172,6 +188,20 @@ mod tests {
 
     fn labels(axis: &Axis) -> Vec<&str> {
         axis.ticks.iter().map(|(_, label)| label.as_str()).collect()
+    }
+
+    #[test]
+    fn labels_that_would_touch_are_left_out() {
+        let of = |width: i32| {
+            let x = Axis::log("latency", [1.1e6, 0.9e9], time_tick, ACROSS);
+            let panel = Panel { left: 0, right: width, top: 0, bottom: 10, x, y: None };
+            panel.labels_across().into_iter().map(|(_, label)| label.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(900),
+            ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms", "100 ms", "200 ms", "500 ms", "1 s"]
+        );
+        assert_eq!(of(250), ["1 ms", "5 ms", "20 ms", "100 ms", "500 ms"]);
     }
 
     #[test]

@@ -98,7 +98,9 @@ fn pooled(group: &Group) -> Set {
 fn points(group: &Group, set: &Set, series: &str) -> Vec<CurvePoint> {
     let warmup_ns = group.first().cell.settings.load.warmup_ns;
     let first = usize::try_from(warmup_ns.div_ceil(SECOND_NS)).unwrap_or(0);
-    set.get(series).map_or(Vec::new(), |series: &Series| series.curve(first..series.seconds() + 1))
+    let curve = |series: &Series| series.curve(first..series.seconds() + 1);
+    // Cut off at 0 is a bound that says nothing, and 0 has no place on a log scale.
+    set.get(series).map_or(Vec::new(), curve).into_iter().filter(|point| point.value_ns > 0).collect()
 }
 
 fn draw(view: &View, title: &str, curves: &[(&Group, Vec<CurvePoint>)], left_out: &[LeftOut]) -> String {

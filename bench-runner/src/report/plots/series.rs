@@ -11,6 +11,7 @@ use crate::report::tables;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
 use bench_model::fault::spans;
+use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Outcome, Second};
 use bench_model::settings::Acks;
 use plotters::style::RGBColor;
@@ -48,7 +49,7 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     };
     let title = format!("{state}{}, second by second", result.cell.id);
     Some(Chart {
-        place: if result.cell.faults.is_empty() { Place::Folded } else { Place::Seconds },
+        place: if is_undisturbed(&result.cell) { Place::Folded } else { Place::Seconds },
         file: format!("seconds-{}.svg", slug(&result.cell.id)),
         svg: draw(view, &title, result),
         title,
@@ -72,6 +73,11 @@ fn is_by_arrival(result: &CellResult) -> bool {
 }
 
 /// What the two lines of the lower panel count.
+/// Neither a fault nor a death was planned.
+fn is_undisturbed(cell: &Cell) -> bool {
+    cell.faults.is_empty() && cell.deaths.is_empty() && cell.kills.is_empty()
+}
+
 fn count_names(result: &CellResult) -> [String; 2] {
     let acks0 = result.cell.settings.producer.acks == Acks::Zero;
     let answered = match (is_by_arrival(result), acks0) {
@@ -261,7 +267,10 @@ fn lines<const N: usize>(
         let mut last_is_bound = false;
         let mut marks: Vec<(i32, i32)> = Vec::new();
         for (at, second) in result.seconds.iter().enumerate() {
-            let Some((values, at_least)) = figures(second) else {
+            // Cut off at 0 is a bound that says nothing, and 0 has no place on a log scale.
+            let known =
+                figures(second).filter(|(values, at_least)| values[figure] > 0.0 || !at_least[figure]);
+            let Some((values, at_least)) = known else {
                 draw(&std::mem::take(&mut stretch), is_dotted);
                 continue;
             };
