@@ -89,6 +89,19 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     blocks.push(Block::Heading(2, "What a record cost".into()));
     blocks.push(Block::Table(tables::cost(view)));
     lists(view, &mut blocks);
+    pictures(view, charts, &mut blocks);
+    section("How faults were got over", recovery::table(view), &mut blocks);
+    section("Errors over time", recovery::errors(view), &mut blocks);
+    faults::describe(view, &mut blocks);
+    offenders::describe(view, &mut blocks);
+    settings::describe(view, &mut blocks);
+    method(view, &mut blocks);
+    environment::describe(view, &mut blocks);
+    Page { title: manifest.run.clone(), blocks }
+}
+
+/// Every chart under the heading of its place; those of cells that nothing disturbed are folded.
+fn pictures(view: &View, charts: Vec<Chart>, blocks: &mut Vec<Block>) {
     let (mut main, mut folded) = (Vec::new(), Vec::new());
     for chart in charts {
         if chart.place == Place::Folded { folded.push(chart) } else { main.push(chart) }
@@ -101,15 +114,23 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
          independent trial is the fault; the bound for each record is shown beside it."
             .into(),
     ));
-    blocks.extend(plots::incomparable(view).into_iter().map(Block::Text));
     main.sort_by_key(|chart| chart.place);
+    let (against_durability, others): (Vec<_>, Vec<_>) =
+        main.into_iter().partition(|chart| chart.place == Place::Durability);
+    against_durability.into_iter().for_each(|chart| figure(chart, blocks));
     let mut headed = Place::Durability;
-    for chart in main {
+    let missing = plots::incomparable(view);
+    if !missing.is_empty() {
+        headed = Place::ByCell;
+        blocks.push(Block::Heading(2, headed.heading().into()));
+        blocks.extend(missing.into_iter().map(Block::Text));
+    }
+    for chart in others {
         if chart.place != headed {
             headed = chart.place;
             blocks.push(Block::Heading(2, headed.heading().into()));
         }
-        figure(chart, &mut blocks);
+        figure(chart, blocks);
     }
     if !folded.is_empty() {
         blocks.push(Block::Heading(2, Place::Folded.heading().into()));
@@ -120,14 +141,6 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
         figure(chart, &mut inner);
         blocks.push(Block::Details(title, inner));
     }
-    section("How faults were got over", recovery::table(view), &mut blocks);
-    section("Errors over time", recovery::errors(view), &mut blocks);
-    faults::describe(view, &mut blocks);
-    offenders::describe(view, &mut blocks);
-    settings::describe(view, &mut blocks);
-    method(view, &mut blocks);
-    environment::describe(view, &mut blocks);
-    Page { title: manifest.run.clone(), blocks }
 }
 
 /// A table under its heading, if any cell has something to show there.

@@ -84,7 +84,7 @@ fn cells_without_a_verdict_show_no_figures_and_generator_bound_cells_are_not_com
 #[test]
 fn a_profile_without_a_comparable_cell_says_why_it_has_no_charts() {
     let (results, mut run) = rendered("local");
-    assert!(!read(&results, "report.md").contains("has no charts by cell"));
+    assert!(!read(&results, "report.md").contains("has no charts of throughput"));
     for cell in run.cells.iter_mut().filter(|cell| cell.result.cell.profile == "quickstart") {
         cell.result.caveats.push(Caveat {
             kind: "generator-bound".into(),
@@ -95,7 +95,7 @@ fn a_profile_without_a_comparable_cell_says_why_it_has_no_charts() {
     render(&run, &results.path().join(RUN)).expect("it renders");
     let report = read(&results, "report.md");
     assert!(
-        report.contains("quickstart has no charts by cell: none of its cells can be compared. Not shown, ")
+        report.contains("## By cell\n\nquickstart has no charts of throughput and latency: none of its cells can be compared. Not shown, ")
     );
     assert!(!report.contains("Throughput by cell: quickstart"));
 }

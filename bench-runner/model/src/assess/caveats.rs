@@ -67,9 +67,7 @@ pub(super) fn of_cell(observed: &Statements, result: &CellResult, verdict: &Verd
         ));
     }
     let unknown = verdict.classes.get(&Class::Unknown).map_or(0, |class| class.records);
-    let dies = cell.deaths.iter().any(|death| death.worker == Victim::Producer)
-        || cell.kills.iter().any(|kill| kill.worker == Victim::Producer);
-    if unknown > 0 && cell.faults.is_empty() && !dies {
+    if unknown > 0 && cell.faults.is_empty() && !loses_a_producer(cell) {
         let what = format!("the fate of {unknown} records is unknown although no fault was injected");
         caveats.push(caveat(
             "unknown-fates",
@@ -174,6 +172,12 @@ fn backpressure(observed: &Statements, result: &CellResult) -> Option<Caveat> {
     })
 }
 
+/// A producer is to die or to be killed.
+fn loses_a_producer(cell: &Cell) -> bool {
+    cell.deaths.iter().any(|death| death.worker == Victim::Producer)
+        || cell.kills.iter().any(|kill| kill.worker == Victim::Producer)
+}
+
 fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
     let reached = result.throughput_per_s;
     // What is aborted on purpose is not to be answered for.
@@ -182,9 +186,7 @@ fn rate_not_reached(result: &CellResult) -> Option<Caveat> {
     let asked = result.asked_per_s? * kept;
     let cell = &result.cell;
     // A fault, or a producer's death, takes its share of the window, and what it does to the rate is what was asked for.
-    let mut dies =
-        cell.deaths.iter().map(|death| death.worker).chain(cell.kills.iter().map(|kill| kill.worker));
-    let disturbed = !result.faults.is_empty() || dies.any(|worker| worker == Victim::Producer);
+    let disturbed = !result.faults.is_empty() || loses_a_producer(cell);
     // The records of a transaction become visible at once, on this side of the window's end or on the other.
     let at_the_edge = match cell.settings.producer.transaction.as_ref().map(|one| &one.span) {
         Some(TransactionSpan::Records(records)) => f64::from(*records) * 1e9 / result.window_ns.max(1) as f64,

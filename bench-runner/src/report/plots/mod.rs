@@ -99,13 +99,13 @@ fn comparable<'v, 'a>(view: &'v View<'a>, profile: &str) -> (Vec<&'v Group<'a>>,
     (fit, left_out.collect())
 }
 
-/// Profiles of which no cell can be compared, and why: they have no chart by cell and no curve.
+/// Profiles of which no cell can be compared, and why: they have no chart of throughput or latency by cell.
 pub fn incomparable(view: &View) -> Vec<String> {
     let of = |profile: &str| {
         let (fit, left_out) = comparable(view, profile);
         (fit.is_empty() && !left_out.is_empty()).then(|| {
             format!(
-                "{profile} has no charts by cell: none of its cells can be compared. {}",
+                "{profile} has no charts of throughput and latency: none of its cells can be compared. {}",
                 not_shown(&left_out)
             )
         })

@@ -7,11 +7,11 @@ use super::canvas::{
 use super::{Chart, Place, footer, slug};
 use crate::report::figures::duration;
 use crate::report::lines::counted;
+use crate::report::ordeals::is_disturbed;
 use crate::report::tables;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
 use bench_model::fault::spans;
-use bench_model::plan::Cell;
 use bench_model::result::{CellResult, Outcome, Second};
 use bench_model::settings::Acks;
 use plotters::style::RGBColor;
@@ -49,7 +49,7 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     };
     let title = format!("{state}{}, second by second", result.cell.id);
     Some(Chart {
-        place: if is_undisturbed(&result.cell) { Place::Folded } else { Place::Seconds },
+        place: if is_disturbed(&result.cell) { Place::Seconds } else { Place::Folded },
         file: format!("seconds-{}.svg", slug(&result.cell.id)),
         svg: draw(view, &title, result),
         title,
@@ -73,11 +73,6 @@ fn is_by_arrival(result: &CellResult) -> bool {
 }
 
 /// What the two lines of the lower panel count.
-/// Neither a fault nor a death was planned.
-fn is_undisturbed(cell: &Cell) -> bool {
-    cell.faults.is_empty() && cell.deaths.is_empty() && cell.kills.is_empty()
-}
-
 fn count_names(result: &CellResult) -> [String; 2] {
     let acks0 = result.cell.settings.producer.acks == Acks::Zero;
     let answered = match (is_by_arrival(result), acks0) {
