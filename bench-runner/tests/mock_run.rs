@@ -253,6 +253,20 @@ fn several_producers_and_acks_0_balance_their_books() {
 }
 
 #[test]
+fn a_kill_is_named_and_shaded_in_the_charts_by_second() {
+    let results = tempfile::tempdir().expect("a directory");
+    let kill = "kill=[{ worker = \"producer\", at = \"2 s\", resend = true }]";
+    let output =
+        run(results.path(), &["--set", kill, "--only", "*acks-1*"]).output().expect("the binary runs");
+    ending::holds(&output);
+    let chart = stored(results.path()).join("plots/seconds-smoke.acks-1.r0.svg");
+    let chart = std::fs::read_to_string(chart).expect("a chart");
+    assert!(chart.contains("producer 0 killed"), "{chart}");
+    // The warm-up and the kill.
+    assert!(chart.contains("2 shaded bands"), "{chart}");
+}
+
+#[test]
 fn a_worker_that_dies_under_load_voids_its_cell_and_ends_with_1() {
     let results = tempfile::tempdir().expect("a directory");
     let (child, workers) = background(results.path(), &["--only", "*acks-1*"]);

@@ -76,7 +76,7 @@ pub fn semantics(view: &View) -> Option<Table> {
     }
     table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known, of those due in the window; what another member repeats without knowing is timed again, and is in the percentiles.");
     table.note("Processed: records whose first processing ended in the measured window, per second of it; what is caught up on afterwards does not count.");
-    Some(table.without_columns_of_only(&["n/a", "–", "nothing"]))
+    Some(table.without_idle_columns(&["n/a", "–", "nothing"]))
 }
 
 /// Records whose effect has a known latency, of those due in the window.

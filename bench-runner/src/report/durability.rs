@@ -74,7 +74,7 @@ impl Setting {
         Setting { others, ..Setting::of(&cell.settings) }
     }
 
-    /// E.g. `acks=all, idempotent`.
+    /// In the words of the cells' labels, e.g. `acks=all, idempotence=true`; a client that may retry for ever is the rule.
     pub fn name(&self) -> String {
         let mut name = self.producer();
         if let Some(span) = &self.transaction {
@@ -94,10 +94,10 @@ impl Setting {
         let acks = self.acks.as_str();
         let endless = self.retries >= i32::MAX as u32;
         match (self.idempotence, self.retries, self.acks) {
-            (true, ..) if endless => format!("acks={acks}, idempotent"),
-            (true, retries, _) => format!("acks={acks}, idempotent, retries={retries}"),
+            (true, ..) if endless => format!("acks={acks}, idempotence=true"),
+            (true, retries, _) => format!("acks={acks}, idempotence=true, retries={retries}"),
             (_, _, Acks::Zero) => "acks=0".into(),
-            _ if endless => format!("acks={acks}, retries"),
+            _ if endless => format!("acks={acks}"),
             (_, retries, _) => format!("acks={acks}, retries={retries}"),
         }
     }

@@ -121,7 +121,7 @@ fn a_transactional_cell_is_a_setting_of_its_own() {
     other.result.cell.settings.producer.transaction = Some(HUNDRED);
     run.cells.push(other);
     let names = names(&run);
-    for name in ["acks=all, idempotent", "acks=all, idempotent, transaction=100"] {
+    for name in ["acks=all, idempotence=true", "acks=all, idempotence=true, transaction=100"] {
         assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{names:?}");
     }
 }

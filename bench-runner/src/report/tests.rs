@@ -105,9 +105,9 @@ fn a_zero_counts_only_where_a_control_fired() {
     let (_results, run) = rendered("local");
     let trials = durability::trials(&View::of(&run));
     let of = |name: &str| trials.iter().find(|trial| trial.setting.name() == name).expect("a setting");
-    assert_eq!((of("acks=1, retries").lost, of("acks=1, retries").faults_with_loss), (1_000, 1));
-    assert!(!of("acks=all, retries").is_untested());
-    assert!(of("acks=all, idempotent").is_untested(), "its fault was not injected");
+    assert_eq!((of("acks=1").lost, of("acks=1").faults_with_loss), (1_000, 1));
+    assert!(!of("acks=all").is_untested());
+    assert!(of("acks=all, idempotence=true").is_untested(), "its fault was not injected");
 
     let mut without_control = run.clone();
     without_control.cells.retain(|cell| cell.result.cell.id != "l1.acks-1.r0");
@@ -129,7 +129,7 @@ fn cells_that_differ_in_further_axes_of_their_profile_are_trials_of_their_own() 
     assert!(names.iter().any(|name| name.ends_with("record-size=48 B")), "{names:?}");
     // The recipe has no such axis, and its cells have a size all the same.
     let lost = trials.iter().find(|trial| trial.lost > 0).expect("a loss");
-    assert_eq!(lost.setting.name(), "acks=1, retries, record-size=1 KiB");
+    assert_eq!(lost.setting.name(), "acks=1, record-size=1 KiB");
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_latency_under_a_fault_has_no_place_on_the_axis_of_those_without() {
     let view = View::of(&faulty);
     let chart = plots::charts(&view).swap_remove(0);
     let all = durability::trials(&view);
-    assert!(all[0].setting.name() == "acks=1, retries" && all[0].p99_under_fault);
+    assert!(all[0].setting.name() == "acks=1" && all[0].p99_under_fault);
     assert!(chart.svg.contains("p99 under a fault ≥ 8.99 s"));
     assert!(texts(&chart.svg).contains(&"no p99".to_owned()));
     // The first trial is the filled circle of the first colour; in the legend there is a second one.

@@ -157,7 +157,12 @@ impl<'a> Group<'a> {
         if ["publish", "service"].contains(&series) && self.is_acks0() {
             return "(handed over)".into();
         }
-        self.latency(series, figure).map_or("n/a".into(), |spread| spread.text(duration) + &self.doubt)
+        match self.latency(series, figure) {
+            None => "n/a".into(),
+            // "≥ 0" would say nothing.
+            Some(spread) if spread.at_least && spread.max <= 0.0 => "cut off".into(),
+            Some(spread) => spread.text(duration) + &self.doubt,
+        }
     }
 
     /// A plain figure over the finished repeats.

@@ -42,6 +42,44 @@ struct Act {
     proof: String,
 }
 
+/// One thing that was done and proven, as a stretch of time.
+pub struct WorkerSpan {
+    /// E.g. `member 0 stopped`.
+    pub name: String,
+    /// Nanoseconds after T0.
+    pub from_ns: u64,
+    /// When a stopped one was continued, nanoseconds after T0; `None`: there is nothing to wait for.
+    pub to_ns: Option<u64>,
+}
+
+/// What was done to workers, in the order of time; what ended otherwise than planned is left out.
+pub fn spans(cell: &StoredCell) -> Vec<WorkerSpan> {
+    let Some(Statements { deaths, kills, joins, .. }) = statements(cell) else { return Vec::new() };
+    let died = |end: End| match end {
+        End::Kill => "killed",
+        End::Close => "closed",
+        End::Stop => "stopped",
+    };
+    let deaths = deaths.iter().filter(|one| one.as_planned).map(|one| WorkerSpan {
+        name: format!("{} {} {}", word(&one.death.worker), one.member, died(one.death.end)),
+        from_ns: one.seen_ns,
+        to_ns: one.continued_ns,
+    });
+    let kills = kills.iter().filter(|one| one.as_planned).map(|one| WorkerSpan {
+        name: format!("{} {} {}", word(&one.kill.worker), one.kill.index, died(End::Kill)),
+        from_ns: one.done_ns,
+        to_ns: None,
+    });
+    let joins = joins.iter().map(|one| WorkerSpan {
+        name: format!("member {} joined", one.member),
+        from_ns: one.started_ns,
+        to_ns: None,
+    });
+    let mut all: Vec<WorkerSpan> = deaths.chain(kills).chain(joins).collect();
+    all.sort_by_key(|span| span.from_ns);
+    all
+}
+
 /// Both tables, where there is anything to show.
 pub fn describe(view: &View, blocks: &mut Vec<Block>) {
     let mut done = Table::new(["cell", "worker", "what", ">done after T0", "proof"]);

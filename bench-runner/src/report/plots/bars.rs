@@ -128,7 +128,10 @@ fn latency(view: &View, title: &str, groups: &[&Group], series: &str, left_out: 
     let values: Vec<[Option<Spread>; 3]> =
         groups.iter().map(|group| FIGURES.map(|(_, figure)| group.latency(series, figure))).collect();
     let all = values.iter().flatten().flatten().flat_map(|spread| [spread.min, spread.max]);
-    let panel = rows(groups, Axis::log("latency (log scale)", all, time_tick, ACROSS));
+    let repeated = values.iter().flatten().flatten().any(|spread| spread.repeats > 1);
+    let axis =
+        if repeated { "latency (log scale); below: the repeats' range" } else { "latency (log scale)" };
+    let panel = rows(groups, Axis::log(axis, all, time_tick, ACROSS));
     let description = format!(
         "Markers of p50, p99 and p99.9 latency on a logarithmic axis for {}.",
         counted(groups.len(), "cell")

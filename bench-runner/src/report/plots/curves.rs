@@ -57,7 +57,9 @@ pub fn charts(view: &View, profile: &str) -> Vec<Chart> {
             } else if points.len() > 1 {
                 all.push((group, points));
             } else {
-                left_out.push(without(group, "too few values"));
+                let is_any = |of: &Series| (0..=of.seconds()).any(|second| of.count(second) > 0);
+                let has_any = set.get(series).is_some_and(is_any);
+                left_out.push(without(group, if has_any { "too few values" } else { "no values" }));
             }
         }
         let parts = all.len().div_ceil(STYLES);

@@ -1,8 +1,8 @@
 //! One group second by second: how far it is behind the log, in records and in time; rebalances and faults as bands.
 
 use super::axis::{Axis, Panel, count_tick, time_tick};
-use super::canvas::{BAND, Canvas, LINE_PX, LINE_WIDTH, Style, foot_px, picture, widest_px};
-use super::series::{Band, WIDTH_PX, bands, draw_with_bands, name_bands, tick_step};
+use super::canvas::{BAND, Canvas, LINE_WIDTH, Style, foot_px, picture, widest_px};
+use super::series::{Band, WIDTH_PX, bands, draw_with_bands, name_bands, names_px, tick_step};
 use super::{Chart, Place, footer, slug};
 use crate::report::figures::duration;
 use crate::report::lines::counted;
@@ -11,14 +11,12 @@ use crate::report::table::Table;
 use crate::report::view::{View, word};
 use crate::store::StoredCell;
 use bench_model::profile::grouped;
-use bench_model::result::{CellResult, GroupCourse, Outcome, Rebalance, RebalanceCause};
+use bench_model::result::{GroupCourse, Outcome, Rebalance, RebalanceCause};
 use plotters::style::RGBColor;
 
 const SECOND_NS: f64 = 1e9;
 /// Rebalances, lighter than faults.
 const REBALANCE: RGBColor = RGBColor(0xdd, 0xea, 0xf5);
-/// More bands than this have no room for their names: they are summed up in the caption's table.
-const MOST_BANDS: usize = 12;
 const NAMES: [&str; 3] = ["behind, records", "behind, time", "commits"];
 
 /// The chart of a cell whose group's course is known.
@@ -38,12 +36,12 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     Some(Chart {
         place: if disturbed { Place::Seconds } else { Place::Folded },
         file: format!("lag-{}.svg", slug(&result.cell.id)),
-        svg: draw(view, &title, result, course),
+        svg: draw(view, &title, cell, course),
         title,
         caption: format!(
             "At the end of each second: records that an independent reader had been handed and the group had not got past, \
              and how long ago that reader was as far. Shaded: rebalances, from the first partition given up (after a death: \
-             from its owner's last sign of life) to the last one assigned; faults; the warm-up. {}.",
+             from its owner's last sign of life) to the last one assigned; faults and what was done to workers; the warm-up. {}.",
             view.credit()
         ),
         table: table(course),
@@ -81,10 +79,9 @@ fn name(rebalance: &Rebalance) -> String {
     format!("{cause}: {partitions} without an owner for {}", duration(rebalance.pause_ns as f64))
 }
 
-fn all_bands(result: &CellResult, course: &GroupCourse, end_s: f64) -> Vec<Band> {
-    let mut all = bands(result, end_s);
-    let room = MOST_BANDS.saturating_sub(all.len());
-    all.extend(course.rebalances.iter().take(room).map(|rebalance| Band {
+fn all_bands(cell: &StoredCell, course: &GroupCourse, end_s: f64) -> Vec<Band> {
+    let mut all = bands(cell, end_s);
+    all.extend(course.rebalances.iter().map(|rebalance| Band {
         from_s: (rebalance.start_ns as f64 / SECOND_NS).min(end_s),
         to_s: (rebalance.end_ns as f64 / SECOND_NS).min(end_s),
         name: name(rebalance),
@@ -93,18 +90,10 @@ fn all_bands(result: &CellResult, course: &GroupCourse, end_s: f64) -> Vec<Band>
     all
 }
 
-fn draw(view: &View, title: &str, result: &CellResult, course: &GroupCourse) -> String {
-    let mut foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
+fn draw(view: &View, title: &str, cell: &StoredCell, course: &GroupCourse) -> String {
+    let foot = footer(view, |kind| cell.result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
     let end_s = course.seconds.last().map_or(1.0, |second| f64::from(second.second) + 1.0);
-    let bands = all_bands(result, course, end_s);
-    let shown = bands.iter().filter(|band| band.colour != super::canvas::WARMUP).count();
-    let told = course.rebalances.len() + result.faults.len();
-    if told > MOST_BANDS && shown < told {
-        foot.push(format!(
-            "Of {} rebalances, the first are shaded; all stand in the table.",
-            course.rebalances.len()
-        ));
-    }
+    let bands = all_bands(cell, course, end_s);
     let time = |title: &str| {
         let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
         Axis::between(title, (0.0, end_s), ticks.map(|at| (f64::from(at), at.to_string())).collect())
@@ -115,7 +104,7 @@ fn draw(view: &View, title: &str, result: &CellResult, course: &GroupCourse) -> 
         course.seconds.iter().map(|it| (f64::from(it.second) + 0.5, it.commits as f64)).collect(),
     ];
     let most = |at: usize| points[at].iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    let top = 84 + LINE_PX * bands.len() as i32;
+    let top = 84 + names_px(&bands);
     let records = Panel {
         left: 90,
         right: 760,

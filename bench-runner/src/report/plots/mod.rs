@@ -135,8 +135,16 @@ fn select<'v, 'a>(
     shown
 }
 
+/// Names that a picture gives of what it leaves out for one reason; all of them stand in its caption.
+const MOST_NAMES: usize = 6;
+
 /// A sentence about what a chart leaves out, reason by reason; empty if nothing.
 fn not_shown(left_out: &[LeftOut]) -> String {
+    names_not_shown(left_out, usize::MAX)
+}
+
+/// The same, with at most so many names for one reason; of more it says how many.
+fn names_not_shown(left_out: &[LeftOut], most: usize) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, why) in left_out {
         match reasons.iter_mut().find(|(known, _)| known == why) {
@@ -144,14 +152,18 @@ fn not_shown(left_out: &[LeftOut]) -> String {
             None => reasons.push((why, vec![name])),
         }
     }
-    let of_reason = |(why, names): &(&str, Vec<&str>)| format!("{why}: {}", names.join(" · "));
+    let of_reason = |(why, names): &(&str, Vec<&str>)| {
+        let told = names[..names.len().min(most)].join(" · ");
+        let more = names.len().saturating_sub(most);
+        if more == 0 { format!("{why}: {told}") } else { format!("{why}: {told} and {more} more") }
+    };
     let list: Vec<String> = reasons.iter().map(of_reason).collect();
     if list.is_empty() { String::new() } else { format!("Not shown, {}.", list.join("; ")) }
 }
 
 /// The lines under every picture: who measured what, what the marks of the shown cells mean, and what is not shown.
 fn footer(view: &View, is_shown: impl Fn(&str) -> bool, left_out: &[LeftOut]) -> Vec<String> {
-    let lines = [view.credit(), view.legend_of_marks(is_shown), not_shown(left_out)];
+    let lines = [view.credit(), view.legend_of_marks(is_shown), names_not_shown(left_out, MOST_NAMES)];
     lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrapped(line, FOOT_CHARACTERS)).collect()
 }
 

@@ -10,6 +10,7 @@ use crate::report::lines::counted;
 use crate::report::ordeals::is_disturbed;
 use crate::report::tables;
 use crate::report::view::{View, word};
+use crate::report::workers;
 use crate::store::StoredCell;
 use bench_model::fault::spans;
 use bench_model::result::{CellResult, Outcome, Second};
@@ -51,11 +52,11 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     Some(Chart {
         place: if is_disturbed(&result.cell) { Place::Seconds } else { Place::Folded },
         file: format!("seconds-{}.svg", slug(&result.cell.id)),
-        svg: draw(view, &title, result),
+        svg: draw(view, &title, cell),
         title,
         caption: format!(
             "Latency and records due by intended second: what waits is charged to the second in which it was due; \
-             values that were cut off stand at their age, a lower bound (dotted; ≥ in the table). {} Shaded: faults, from the act to its undoing. {}.",
+             values that were cut off stand at their age, a lower bound (dotted; ≥ in the table). {} Shaded: faults and what was done to workers, from the act to its undoing. {}.",
             if is_by_arrival(result) {
                 "What was answered stands in the second in which the answer came."
             } else {
@@ -115,8 +116,9 @@ pub(super) fn end_s(result: &CellResult) -> f64 {
     last_s.max((last_fault_s + 0.5).ceil())
 }
 
-/// From each act to its undoing, the warm-up first.
-pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
+/// From each act to its undoing: the warm-up first, then faults, then what was done to workers.
+pub(super) fn bands(cell: &StoredCell, end_s: f64) -> Vec<Band> {
+    let result = &cell.result;
     let mut bands = Vec::new();
     let warmup_s = result.cell.settings.load.warmup_ns as f64 / SECOND_NS;
     if warmup_s > 0.0 {
@@ -134,18 +136,26 @@ pub(super) fn bands(result: &CellResult, end_s: f64) -> Vec<Band> {
             colour: BAND,
         }
     }));
+    bands.extend(workers::spans(cell).into_iter().map(|span| {
+        let from_s = span.from_ns as f64 / SECOND_NS;
+        let to_s = span.to_ns.map_or(from_s, |ns| ns as f64 / SECOND_NS);
+        let lasted = span.to_ns.map(|_| format!(" for {}", duration((to_s - from_s) * SECOND_NS)));
+        let name = span.name + &lasted.unwrap_or_default();
+        Band { from_s: from_s.min(end_s), to_s: to_s.min(end_s), name, colour: BAND }
+    }));
     bands
 }
 
-fn draw(view: &View, title: &str, result: &CellResult) -> String {
+fn draw(view: &View, title: &str, cell: &StoredCell) -> String {
+    let result = &cell.result;
     let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), &[]);
     let end_s = end_s(result);
-    let bands = bands(result, end_s);
+    let bands = bands(cell, end_s);
     let time = |title: &str| {
         let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
         Axis::between(title, (0.0, end_s), ticks.map(|at| (f64::from(at), at.to_string())).collect())
     };
-    let mut top = 84 + LINE_PX * bands.len() as i32;
+    let mut top = 84 + names_px(&bands);
     let mut below = |height: i32, x: Axis, y: Axis| {
         let panel = Panel { left: 90, right: 760, top, bottom: top + height, x, y: Some(y) };
         top = panel.bottom + 64;
@@ -212,9 +222,21 @@ pub(super) fn tick_step(end_s: f64) -> u32 {
         .unwrap_or(600)
 }
 
+/// Bands that have their names in a picture; where there are more, the row after them says how many.
+const MOST_NAMES: usize = 12;
+
+/// Height of the rows that [`name_bands`] writes, in pixels.
+pub(super) fn names_px(bands: &[Band]) -> i32 {
+    LINE_PX * bands.len().min(MOST_NAMES + 1) as i32
+}
+
 /// Each name in a row of its own above the panel, beside a line as long as its band; where neither side has room, within it.
 pub(super) fn name_bands(canvas: &Canvas, panel: &Panel, bands: &[Band]) {
-    for (row, band) in bands.iter().enumerate() {
+    if let Some(more) = bands.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        let words = format!("and {more} more, shaded likewise");
+        canvas.text((panel.left, 50 + LINE_PX * MOST_NAMES as i32), &words, Anchor::Start, INK);
+    }
+    for (row, band) in bands.iter().take(MOST_NAMES).enumerate() {
         let y = 50 + LINE_PX * row as i32;
         let (from, to) = (panel.x_px(band.from_s), panel.x_px(band.to_s).max(panel.x_px(band.from_s) + 2));
         let width = widest_px([band.name.as_str()]);

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Panel};
 use super::canvas::{Anchor, BROAD, Canvas, INK, LINE_PX, SOFT, STYLES, Style, foot_px, picture, widest_px};
-use super::series::{WIDTH_PX, bands, draw_with_bands, end_s, name_bands, tick_step};
+use super::series::{WIDTH_PX, bands, draw_with_bands, end_s, name_bands, names_px, tick_step};
 use super::{Chart, LeftOut, Place, footer, slug};
 use crate::report::figures::duration;
 use crate::report::lines::counted;
@@ -40,12 +40,12 @@ pub fn chart(view: &View, cell: &StoredCell) -> Option<Chart> {
     Some(Chart {
         place: Place::Seconds,
         file: format!("partitions-{}.svg", slug(&result.cell.id)),
-        svg: draw(view, &title, result, &all[..all.len().min(MOST_ROWS)], &left_out),
+        svg: draw(view, &title, cell, &all[..all.len().min(MOST_ROWS)], &left_out),
         title,
         caption: format!(
             "Broad: the leader, as the best informed broker named it; a gap: nobody led. The numbers: replicas in sync. Black: \
              the outage of each fault, from the last success to the first one after, a cross at the first error. Brokers were asked once \
-             a second, so a change was seen up to 1.2 s late. Shaded: faults, from the act to its undoing. {}.",
+             a second, so a change was seen up to 1.2 s late. Shaded: faults and what was done to workers, from the act to its undoing. {}.",
             view.credit()
         ),
         table: table(result),
@@ -88,20 +88,15 @@ fn table(result: &CellResult) -> Table {
     table
 }
 
-fn draw(
-    view: &View,
-    title: &str,
-    result: &CellResult,
-    shown: &[PartitionId],
-    left_out: &[LeftOut],
-) -> String {
+fn draw(view: &View, title: &str, cell: &StoredCell, shown: &[PartitionId], left_out: &[LeftOut]) -> String {
+    let result = &cell.result;
     let foot = footer(view, |kind| result.caveats.iter().any(|caveat| caveat.kind == kind), left_out);
     let last_s = result.partitions.iter().map(|change| change.at_ns as f64 / SECOND_NS).fold(0.0, f64::max);
     let end_s = end_s(result).max((last_s + 0.5).ceil());
-    let bands = bands(result, end_s);
+    let bands = bands(cell, end_s);
     let leaders: BTreeSet<BrokerId> = result.partitions.iter().filter_map(|change| change.leader).collect();
     let leaders: Vec<BrokerId> = leaders.into_iter().collect();
-    let top = 60 + LINE_PX * bands.len() as i32;
+    let top = 60 + names_px(&bands);
     let ticks = (0..=end_s as u32).filter(|second| second % tick_step(end_s) == 0);
     let panel = Panel {
         left: 110,
@@ -117,8 +112,15 @@ fn draw(
     };
     let mut names: Vec<String> = leaders.iter().map(|broker| format!("broker {broker} leads")).collect();
     let mut styles: Vec<(Style, u32)> = (0..leaders.len()).map(|at| (Style(at % LEADERS), BROAD)).collect();
-    names.extend(["first error", "first success after"].map(str::to_owned));
-    styles.extend([(ERROR, 1), (SUCCESS, 1)]);
+    let drawn = || shown.iter().flat_map(|partition| outages(result, *partition));
+    let marks = [
+        (ERROR, "first error", drawn().any(|it| it.first_error_ns.is_some())),
+        (SUCCESS, "first success after", drawn().any(|it| it.first_success_ns.is_some())),
+    ];
+    for (style, name, _) in marks.into_iter().filter(|(_, _, is_drawn)| *is_drawn) {
+        names.push(name.to_owned());
+        styles.push((style, 1));
+    }
     let description = format!(
         "A row for each of {}: leader, number of replicas in sync, outages. {}.",
         counted(shown.len(), "partition"),
