@@ -183,7 +183,7 @@ fn due_ns(when: When, t0_ns: u64, last_ns: u64) -> u64 {
 fn may_fall(steps: &[FaultStep], step: usize) -> bool {
     let FaultStep { action, target, .. } = steps[step];
     let lives_again = || steps[step + 1..].iter().any(|later| later.action == Action::Start);
-    (action.ends() || action == Action::Isolate)
+    (action.ends() || action.isolates())
         && target != Target::Controller
         && (target != Target::All || lives_again())
 }

@@ -10,10 +10,10 @@ use shipped::cells;
 const MS: u64 = 1_000_000;
 
 /// The instants and sizes of the two bursts: to warm up, and to lose.
-fn bursts(cell: &Cell) -> [(u64, u64); 2] {
+fn bursts<const N: usize>(cell: &Cell) -> [(u64, u64); N] {
     let Arrival::Bursts(bursts) = &cell.settings.load.arrival else { panic!("{}", cell.id) };
     assert_eq!(cell.settings.topic.partitions, 1, "one leader holds everything");
-    [0, 1].map(|at| (bursts[at].at_ns, bursts[at].records))
+    std::array::from_fn(|at| (bursts[at].at_ns, bursts[at].records))
 }
 
 /// A broker takes the next request of a connection only when it has answered the one before: the burst must be one.
@@ -56,6 +56,21 @@ fn l2_cuts_the_leader_off_and_sends_before_anybody_else_leads() {
         assert!(at_ns(&cut) + 300 * MS < burst_ns && burst_ns + 500 * MS < at_ns(&cut) + FENCED.start);
         let tally = |tally: &str| cell.expect.get(tally).copied();
         let lost = |acks| if cell.settings.producer.acks == acks { records } else { 0 };
+        assert_eq!((tally("log_loss"), tally("acks0_drop")), (Some(lost(Acks::One)), Some(lost(Acks::Zero))));
+    }
+}
+
+#[test]
+fn l2_full_sends_before_and_after_the_others_elect_and_connects_behind_both() {
+    for cell in cells("recipes/l2-full") {
+        let [_, (before_ns, records), (after_ns, more)] = bursts(&cell);
+        let [cut, back] = cell.faults[..] else { panic!("{:?}", cell.faults) };
+        assert_eq!((cut.target, back.action), (Target::Leader, Action::Reconnect));
+        assert!(at_ns(&cut) + 300 * MS < before_ns && before_ns + 500 * MS < at_ns(&cut) + FENCED.start);
+        assert!(at_ns(&cut) + FENCED.end + 500 * MS < after_ns && after_ns + 500 * MS < at_ns(&back));
+        let tally = |tally: &str| cell.expect.get(tally).copied();
+        let gone = if cut.action == Action::IsolateFully { records + more } else { records };
+        let lost = |acks| if cell.settings.producer.acks == acks { gone } else { 0 };
         assert_eq!((tally("log_loss"), tally("acks0_drop")), (Some(lost(Acks::One)), Some(lost(Acks::Zero))));
     }
 }
@@ -121,9 +136,9 @@ fn s1_gives_up_before_the_follower_is_out_or_waits_until_it_is() {
 #[test]
 fn p1_loses_all_where_nothing_was_flushed_and_nobody_has_power() {
     for cell in cells("recipes/p1") {
-        let [(_, warm), (burst_ns, records)] = bursts(&cell);
+        let [(_, warm), (_, records)] = bursts(&cell);
         let [cut, start] = cell.faults[..] else { panic!("{:?}", cell.faults) };
-        assert!(burst_ns + 1_000 * MS < at_ns(&cut), "all are acknowledged by then");
+        assert_eq!(cut.when, When::Acked(warm + records), "all are acknowledged by then");
         assert_eq!((cut.action, cut.lose, start.target), (Action::PowerCut, Some(Lose::All), cut.target));
         let flushed = cell.settings.topic.extra.contains_key("flush.messages");
         let lost = if cut.target == Target::All && !flushed { warm + records } else { 0 };

@@ -146,14 +146,11 @@ fn prepare(
         Node { id, name, home, heap_bytes, process: None, ending: false, spent: Usage::default() }
     };
     let controller = node(CONTROLLER_ID, "controller".to_owned(), CONTROLLER_HEAP_BYTES);
-    storage::format(
-        &controller.home,
-        controller.id,
-        &cluster_id,
-        &properties::controller(&ask.cluster, ports.controller(), &controller.data()),
-    )
-    .and_then(|()| fs::copy(checkpoint, controller.data().join("bootstrap.checkpoint")))
-    .map_err(failed)?;
+    let door = ask.gated.then(|| ports.door());
+    let text = properties::controller(&ask.cluster, ports.controller(), door, &controller.data());
+    storage::format(&controller.home, controller.id, &cluster_id, &text)
+        .and_then(|()| fs::copy(checkpoint, controller.data().join("bootstrap.checkpoint")))
+        .map_err(failed)?;
     let mut brokers = Vec::new();
     for id in 1..=ask.cluster.brokers {
         let broker = node(i32::from(id), format!("broker-{id}"), ask.cluster.heap_bytes);

@@ -9,6 +9,8 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 /// Blocks lie below the kernel's usual range for outgoing connections (32768 and up).
 const FIRST_PORT: u16 = 20_000;
 const BLOCK_PORTS: u16 = 96;
+/// Those of the controller, before the first broker's.
+const FIRST_BROKER: u16 = 2;
 /// Of one broker, its proxy's and gates' included.
 const PORTS: u16 = 6;
 const BLOCKS: u16 = 130;
@@ -25,7 +27,7 @@ pub struct PortBlock {
 impl PortBlock {
     /// Claims a block for a controller and so many brokers.
     pub fn for_brokers(brokers: u16) -> Result<Self, ClusterError> {
-        Self::claim(1 + PORTS * brokers)
+        Self::claim(FIRST_BROKER + PORTS * brokers)
     }
 
     /// Claims the first free block in which the first `ports` can be bound.
@@ -56,9 +58,14 @@ impl PortBlock {
         self.port(0)
     }
 
+    /// Where the controller says that it is, when it has a door.
+    pub fn door(&self) -> u16 {
+        self.port(1)
+    }
+
     /// Those of the broker with this id, from 1.
     pub fn of_broker(&self, id: u16) -> BrokerPorts {
-        let port = |at: u16| self.port(1 + PORTS * (id - 1) + at);
+        let port = |at: u16| self.port(FIRST_BROKER + PORTS * (id - 1) + at);
         let [direct, internal, proxied, proxy, replication, quorum] = [0, 1, 2, 3, 4, 5].map(port);
         BrokerPorts { direct, internal, proxied, proxy, replication, quorum }
     }

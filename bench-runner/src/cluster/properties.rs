@@ -63,13 +63,16 @@ pub fn shared(ask: &ClusterAsk) -> Properties {
     properties
 }
 
-/// The controller's file.
-pub fn controller(ask: &ClusterAsk, port: u16, data: &Path) -> Properties {
+/// The controller's file. Who asks the quorum for its address is told `door`, where it has one.
+pub fn controller(ask: &ClusterAsk, port: u16, door: Option<u16>, data: &Path) -> Properties {
     let mut properties = shared(ask);
     quorum(&mut properties, port);
     set(&mut properties, "node.id", CONTROLLER_ID);
     set(&mut properties, "process.roles", "controller");
     set(&mut properties, "listeners", format!("CONTROLLER://127.0.0.1:{port}"));
+    if let Some(door) = door {
+        set(&mut properties, "advertised.listeners", format!("CONTROLLER://127.0.0.1:{door}"));
+    }
     set(&mut properties, "listener.security.protocol.map", "CONTROLLER:PLAINTEXT");
     set(&mut properties, "log.dirs", data.display());
     properties
@@ -128,6 +131,6 @@ mod tests {
     fn a_profiles_setting_replaces_ours() {
         let settings = [("log.retention.ms".to_owned(), "1000".to_owned())].into();
         let ask = ClusterAsk { settings, ..ClusterAsk::default() };
-        assert_eq!(controller(&ask, 1, Path::new("/d"))["log.retention.ms"], "1000");
+        assert_eq!(controller(&ask, 1, None, Path::new("/d"))["log.retention.ms"], "1000");
     }
 }

@@ -70,6 +70,14 @@ impl Head {
     }
 }
 
+/// The client id in the head of a request; `None`: it has none, or so much of the frame is not there.
+pub fn client_id(frame: &[u8]) -> Option<&str> {
+    // Behind the fixed part, in every version of a head.
+    let rest = frame.get(LENGTH + 8..)?;
+    let length = usize::try_from(i16::from_be_bytes(*rest.first_chunk::<2>()?)).ok()?;
+    std::str::from_utf8(rest.get(2..2 + length)?).ok()
+}
+
 /// The correlation id of an answer; `None`: the frame is too short for one.
 pub fn correlation(frame: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(*frame.get(LENGTH..)?.first_chunk::<4>()?))
@@ -125,6 +133,9 @@ mod tests {
         let request = frame(&[0, 26, 0, 3, 0, 0, 1, 2, 0xff, 0xff]);
         assert_eq!(Head::of(&request), Some(Head { api: 26, version: 3, correlation: 258 }));
         assert_eq!(Head::of(&request[..11]), None);
+        assert_eq!(client_id(&request), None);
+        let named = frame(&[0, 26, 0, 3, 0, 0, 1, 2, 0, 2, b'm', b'e', 7]);
+        assert_eq!((client_id(&named), client_id(&named[..15])), (Some("me"), None));
         assert_eq!(correlation(&frame(&[0, 0, 0, 5])), Some(5));
         assert_eq!(correlation(&frame(&[0, 0, 0])), None);
     }

@@ -1,8 +1,9 @@
 //! A gate on the way between two processes of a cluster: bytes pass until it is shut, then every connection breaks and no other
-//! is let in. It understands nothing of what passes.
+//! is let in. It understands nothing of what passes; only a door that several share looks who it is.
 //!
 //! Gates have a thread and a runtime of their own: replication must not wait for whatever else the control plane does.
 
+use super::frame::client_id;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -41,11 +42,27 @@ impl Gatehouse {
     /// The listener is of no use.
     pub fn gate(&self, listener: TcpListener, target: SocketAddr) -> io::Result<Gate> {
         listener.set_nonblocking(true)?;
-        let gate = Gate { is_shut: watch::Sender::new(false), open: Arc::default() };
-        self.runtime.spawn(keep(listener, target, gate.is_shut.subscribe(), Arc::clone(&gate.open)));
+        let gate = Gate::open();
+        self.runtime.spawn(keep(listener, target, gate.seen()));
         Ok(gate)
     }
+
+    /// Lets these visitors through to `target`, each at a gate of its own, and nobody else. Who it is, is the number at the end of
+    /// the client id in its first request.
+    ///
+    /// # Errors
+    /// The listener is of no use.
+    pub fn door(&self, listener: TcpListener, target: SocketAddr, visitors: &[i32]) -> io::Result<Vec<Gate>> {
+        listener.set_nonblocking(true)?;
+        let gates: Vec<Gate> = visitors.iter().map(|_| Gate::open()).collect();
+        let known = visitors.iter().zip(&gates).map(|(visitor, gate)| (*visitor, gate.seen())).collect();
+        self.runtime.spawn(receive(listener, target, known));
+        Ok(gates)
+    }
 }
+
+/// What a connection has to know of its gate: whether it is shut, and the count of those that pass.
+type Seen = (watch::Receiver<bool>, Arc<AtomicU64>);
 
 /// One way through.
 #[derive(Debug)]
@@ -56,6 +73,14 @@ pub struct Gate {
 }
 
 impl Gate {
+    fn open() -> Self {
+        Gate { is_shut: watch::Sender::new(false), open: Arc::default() }
+    }
+
+    fn seen(&self) -> Seen {
+        (self.is_shut.subscribe(), Arc::clone(&self.open))
+    }
+
     /// Breaks every connection (RST) and lets no other in; or lets all in again.
     pub fn shut(&self, shut: bool) {
         self.is_shut.send_replace(shut);
@@ -72,12 +97,7 @@ impl Gate {
     }
 }
 
-async fn keep(
-    listener: TcpListener,
-    target: SocketAddr,
-    mut is_shut: watch::Receiver<bool>,
-    open: Arc<AtomicU64>,
-) {
+async fn keep(listener: TcpListener, target: SocketAddr, (mut is_shut, open): Seen) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let mut passing = JoinSet::new();
     loop {
@@ -88,7 +108,7 @@ async fn keep(
             accepted = listener.accept() => match accepted {
                 Ok((from, _)) if *is_shut.borrow() => break_off(&from),
                 Ok((from, _)) => {
-                    passing.spawn(pass(from, target, is_shut.clone(), Arc::clone(&open)));
+                    passing.spawn(pass(from, target, (is_shut.clone(), Arc::clone(&open))));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a gate could not take a connection");
@@ -99,7 +119,53 @@ async fn keep(
     }
 }
 
-async fn pass(mut from: TcpStream, target: SocketAddr, is_shut: watch::Receiver<bool>, open: Arc<AtomicU64>) {
+/// As [`keep`], for several with a gate each.
+async fn receive(listener: TcpListener, target: SocketAddr, known: Vec<(i32, Seen)>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let mut passing = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = passing.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((from, _)) => {
+                    passing.spawn(admit(from, target, known.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a door could not take a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            },
+        }
+    }
+}
+
+async fn admit(from: TcpStream, target: SocketAddr, known: Vec<(i32, Seen)>) {
+    let visitor = visitor(&from).await;
+    match known.into_iter().find(|(known, _)| visitor == Some(*known)) {
+        Some((_, (is_shut, open))) if !*is_shut.borrow() => pass(from, target, (is_shut, open)).await,
+        Some(_) => break_off(&from),
+        None => {
+            tracing::warn!(?visitor, "a stranger stood at the controller's door");
+            break_off(&from);
+        }
+    }
+}
+
+/// Who has made a connection, by its first request, which is left in it: 1 for `1`, and for `raft-client-1`.
+async fn visitor(from: &TcpStream) -> Option<i32> {
+    let mut head = [0; 128];
+    loop {
+        let seen = from.peek(&mut head).await.ok().filter(|seen| *seen > 0)?;
+        match client_id(&head[..seen]) {
+            Some(name) => return name.rsplit('-').next()?.parse().ok(),
+            None if seen == head.len() => return None,
+            // The rest of its head is under way.
+            None => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+        }
+    }
+}
+
+async fn pass(mut from: TcpStream, target: SocketAddr, (is_shut, open): Seen) {
     // Who listens to nobody finds the connection closed, as without a gate.
     let Ok(mut to) = TcpStream::connect(target).await else { return };
     if from.set_nodelay(true).and_then(|()| to.set_nodelay(true)).is_err() {
@@ -160,5 +226,42 @@ mod tests {
         assert!(refused.read(&mut [0; 1]).is_err(), "nothing is behind it");
         gate.shut(false);
         talk();
+    }
+
+    #[test]
+    fn a_door_knows_its_visitors_and_shuts_out_one_alone() {
+        let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let house = Gatehouse::open().expect("a thread");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let place = target.local_addr().expect("an address");
+        let gates = house.door(listener, place, &[1, 2]).expect("a door");
+        let request = |client: &str| {
+            let content = [&[0, 18, 0, 3, 0, 0, 0, 1, 0, client.len() as u8], client.as_bytes()].concat();
+            [&(content.len() as i32).to_be_bytes()[..], &content].concat()
+        };
+        let knock = |client: &str| {
+            let mut near = Plain::connect(address).expect("the door is there");
+            near.write_all(&request(client)).expect("sent");
+            near
+        };
+        let is_refused = |mut near: Plain| near.read(&mut [0; 1]).is_err();
+        let enter = |client: &str| {
+            let near = knock(client);
+            let (mut far, _) = target.accept().expect("it is let through");
+            let mut heard = vec![0; request(client).len()];
+            far.read_exact(&mut heard).expect("heard");
+            assert_eq!(heard, request(client), "what told who it is goes on, too");
+            (near, far)
+        };
+        let (mut one, _far) = enter("raft-client-1");
+        let (_two, _far_too) = enter("2");
+        assert_eq!(gates.iter().map(Gate::passing).collect::<Vec<_>>(), [1, 1]);
+        gates[0].shut(true);
+        assert_eq!(one.read(&mut [0; 1]).expect_err("broken").kind(), io::ErrorKind::ConnectionReset);
+        assert!(is_refused(knock("raft-client-1")) && is_refused(knock("3")) && is_refused(knock("nobody")));
+        enter("raft-client-2");
+        gates[0].shut(false);
+        enter("1");
     }
 }

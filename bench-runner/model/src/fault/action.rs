@@ -22,6 +22,8 @@ pub enum Action {
     Elect,
     /// Nothing passes between it and its peers or the controller; clients still reach it. Undone by `reconnect`.
     Isolate,
+    /// As `isolate`, and it reads the controller's log no more: it learns of nothing. Undone by `reconnect`.
+    IsolateFully,
     /// All passes again.
     Reconnect,
     /// The proxy waits before it passes a request on; what is behind it on its connection waits, too.
@@ -63,7 +65,7 @@ pub enum Action {
 
 impl Action {
     /// All, in the order of their names in messages.
-    pub const ALL: [Action; 26] = [
+    pub const ALL: [Action; 27] = [
         Action::Stop,
         Action::Continue,
         Action::Kill,
@@ -72,6 +74,7 @@ impl Action {
         Action::Start,
         Action::Elect,
         Action::Isolate,
+        Action::IsolateFully,
         Action::Reconnect,
         Action::Delay,
         Action::Hold,
@@ -103,6 +106,7 @@ impl Action {
             Action::Start => "start",
             Action::Elect => "elect",
             Action::Isolate => "isolate",
+            Action::IsolateFully => "isolate-fully",
             Action::Reconnect => "reconnect",
             Action::Delay => "delay",
             Action::Hold => "hold",
@@ -134,11 +138,16 @@ impl Action {
         matches!(self, Action::FillDisk | Action::WriteProtect)
     }
 
+    /// It cuts a broker off from its peers and the controller.
+    pub fn isolates(self) -> bool {
+        matches!(self, Action::Isolate | Action::IsolateFully)
+    }
+
     /// What undoes it; `None`: nothing does, because it is an undo itself, or over at once.
     pub fn undo(self) -> Option<Action> {
         match self {
             Action::Stop => Some(Action::Continue),
-            Action::Isolate => Some(Action::Reconnect),
+            action if action.isolates() => Some(Action::Reconnect),
             action if action.ends() => Some(Action::Start),
             Action::Reassign | Action::SetMinIsr => Some(Action::Restore),
             _ => self.has_rule().then_some(Action::Pass),

@@ -195,7 +195,7 @@ impl Action {
 
     /// It is done by gates between processes of the cluster.
     pub fn is_at_gate(self) -> bool {
-        matches!(self, Action::Isolate | Action::Reconnect)
+        self.isolates() || self == Action::Reconnect
     }
 
     /// It is about requests of one kind.

@@ -35,6 +35,7 @@ impl Span {
             Action::Start => "started",
             Action::Elect => "elected",
             Action::Isolate => "isolated",
+            Action::IsolateFully => "fully isolated",
             Action::Reconnect => "connected",
             Action::Delay => "behind a proxy that delays",
             Action::Hold => "behind a proxy that holds",

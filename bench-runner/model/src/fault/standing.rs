@@ -101,7 +101,7 @@ pub fn standing(steps: &[FaultStep], role: Role) -> Standing {
     };
     match steps.iter().rev().find(of_role).map(|step| step.action) {
         Some(Action::Stop) => Standing::Stopped,
-        Some(Action::Isolate) => Standing::Isolated,
+        Some(action) if action.isolates() => Standing::Isolated,
         Some(action) if action.ends() => Standing::Dead,
         _ => Standing::Runs,
     }

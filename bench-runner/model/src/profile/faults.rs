@@ -193,7 +193,7 @@ fn step(mut section: Section<'_>, problems: &Problems) -> Option<(FaultStep, Opt
     let events = [("new-leader", When::NewLeader), ("in-sync", When::InSync)];
     let event = section.read("when", |node| values::named(node, "event", &events));
     let actions = Action::ALL.map(|action| (action.as_str(), action));
-    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\", \"start\", \"elect\", \"isolate\", \"reconnect\", \"reassign\", \"set-min-isr\", \"restore\", \"delete\", \"fill-disk\" or \"write-protect\", or one of a proxy's, like \"discard\"";
+    let help = "write action = \"stop\", \"continue\", \"kill\", \"terminate\", \"power-cut\", \"start\", \"elect\", \"isolate\", \"isolate-fully\", \"reconnect\", \"reassign\", \"set-min-isr\", \"restore\", \"delete\", \"fill-disk\" or \"write-protect\", or one of a proxy's, like \"discard\"";
     let action = section.require("action", help, |node| values::named(node, "action", &actions));
     let targets = Target::ALL.map(|target| (target.as_str(), target));
     let help = "write target = \"leader\", \"followers\", \"follower\", \"other-followers\", \"all\", \"controller\", \"coordinator\", \"random\", \"current-leader\" or \"topic\"";
@@ -358,9 +358,8 @@ fn misplaced(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
 /// Somebody whom the step is for is not in the state that it needs.
 fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     let fits = |role: &Role| match (step.action, standing(done, *role)) {
-        (Action::Stop | Action::Terminate | Action::Elect | Action::Isolate, state) => {
-            state == Standing::Runs
-        }
+        (Action::Stop | Action::Terminate | Action::Elect, state) => state == Standing::Runs,
+        (Action::Isolate | Action::IsolateFully, state) => state == Standing::Runs,
         (Action::FillDisk | Action::WriteProtect, state) => state == Standing::Runs,
         (Action::Kill | Action::PowerCut, state) => !matches!(state, Standing::Dead | Standing::Isolated),
         (Action::Reconnect, state) => state == Standing::Isolated,
@@ -372,7 +371,7 @@ fn unfit(step: &FaultStep, done: &[FaultStep]) -> Option<Wrong> {
     (!step.target.roles().iter().all(fits)).then(|| {
         Wrong::new(
             "the target is not in the state that this step needs",
-            "stop, then continue; kill, terminate, power-cut, fill-disk or write-protect, then start; isolate, then reconnect (each for the same brokers)",
+            "stop, then continue; kill, terminate, power-cut, fill-disk or write-protect, then start; isolate or isolate-fully, then reconnect (each for the same brokers)",
         )
     })
 }
