@@ -3,6 +3,7 @@
 
 use super::exit::{Exit, Failure};
 use super::output;
+use crate::run::revision;
 use crate::store::{self, StoredCell, StoredRun};
 use bench_model::assess::{self, Evidence, STATEMENTS, Statements};
 use bench_model::latency::Set;
@@ -39,6 +40,12 @@ pub fn verify(args: &Args) -> Result<Exit, Failure> {
     let planned = run.manifest.plan.len();
     output::line(&table.trim_fmt())?;
     output::line(&format!("{agreeing} of {stored} cells agree, {planned} were planned"))?;
+    let (then, now) = (&run.manifest.revision, revision());
+    if !good && *then != now {
+        output::line(&format!(
+            "made by bench-runner {then}, judged by {now}: where a claim differs and no file is changed, the one that made it may count or word              it otherwise; hold it against its own revision"
+        ))?;
+    }
     Ok(if good { Exit::Ok } else { Exit::Failure })
 }
 

@@ -12,7 +12,8 @@ use bench_model::settings::{CellSettings, GroupSettings, SinkSettings};
 use bench_model::verdict::{Delivery, TallyKind};
 
 /// Columns of [`semantics`] that a terminal has no room for: cells are named by their settings, and the log has a table of its own.
-const WIDE: [&str; 3] = ["settings", ">lost in the log", ">duplicates in the log"];
+const WIDE: [&str; 5] =
+    ["settings", ">lost in the log", ">duplicates in the log", ">end-to-end p50", ">end-to-end p99"];
 
 /// Columns of [`course`] likewise: they stand in the report.
 const WIDE_COURSE: [&str; 3] = [">rows refused", ">in hand p50", ">unanswered commits"];
@@ -43,6 +44,8 @@ pub fn semantics(view: &View) -> Option<Table> {
         ">processed again",
         ">sink duplicates",
         ">missing in the sink",
+        ">end-to-end p50",
+        ">end-to-end p99",
         ">effects timed",
         ">effect p50",
         ">effect p99",
@@ -62,6 +65,8 @@ pub fn semantics(view: &View) -> Option<Table> {
             of_kind(TallyKind::Redelivery),
             of_kind(TallyKind::SinkDuplicate),
             of_kind(TallyKind::SinkLoss),
+            group.latency_text("end_to_end", Figure::Percentile("50")),
+            group.latency_text("end_to_end", Figure::Percentile("99")),
             timed(group),
             group.latency_text("effect", Figure::Percentile("50")),
             group.latency_text("effect", Figure::Percentile("99")),
@@ -75,6 +80,7 @@ pub fn semantics(view: &View) -> Option<Table> {
         table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: no bound for each record is shown there.");
     }
     table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known, of those due in the window; what another member repeats without knowing is timed again, and is in the percentiles.");
+    table.note("Processed again counts by position: a record that stands in the log twice is processed twice without it.");
     table.note("Processed: records whose first processing ended in the measured window, per second of it; what is caught up on afterwards does not count.");
     Some(table.without_idle_columns(&["n/a", "–", "nothing"]))
 }

@@ -37,10 +37,16 @@ const OWN_AXES: [&str; 7] =
 
 /// The other axes, on which a profile of the run has cells with different values.
 fn other_axes(results: &[&CellResult]) -> BTreeSet<String> {
-    let mut values: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut axes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for cell in results.iter().map(|result| &result.cell) {
-        for (axis, value) in cell.axes.iter().filter(|(axis, _)| !OWN_AXES.contains(&axis.as_str())) {
-            values.entry((&cell.profile, axis)).or_default().insert(value);
+        let others = cell.axes.keys().map(String::as_str).filter(|axis| !OWN_AXES.contains(axis));
+        axes.entry(&cell.profile).or_default().extend(others);
+    }
+    let mut values: BTreeMap<(&str, &str), BTreeSet<Option<&String>>> = BTreeMap::new();
+    for cell in results.iter().map(|result| &result.cell) {
+        for axis in axes.get(cell.profile.as_str()).into_iter().flatten() {
+            // Without the axis a cell has the profile's own value, which differs.
+            values.entry((&cell.profile, axis)).or_default().insert(cell.axes.get(*axis));
         }
     }
     values.into_iter().filter(|(_, values)| values.len() > 1).map(|((_, axis), _)| axis.to_owned()).collect()

@@ -121,6 +121,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
     let result = &cell.result;
     let planned = &result.cell;
     let rate = !planned.settings.load.arrival.is_bursts();
+    let guarantee = guarantee(&planned.settings, planned.resends());
     let stated = workers::statements(cell);
     let errors: Vec<Value> = stated
         .iter()
@@ -147,8 +148,8 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "again": planned.again,
         "outcome": result.outcome,
         "reason": result.reason,
-        "guarantee": guarantee(&planned.settings).delivery.as_str(),
-        "guarantee_rests_on": guarantee(&planned.settings).why,
+        "guarantee": guarantee.delivery.as_str(),
+        "guarantee_rests_on": guarantee.why,
         "promise": promise(view, cell),
         "expectation": result.expectation,
         "expectation_detail": result.expectation_detail,

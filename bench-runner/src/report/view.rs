@@ -231,7 +231,8 @@ impl<'a> Group<'a> {
 
     /// What the settings guarantee, and why.
     pub fn guarantee(&self) -> Guarantee {
-        guarantee(&self.first().cell.settings)
+        let cell = &self.first().cell;
+        guarantee(&cell.settings, cell.resends())
     }
 
     /// The promise of the finished repeats.

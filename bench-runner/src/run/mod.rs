@@ -30,6 +30,7 @@ use bench_model::fault::Action;
 use bench_model::plan::{Cell, Plan};
 use bench_model::profile::Profile;
 use bench_model::result::{Caveat, CellResult, Manifest, Outcome, ProfileSource, SCHEMA_VERSION};
+pub use host::revision;
 use interrupt::Interrupt;
 use progress::Bar;
 use std::collections::BTreeSet;
@@ -239,7 +240,7 @@ fn manifest(orders: &Orders, cluster: &Cluster, run: &str) -> Manifest {
         started: host::utc_now(),
         ended: String::new(),
         command: orders.command.clone(),
-        revision: host::revision(),
+        revision: revision(),
         client: crate::kafka::client_version(),
         profiles: orders.profiles.iter().map(source).collect(),
         plan: orders.plan.cells.clone(),

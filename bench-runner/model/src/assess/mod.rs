@@ -106,9 +106,7 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
     let settings = &result.cell.settings;
     let moved_leaders = statements.map_or(0, |statements| statements.moved_leaders);
-    let resends = result.cell.deaths.iter().any(|death| death.resend)
-        || result.cell.kills.iter().any(|kill| kill.resend);
-    let upsets = Upsets { faults: &result.faults, moved_leaders, resends };
+    let upsets = Upsets { faults: &result.faults, moved_leaders, resends: result.cell.resends() };
     let mut verdict = verdict::judge(settings, upsets, exhibits, drained);
     verdict.identities.extend(statements.and_then(|stated| oracle::identity(&stated.dumps, readings)));
     let mut verdict = verdict.claiming_nothing_unless_given();

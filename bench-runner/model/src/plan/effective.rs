@@ -131,6 +131,11 @@ impl Cell {
         self.faults.iter().any(|step| step.action.is_at_gate())
     }
 
+    /// Some producer's next life sends again what the one before left without an answer.
+    pub fn resends(&self) -> bool {
+        self.deaths.iter().any(|death| death.resend) || self.kills.iter().any(|kill| kill.resend)
+    }
+
     /// A step of the timeline does this.
     pub fn has_step(&self, action: Action) -> bool {
         self.faults.iter().any(|step| step.action == action)

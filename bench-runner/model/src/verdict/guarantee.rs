@@ -57,8 +57,9 @@ impl Delivery {
 }
 
 /// The guarantee of these settings, from the producer's send to the end of processing (without a group: to the log).
-pub fn guarantee(settings: &CellSettings) -> Guarantee {
-    let produce = produce(&settings.producer, &settings.topic);
+/// `resends`: a producer's next life sends again what this one left without an answer.
+pub fn guarantee(settings: &CellSettings, resends: bool) -> Guarantee {
+    let produce = produce(&settings.producer, &settings.topic, resends);
     let group = settings.group.as_ref();
     let mut steps: Vec<Step> = std::iter::once(produce).chain(group.map(process)).collect();
     if settings.producer.transaction.is_some() && group.is_some_and(|group| group.isolation != READ_COMMITTED)
@@ -102,7 +103,7 @@ pub fn guarantee(settings: &CellSettings) -> Guarantee {
 }
 
 /// From the first send to the log.
-fn produce(producer: &ProducerSettings, topic: &TopicSettings) -> Step {
+fn produce(producer: &ProducerSettings, topic: &TopicSettings, resends: bool) -> Step {
     let unclean = topic.extra.get("unclean.leader.election.enable").is_some_and(|value| value == "true");
     let loses = match producer.acks {
         Acks::Zero => Some("acks=0 asks for no answer"),
@@ -111,6 +112,10 @@ fn produce(producer: &ProducerSettings, topic: &TopicSettings) -> Step {
         Acks::All => None,
     };
     let repeats = match producer.acks {
+        // In transactions it looks first.
+        _ if resends && producer.transaction.is_none() => {
+            Some("a producer's next life sends again what had no answer (resend)")
+        }
         _ if producer.idempotence => None,
         // Nobody waits for an answer, so nothing is sent twice for want of one.
         Acks::Zero => None,
@@ -176,7 +181,7 @@ mod tests {
             if unclean {
                 settings.topic.extra.insert("unclean.leader.election.enable".into(), "true".into());
             }
-            guarantee(&settings).delivery
+            guarantee(&settings, false).delivery
         };
         let table = [
             (Acks::Zero, false, 0, false, Delivery::AtMostOnce),
@@ -208,7 +213,7 @@ mod tests {
         let mut of = |isolation: &str| {
             let group = group(CommitStrategy::SyncBefore);
             settings.group = Some(GroupSettings { isolation: isolation.to_owned(), ..group });
-            guarantee(&settings)
+            guarantee(&settings, false)
         };
         assert_eq!(of("read_committed").delivery, Delivery::AtMostOnce);
         let uncommitted = of("read_uncommitted");
@@ -222,7 +227,7 @@ mod tests {
             let mut settings = settings(acks, 1);
             settings.producer.idempotence = idempotence;
             settings.group = Some(group(commit));
-            guarantee(&settings)
+            guarantee(&settings, false)
         };
         let table = [
             (CommitStrategy::Auto, Delivery::NoGuarantee),

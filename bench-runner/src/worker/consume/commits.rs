@@ -48,7 +48,7 @@ pub(super) struct Commits<'a> {
     last_number: usize,
     t0_ns: u64,
     /// Call to answer, by the second of the call.
-    pub(super) latency: Series,
+    latency: Series,
     /// Calls answered Ok.
     pub(super) answered: u64,
     /// Calls that failed, by error.
@@ -227,7 +227,12 @@ impl<'a> Commits<'a> {
         let Some(place) = self.outstanding.iter().position(|one| one.number == answer.number) else { return };
         let Some(called) = self.outstanding.remove(place) else { return };
         let second = called.called_ns.saturating_sub(self.t0_ns) / SECOND_NS;
-        self.latency.record(second as usize, answer.at_ns.saturating_sub(called.called_ns));
+        let took_ns = answer.at_ns.saturating_sub(called.called_ns);
+        match answer.error {
+            None => self.latency.record(second as usize, took_ns),
+            // A quick refusal is no quick commit.
+            Some(_) => self.latency.fail(second as usize, took_ns),
+        }
         for (partition, entry) in called.entries {
             let part = answer.parts.iter().find(|((other, _), _)| *other == partition);
             let held = part.is_some_and(|(_, held)| *held);
@@ -239,6 +244,15 @@ impl<'a> Commits<'a> {
                 _ => share.asked = share.held,
             }
         }
+    }
+
+    /// The journal, and the latencies of commits; one without an answer by now is cut off at its age.
+    pub(super) fn into_parts(mut self, now_ns: u64) -> (JournalMut<'a>, Series) {
+        for one in &self.outstanding {
+            let second = one.called_ns.saturating_sub(self.t0_ns) / SECOND_NS;
+            self.latency.censor(second as usize, now_ns.saturating_sub(one.called_ns));
+        }
+        (self.journal, self.latency)
     }
 
     /// A commit that the client called by itself: only its answer is seen, so it is noted as called and answered then.
@@ -306,6 +320,23 @@ mod tests {
             .filter_map(|entry| if let Entry::Commit(commit) = entry { Some(commit.answer) } else { None })
             .collect();
         assert_eq!(answers, [CommitAnswer::Ok, CommitAnswer::Failed]);
+    }
+
+    #[test]
+    fn a_refused_commit_never_ends_and_one_without_an_answer_is_cut_off() {
+        let mut bytes = vec![0; file_bytes(16)];
+        let journal = JournalMut::create(&mut bytes, MemberId(0), Incarnation(0));
+        let mut commits = Commits::new(journal, 1, 1);
+        commits.assigned((0, 0), 1);
+        for offset in 1..=3 {
+            commits.note(&[(0, offset)], 2);
+        }
+        commits.answer(&answer(1, None, &[((0, 1), true)]));
+        commits.answer(&answer(2, Some("ILLEGAL_GENERATION"), &[((0, 2), false)]));
+        let (_, latency) = commits.into_parts(12);
+        let summary = latency.summary(0..1).expect("values");
+        assert_eq!((summary.count, summary.failed, summary.censored), (3, 1, 2));
+        assert_eq!((summary.max_ns, summary.max_cut_ns), (7, 10));
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl<'a> Life<'a> {
     /// The journal, to be closed, and the latencies by name.
     pub(super) fn into_parts(mut self) -> (JournalMut<'a>, Vec<(&'static str, Series)>) {
         self.enter_processed();
-        let Commits { journal, latency, .. } = self.commits;
+        let (journal, latency) = self.commits.into_parts(clock::now_ns());
         let mut series = vec![
             ("in_hand", self.in_hand),
             ("in_hand_again", self.in_hand_again),
