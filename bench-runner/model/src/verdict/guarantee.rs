@@ -222,6 +222,24 @@ mod tests {
     }
 
     #[test]
+    fn a_producers_next_life_that_sends_again_repeats_unless_it_looks_first() {
+        let mut settings = settings(Acks::All, 1);
+        settings.producer.idempotence = true;
+        settings.group = Some(group(CommitStrategy::InSink));
+        let of = |settings: &CellSettings| [false, true].map(|resends| guarantee(settings, resends).delivery);
+        assert_eq!(of(&settings), [Delivery::OnceInTheLog, Delivery::AtLeastOnce]);
+        settings.group = Some(group(CommitStrategy::SyncBefore));
+        assert_eq!(of(&settings), [Delivery::AtMostOnce, Delivery::NoGuarantee]);
+        settings.producer.transaction = Some(crate::settings::TransactionSettings {
+            span: crate::settings::TransactionSpan::Records(50),
+            abort_every: 0,
+            abort_flush: true,
+            timeout_ns: 1,
+        });
+        assert_eq!(of(&settings), [Delivery::AtMostOnce; 2]);
+    }
+
+    #[test]
     fn a_chain_guarantees_what_its_weakest_step_does() {
         let of = |acks, idempotence, commit| {
             let mut settings = settings(acks, 1);
