@@ -65,12 +65,14 @@ fn l2_full_sends_before_and_after_the_others_elect_and_connects_behind_both() {
     for cell in cells("recipes/l2-full") {
         let [_, (before_ns, records), (after_ns, more)] = bursts(&cell);
         let [cut, back] = cell.faults[..] else { panic!("{:?}", cell.faults) };
-        assert_eq!((cut.target, back.action), (Target::Leader, Action::Reconnect));
+        assert_eq!(
+            (cut.action, cut.target, back.action),
+            (Action::IsolateFully, Target::Leader, Action::Reconnect)
+        );
         assert!(at_ns(&cut) + 300 * MS < before_ns && before_ns + 500 * MS < at_ns(&cut) + FENCED.start);
         assert!(at_ns(&cut) + FENCED.end + 500 * MS < after_ns && after_ns + 500 * MS < at_ns(&back));
         let tally = |tally: &str| cell.expect.get(tally).copied();
-        let gone = if cut.action == Action::IsolateFully { records + more } else { records };
-        let lost = |acks| if cell.settings.producer.acks == acks { gone } else { 0 };
+        let lost = |acks| if cell.settings.producer.acks == acks { records + more } else { 0 };
         assert_eq!((tally("log_loss"), tally("acks0_drop")), (Some(lost(Acks::One)), Some(lost(Acks::Zero))));
     }
 }

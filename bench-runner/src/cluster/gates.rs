@@ -79,7 +79,7 @@ impl Gates {
     }
 }
 
-/// Those that an action is about: who is isolated, but not fully, still learns the controller's log through the door.
+/// Those that an action is about: who is isolated, but not fully, may still learn the controller's log through the door.
 fn shut_by(action: Action, gates: &[Gate; 3]) -> &[Gate] {
     if action == Action::Isolate { &gates[..2] } else { gates }
 }
