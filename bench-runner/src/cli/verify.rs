@@ -43,7 +43,7 @@ pub fn verify(args: &Args) -> Result<Exit, Failure> {
     let (then, now) = (&run.manifest.revision, revision());
     if !good && *then != now {
         output::line(&format!(
-            "made by bench-runner {then}, judged by {now}: where a claim differs and no file is changed, the one that made it may count or word              it otherwise; hold it against its own revision"
+            "made by bench-runner {then}, judged by {now}: what differs although no file was changed may be counted otherwise since"
         ))?;
     }
     Ok(if good { Exit::Ok } else { Exit::Failure })
