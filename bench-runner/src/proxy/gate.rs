@@ -43,7 +43,7 @@ impl Gatehouse {
     pub fn gate(&self, listener: TcpListener, target: SocketAddr) -> io::Result<Gate> {
         listener.set_nonblocking(true)?;
         let gate = Gate::open();
-        self.runtime.spawn(keep(listener, target, gate.seen()));
+        self.runtime.spawn(keep(listener, target, vec![(None, gate.seen())]));
         Ok(gate)
     }
 
@@ -55,8 +55,9 @@ impl Gatehouse {
     pub fn door(&self, listener: TcpListener, target: SocketAddr, visitors: &[i32]) -> io::Result<Vec<Gate>> {
         listener.set_nonblocking(true)?;
         let gates: Vec<Gate> = visitors.iter().map(|_| Gate::open()).collect();
-        let known = visitors.iter().zip(&gates).map(|(visitor, gate)| (*visitor, gate.seen())).collect();
-        self.runtime.spawn(receive(listener, target, known));
+        let known =
+            visitors.iter().zip(&gates).map(|(visitor, gate)| (Some(*visitor), gate.seen())).collect();
+        self.runtime.spawn(keep(listener, target, known));
         Ok(gates)
     }
 }
@@ -97,18 +98,16 @@ impl Gate {
     }
 }
 
-async fn keep(listener: TcpListener, target: SocketAddr, (mut is_shut, open): Seen) {
+/// Takes every connection to the gate of its visitor; without one a gate is for all.
+async fn keep(listener: TcpListener, target: SocketAddr, gates: Vec<(Option<i32>, Seen)>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let mut passing = JoinSet::new();
     loop {
         tokio::select! {
-            // Without its gate nobody would ever shut it again.
-            changed = is_shut.changed() => if changed.is_err() { return },
             Some(_) = passing.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((from, _)) if *is_shut.borrow() => break_off(&from),
                 Ok((from, _)) => {
-                    passing.spawn(pass(from, target, (is_shut.clone(), Arc::clone(&open))));
+                    passing.spawn(admit(from, target, gates.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a gate could not take a connection");
@@ -119,29 +118,10 @@ async fn keep(listener: TcpListener, target: SocketAddr, (mut is_shut, open): Se
     }
 }
 
-/// As [`keep`], for several with a gate each.
-async fn receive(listener: TcpListener, target: SocketAddr, known: Vec<(i32, Seen)>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let mut passing = JoinSet::new();
-    loop {
-        tokio::select! {
-            Some(_) = passing.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((from, _)) => {
-                    passing.spawn(admit(from, target, known.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a door could not take a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                }
-            },
-        }
-    }
-}
-
-async fn admit(from: TcpStream, target: SocketAddr, known: Vec<(i32, Seen)>) {
-    let visitor = visitor(&from).await;
-    match known.into_iter().find(|(known, _)| visitor == Some(*known)) {
+async fn admit(from: TcpStream, target: SocketAddr, gates: Vec<(Option<i32>, Seen)>) {
+    let for_all = gates.iter().any(|(visitor, _)| visitor.is_none());
+    let visitor = if for_all { None } else { visitor(&from).await };
+    match gates.into_iter().find(|(own, _)| *own == visitor) {
         Some((_, (is_shut, open))) if !*is_shut.borrow() => pass(from, target, (is_shut, open)).await,
         Some(_) => break_off(&from),
         None => {
@@ -151,10 +131,13 @@ async fn admit(from: TcpStream, target: SocketAddr, known: Vec<(i32, Seen)>) {
     }
 }
 
+/// So often, once a millisecond, somebody who has begun to speak is looked at before he is a stranger.
+const LOOKS: u32 = 1_000;
+
 /// Who has made a connection, by its first request, which is left in it: 1 for `1`, and for `raft-client-1`.
 async fn visitor(from: &TcpStream) -> Option<i32> {
     let mut head = [0; 128];
-    loop {
+    for _ in 0..LOOKS {
         let seen = from.peek(&mut head).await.ok().filter(|seen| *seen > 0)?;
         match client_id(&head[..seen]) {
             Some(name) => return name.rsplit('-').next()?.parse().ok(),
@@ -163,6 +146,7 @@ async fn visitor(from: &TcpStream) -> Option<i32> {
             None => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
         }
     }
+    None
 }
 
 async fn pass(mut from: TcpStream, target: SocketAddr, (is_shut, open): Seen) {
