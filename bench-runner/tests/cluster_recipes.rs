@@ -218,6 +218,18 @@ fn a_transaction_is_all_or_nothing_and_its_producer_fenced_when_its_time_or_its_
             assert_eq!((count(cell, "torn_transaction"), count(cell, "aborted_read")), (0, 0), "{label}");
         }
     }
+    // What a member had written before it was killed is timed, too.
+    for (cell, _) in of("c8") {
+        let seen = &cell["latencies"]["output"];
+        assert_eq!(
+            (&seen["count"], &seen["censored"]),
+            (&cell["verdict"]["records"], &0.into()),
+            "{}: {seen}",
+            cell["id"]
+        );
+        let transactions = &cell["latencies"]["output_visible"]["count"];
+        assert_eq!(transactions.as_u64() > Some(0), cell["label"] == "commit=transaction", "{transactions}");
+    }
     let mut fenced = 0;
     for (cell, stated) in [of("t2"), of("t3")].concat() {
         assert!(continued(stated), "{}: it stood still", cell["id"]);

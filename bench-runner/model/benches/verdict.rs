@@ -114,8 +114,15 @@ fn verdict(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Elements(copies(readings)));
         let settings = settings();
-        let exhibits =
-            Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
+        let exhibits = Exhibits {
+            ledgers,
+            readings,
+            transactions: &[],
+            journals: &[],
+            effects: None,
+            pipelines: &[],
+            output: &[],
+        };
         let judge = || judge(&settings, Upsets::NONE, black_box(exhibits), Ok(()));
         let verdict = judge();
         assert!(!verdict.is_void() && verdict.tallies[&TallyKind::LogLoss].count == lost, "{verdict:?}");

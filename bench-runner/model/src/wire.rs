@@ -80,6 +80,10 @@ pub struct ReadSpec {
     pub properties: BTreeMap<String, String>,
     /// The load of the cell (for the number of producers and seconds).
     pub load: Load,
+    /// The topic is a pipeline's output: latencies are called `output` and not `end_to_end`, and transactions are told by
+    /// the lives of members that wrote them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub output: bool,
 }
 
 /// A group member's part of the specification.

@@ -117,6 +117,7 @@ fn statements() -> impl Strategy<Value = Statements> {
                 wakeups_per_request: wakeups.map(|wakeups| f64::from(wakeups) / 7.0),
                 ..Done::default()
             }],
+            output_reader: None,
             reader: Done { drained, negative, ended_ns: total.at_ns, ..Done::default() },
             usage,
             arrivals,
@@ -134,6 +135,7 @@ fn a_group_that_did_not_process_everything_in_time_gives_no_verdict() {
     let evidence = Evidence {
         ledgers: &[],
         readings: &[],
+        output: &[],
         transactions: &[],
         pipelines: &[],
         effects: None,
@@ -165,6 +167,7 @@ proptest! {
             effects: None,
             ledgers: &[],
             readings: &[],
+            output: &[],
             transactions: &[],
             pipelines: &[],
             journals: &[],

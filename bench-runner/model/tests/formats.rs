@@ -311,7 +311,7 @@ fn specifications() -> [WorkerSpec; 3] {
         resend: true,
         death: Some(death()),
     };
-    let read = ReadSpec { properties: BTreeMap::new(), load: load() };
+    let read = ReadSpec { properties: BTreeMap::new(), load: load(), output: false };
     let consume = ConsumeSpec {
         member: MemberId(0),
         incarnation: Incarnation(0),

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Stored by schema 1.0 without its workers' statements.
 const WITHOUT_STATEMENTS: &str = "1.0";
+/// Readings of a pipeline's output topic.
+const OUTPUT: &str = "output.jsonl";
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -137,6 +139,7 @@ fn again(cell: &StoredCell) -> Result<String, Vec<String>> {
 struct Read {
     ledgers: Vec<ledger::Ledger>,
     readings: Vec<reading::LogReading>,
+    output: Vec<reading::LogReading>,
     transactions: Vec<transactions::Transactions>,
     pipelines: Vec<transactions::Transactions>,
     journals: Vec<processing::Journal>,
@@ -147,10 +150,29 @@ struct Read {
 
 impl Read {
     fn differences(&self, cell: &StoredCell) -> Vec<String> {
-        let Read { ledgers, readings, transactions, pipelines, journals, effects, series, statements } = self;
+        let Read {
+            ledgers,
+            readings,
+            output,
+            transactions,
+            pipelines,
+            journals,
+            effects,
+            series,
+            statements,
+        } = self;
         let (effects, statements) = (effects.as_ref(), statements.as_ref());
-        let evidence =
-            Evidence { ledgers, readings, transactions, pipelines, journals, effects, series, statements };
+        let evidence = Evidence {
+            ledgers,
+            readings,
+            output,
+            transactions,
+            pipelines,
+            journals,
+            effects,
+            series,
+            statements,
+        };
         assess::differences(&cell.result, Some(evidence))
     }
 }
@@ -174,6 +196,11 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
         None => Some(Vec::new()),
         Some(_) => parse(directory, "processing.jsonl", processing::from_jsonl, &mut broken),
     };
+    // Runs of before this was kept have none.
+    let output = match cell.result.evidence.contains_key(OUTPUT) {
+        false => Some(Vec::new()),
+        true => parse(directory, OUTPUT, reading::from_jsonl, &mut broken),
+    };
     let has_sink = cell.result.cell.settings.group.as_ref().is_some_and(|group| group.sink.is_some());
     let series = parse(directory, "latency.hlog", Set::from_text, &mut broken);
     let result = &cell.result;
@@ -190,15 +217,25 @@ fn read(cell: &StoredCell) -> Result<Read, Vec<String>> {
     if has_rows && effects.is_none() {
         return Err(broken);
     }
-    match (ledgers, readings, transactions.zip(pipelines), journals, series, statements) {
+    match (ledgers, readings.zip(output), transactions.zip(pipelines), journals, series, statements) {
         (
             Some(ledgers),
-            Some(readings),
+            Some((readings, output)),
             Some((transactions, pipelines)),
             Some(journals),
             Some(series),
             Some(statements),
-        ) => Ok(Read { ledgers, readings, transactions, pipelines, journals, effects, series, statements }),
+        ) => Ok(Read {
+            ledgers,
+            readings,
+            output,
+            transactions,
+            pipelines,
+            journals,
+            effects,
+            series,
+            statements,
+        }),
         _ => Err(broken),
     }
 }

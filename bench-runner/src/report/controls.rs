@@ -5,11 +5,25 @@ use super::figures::zero_bound_note;
 use super::ordeals::{is_disturbed, planned};
 use super::view::Group;
 use crate::store::StoredRun;
+use bench_model::fault::Victim;
 use bench_model::plan::Cell;
 use bench_model::profile::grouped;
 use bench_model::result::{CellResult, Expectation, Outcome};
 use bench_model::verdict::TallyKind;
 use std::collections::BTreeSet;
+
+/// What stands behind a zero that a control backs.
+pub const FIRED: &str = "controls fired";
+
+/// What a cell meets with, in words, and at which record each of its workers ends or is joined. The point around that record
+/// is left open: a strategy that commits before has no place between write and commit.
+type Ordeal = (String, Vec<(Victim, u64)>);
+
+fn ordeal(cell: &Cell) -> Ordeal {
+    let deaths = cell.deaths.iter().map(|death| (death.worker, death.record));
+    let joins = cell.joins.iter().map(|join| (Victim::Member, join.after));
+    (planned(cell), deaths.chain(joins).collect())
+}
 
 /// What was found where it could be found.
 #[derive(Debug, Default)]
@@ -17,7 +31,7 @@ pub struct Controls {
     /// Kinds of findings that the run's recipes have predicted and made; `None`: the run carries no controls.
     carried: Option<BTreeSet<TallyKind>>,
     /// Kinds of findings, and what the cell that made them met with.
-    found: BTreeSet<(TallyKind, String)>,
+    found: BTreeSet<(TallyKind, Ordeal)>,
     /// On the mock cluster a zero is worth nothing, and nothing is said of it.
     is_mock: bool,
 }
@@ -31,7 +45,7 @@ impl Controls {
         let expected = met.flat_map(|result| &result.cell.expect).filter(|(_, count)| **count > 0);
         let kinds = expected.filter_map(|(name, _)| name.parse().ok().map(family)).collect();
         let found = results()
-            .flat_map(|result| findings(result).into_iter().map(|kind| (kind, planned(&result.cell))));
+            .flat_map(|result| findings(result).into_iter().map(|kind| (kind, ordeal(&result.cell))));
         Controls { carried: run.manifest.controls.then_some(kinds), found: found.collect(), is_mock }
     }
 
@@ -46,7 +60,7 @@ impl Controls {
             return Vec::new();
         }
         let carried = "\"controls fired\": a recipe of this run predicted such findings, and made exactly those. \"untested\": none did.";
-        let met = "A zero of a cell with a fault: \"controls fired\" where a cell of this run had such findings under the same fault, else \"untested\".";
+        let met = "A zero of a cell with a fault: \"controls fired\" where a cell of this run had such findings under the same fault (the same steps; workers that end in the same way at the same record), else \"untested\".";
         self.are_carried()
             .then_some(carried)
             .into_iter()
@@ -59,9 +73,9 @@ impl Controls {
     pub fn reading(&self, cell: &Cell, kind: TallyKind) -> Option<&'static str> {
         let kind = family(kind);
         let carried = self.carried.as_ref().map(|kinds| kinds.contains(&kind));
-        let met = is_disturbed(cell).then(|| self.found.contains(&(kind, planned(cell))));
+        let met = is_disturbed(cell).then(|| self.found.contains(&(kind, ordeal(cell))));
         let fired = carried.into_iter().chain(met).reduce(|one, other| one || other)?;
-        (!self.is_mock).then_some(if fired { "controls fired" } else { "untested" })
+        (!self.is_mock).then_some(if fired { FIRED } else { "untested" })
     }
 
     /// A count with its denominator and, where it is zero, what that is worth; `bounded`: records are independent trials.

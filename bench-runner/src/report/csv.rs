@@ -76,12 +76,13 @@ const COLUMNS: [&str; 61] = [
 
 /// One line for each cell, unrounded, outcome before every figure.
 pub fn every_cell(view: &View) -> Table {
-    const SERIES: [(&str, &str); 18] = [
+    const SERIES: [(&str, &str); 20] = [
         ("publish", "publish"),
         ("handover", "publish"),
         ("end_to_end", "end_to_end"),
         ("in_hand", "in_hand"),
         ("effect", "effect"),
+        ("output", "output"),
         ("commit", "commit"),
         ("processing", "processing"),
         ("sink_write", "sink_write"),
@@ -95,6 +96,7 @@ pub fn every_cell(view: &View) -> Table {
         ("output_transaction", "output_transaction"),
         ("output_commit_call", "output_commit_call"),
         ("output_abort", "output_abort"),
+        ("output_visible", "output_visible"),
     ];
     let mut columns = COLUMNS.map(str::to_owned).to_vec();
     for (name, _) in SERIES {

@@ -1,6 +1,8 @@
 //! Delivery semantics: what each pipeline guarantees, what was seen, and what it costs; to be pasted into a design document.
 
-use super::figures::{duration, three_digits};
+use super::controls::FIRED;
+use super::durability::trials_of;
+use super::figures::{duration, three_digits, zero_trials_note};
 use super::lines::counted;
 use super::ordeals::{is_disturbed, met_with};
 use super::table::Table;
@@ -10,10 +12,18 @@ use bench_model::profile::{duration_text, grouped};
 use bench_model::result::{CellResult, GroupCourse};
 use bench_model::settings::{CellSettings, GroupSettings, SinkSettings};
 use bench_model::verdict::{Delivery, TallyKind};
+use std::collections::BTreeMap;
 
 /// Columns of [`semantics`] that a terminal has no room for: cells are named by their settings, and the log has a table of its own.
-const WIDE: [&str; 5] =
-    ["settings", ">lost in the log", ">duplicates in the log", ">end-to-end p50", ">end-to-end p99"];
+const WIDE: [&str; 7] = [
+    "settings",
+    ">lost in the log",
+    ">duplicates in the log",
+    ">end-to-end p50",
+    ">end-to-end p99",
+    ">output visible p50",
+    ">output visible p99",
+];
 
 /// Columns of [`course`] likewise: they stand in the report.
 const WIDE_COURSE: [&str; 3] = [">rows refused", ">in hand p50", ">unanswered commits"];
@@ -49,6 +59,8 @@ pub fn semantics(view: &View) -> Option<Table> {
         ">effects timed",
         ">effect p50",
         ">effect p99",
+        ">output visible p50",
+        ">output visible p99",
         ">processed",
     ];
     let mut table = Table::new(head(view, &columns));
@@ -70,6 +82,8 @@ pub fn semantics(view: &View) -> Option<Table> {
             timed(group),
             group.latency_text("effect", Figure::Percentile("50")),
             group.latency_text("effect", Figure::Percentile("99")),
+            group.latency_text("output", Figure::Percentile("50")),
+            group.latency_text("output", Figure::Percentile("99")),
             group
                 .figure(|result| result.group.as_ref()?.processed_per_s)
                 .map_or("n/a".into(), |spread| format!("{}/s", spread.text(three_digits))),
@@ -77,9 +91,13 @@ pub fn semantics(view: &View) -> Option<Table> {
         table.row(line(view, group, row));
     }
     if groups.iter().any(|group| is_disturbed(&group.first().cell)) {
-        table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: no bound for each record is shown there.");
+        table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: zeros have no bound for each record there, but, where a control fired and there were more than three trials, one for each trial (3/n at 95 %).");
     }
     table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known, of those due in the window; what another member repeats without knowing is timed again, and is in the percentiles.");
+    if groups.iter().any(|group| group.cells.iter().any(|cell| cell.result.latencies.contains_key("output")))
+    {
+        table.note("Output visible: from the intended send of the input until a reader at read_committed has its first output record.");
+    }
     table.note("Processed again counts by position: a record that stands in the log twice is processed twice without it.");
     table.note("Processed: records whose first processing ended in the measured window, per second of it; what is caught up on afterwards does not count.");
     Some(table.without_idle_columns(&["n/a", "–", "nothing"]))
@@ -146,7 +164,7 @@ pub fn course(view: &View) -> Option<Table> {
             group
                 .figure(|result| result.group.as_ref()?.commits_per_s)
                 .map_or("n/a".into(), |spread| spread.text(three_digits)),
-            shown(grouped(sum(|course| course.failed_commits.values().sum()))),
+            shown(failed_commits(group)),
             shown(grouped(sum(|course| course.unanswered_commits))),
             shown(lag(
                 most(|course| course.seconds.iter().map(|second| second.lag_records).max().unwrap_or(0)),
@@ -165,6 +183,18 @@ pub fn course(view: &View) -> Option<Table> {
         table.note("Rows refused: a member wanted to write them, and the sink did not let it: somebody else had their partition, or the transaction had to be aborted.");
     }
     Some(table.without_idle_columns(&["0", "n/a", "0 ns"]))
+}
+
+/// How many, and by the client's name for the error.
+fn failed_commits(group: &Group) -> String {
+    let mut by_error: BTreeMap<&str, u64> = BTreeMap::new();
+    for (error, count) in courses(group).flat_map(|course| &course.failed_commits) {
+        *by_error.entry(error).or_default() += count;
+    }
+    let all = grouped(by_error.values().sum());
+    let named: Vec<String> =
+        by_error.iter().map(|(error, count)| format!("{error} {}", grouped(*count))).collect();
+    if named.is_empty() { all } else { format!("{all} ({})", named.join(", ")) }
 }
 
 /// Records and time.
@@ -256,10 +286,21 @@ fn sink(settings: &SinkSettings) -> String {
     if stated.is_empty() { format!("sink {kind}") } else { format!("sink {kind} ({})", stated.join(", ")) }
 }
 
-/// A count with its denominator; the bound for each record only where records are the trials.
+/// A count with its denominator, and the bound of a zero by what is the independent trial: the record, or what the cell met with.
 fn seen(view: &View, group: &Group, kind: TallyKind, counts: Option<(u64, u64)>) -> String {
-    let bounded = !group.is_mock && !is_disturbed(&group.first().cell);
-    counts.map_or("n/a".into(), |counts| view.controls.share(group, kind, counts, bounded))
+    let Some(counts) = counts else { return "n/a".into() };
+    let cell = &group.first().cell;
+    let text = view.controls.share(group, kind, counts, !group.is_mock && !is_disturbed(cell));
+    if counts.0 > 0 || !is_disturbed(cell) || view.controls.reading(cell, kind) != Some(FIRED) {
+        return text;
+    }
+    let trials: u64 = group.finished().map(|cell| trials_of(&cell.result)).sum();
+    format!("{text} in {}{}", counted_of(trials), zero_trials_note(trials))
+}
+
+/// E.g. `1 trial`.
+fn counted_of(trials: u64) -> String {
+    counted(usize::try_from(trials).unwrap_or(usize::MAX), "trial")
 }
 
 /// Surplus copies in the log, whoever sent them again: the client, or the application.

@@ -212,6 +212,14 @@ pub(super) fn fired(result: &CellResult) -> bool {
         && ((acknowledged && lost_of(result).0 > 0) || (expected && result.expectation == Expectation::Met))
 }
 
+/// How many independent trials of its fault a cell was; workers that end are one together.
+pub(super) fn trials_of(result: &CellResult) -> u64 {
+    match result.cell.faults.is_empty() {
+        true => 1,
+        false => bench_model::fault::trials(&spans(&result.faults)),
+    }
+}
+
 /// Every setting of the run under every fault that it met.
 pub fn trials(view: &View) -> Vec<Trial> {
     let results: Vec<&CellResult> = view.run.cells.iter().map(|cell| &cell.result).collect();
@@ -250,11 +258,7 @@ pub fn trials(view: &View) -> Vec<Trial> {
                 let (lost, claimed) = lost_of(result);
                 trial.lost += lost;
                 trial.claimed += claimed;
-                // Workers that end are one trial together.
-                let faults = match result.cell.faults.is_empty() {
-                    true => 1,
-                    false => bench_model::fault::trials(&spans(&result.faults)),
-                };
+                let faults = trials_of(result);
                 trial.faults += faults;
                 trial.faults_with_loss += u64::from(lost > 0);
                 trial.faults_with_loss_at_least |= lost > 0 && faults > 1;

@@ -40,6 +40,11 @@ pub fn zero_bound_note(of: u64) -> String {
     zero_bound_per_million(of).map_or(String::new(), |bound| format!(" (< {} ppm)", three_digits(bound)))
 }
 
+/// ` (< 30.0 %)`: what nothing seen in `of` faults is worth, each being one trial; empty where that is nothing.
+pub fn zero_trials_note(of: u64) -> String {
+    if of > 3 { format!(" (< {} %)", three_digits(300.0 / of as f64)) } else { String::new() }
+}
+
 /// Bytes with a binary unit.
 pub fn bytes(bytes: f64) -> String {
     if bytes < 10_000.0 {

@@ -163,3 +163,28 @@ fn transactions_of_producers_and_of_a_pipeline_stand_on_lines_of_their_own() {
     assert!(both[0].contains("producers") && both[0].contains("123 ms"), "{both:?}");
     assert_eq!(both[1], alone[0]);
 }
+
+#[test]
+fn a_zero_is_backed_by_workers_that_end_at_the_same_record_and_bounded_by_trials() {
+    let row = |change: fn(&mut CellResult), repeats: u16| {
+        let results = tempfile::tempdir().expect("a temporary directory");
+        let mut run = stored(results.path(), "local");
+        run.cells.retain(|cell| [AFTER, "c1.commit-sync-before.r0"].contains(&cell.result.cell.id.as_str()));
+        let zeros = run.cells.iter().position(|cell| cell.result.cell.id != AFTER).expect("at most once");
+        change(&mut run.cells[zeros].result);
+        for repeat in 1..repeats {
+            let mut again = run.cells[zeros].clone();
+            again.result.cell.id = format!("c1.commit-sync-before.r{repeat}");
+            again.result.cell.repeat = repeat;
+            run.cells.push(again);
+        }
+        let table = delivery::semantics(&View::of(&run)).expect("groups").csv();
+        table.lines().find(|row| row.contains("at most once")).expect("its row").to_owned()
+    };
+    let once = row(|_| (), 1);
+    assert!(once.contains("; controls fired in 1 trial") && !once.contains("1 trial ("), "{once}");
+    let often = row(|_| (), 4);
+    assert!(often.contains("; controls fired in 4 trials (< 75.0 %)"), "{often}");
+    let elsewhere = row(|result| result.cell.deaths[0].record += 1, 1);
+    assert!(elsewhere.contains("; untested") && !elsewhere.contains("fired"), "{elsewhere}");
+}

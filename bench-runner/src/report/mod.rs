@@ -1,5 +1,6 @@
 //! Tables, charts and summaries from stored results alone; this room never sees a run.
 
+mod contingency;
 mod controls;
 mod csv;
 mod damage;

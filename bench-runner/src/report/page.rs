@@ -4,7 +4,9 @@ use super::damage::Damage;
 use super::plots::{self, Chart, Place};
 use super::table::Table;
 use super::view::View;
-use super::{delivery, environment, faults, notes, offenders, recovery, settings, tables, transactions};
+use super::{
+    contingency, delivery, environment, faults, notes, offenders, recovery, settings, tables, transactions,
+};
 
 /// A part of a page.
 #[derive(Debug)]
@@ -84,6 +86,10 @@ pub fn compose(view: &View, charts: Vec<Chart>) -> Page {
     ));
     section("What the consumer group did", delivery::course(view), &mut blocks);
     section("Transactions", transactions::timings(view), &mut blocks);
+    if let Some(table) = contingency::table(view) {
+        let heading = "Every record by class, copies, processings and effects".into();
+        blocks.push(Block::Details(heading, vec![Block::Table(table)]));
+    }
     blocks.push(Block::Heading(2, "Throughput and latency".into()));
     blocks.push(Block::Table(tables::speed(view)));
     blocks.push(Block::Heading(2, "What a record cost".into()));

@@ -1,7 +1,7 @@
 //! The tables of a report. Each takes the view and returns text; acks=0 never shares a publish column.
 
 use super::durability::Trial;
-use super::figures::{bytes, duration, share, three_digits, zero_bound_per_million};
+use super::figures::{bytes, duration, share, three_digits, zero_bound_per_million, zero_trials_note};
 use super::ordeals::is_disturbed;
 use super::table::{PROFILE, Table};
 use super::view::{Figure, Group, View};
@@ -329,9 +329,7 @@ fn faults_with_loss(trial: &Trial, bounded: bool) -> String {
     let bound = if *at_least { "≥ " } else { "" };
     match faults {
         0 => "–".into(),
-        _ if *with_loss == 0 && bounded && *faults > 3 => {
-            format!("0 of {faults} (< {} %)", three_digits(300.0 / *faults as f64))
-        }
+        _ if *with_loss == 0 && bounded => format!("0 of {faults}{}", zero_trials_note(*faults)),
         _ => format!("{bound}{with_loss} of {faults}"),
     }
 }

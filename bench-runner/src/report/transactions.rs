@@ -34,7 +34,7 @@ pub fn timings(view: &View) -> Option<Table> {
         }
         table.row(line(view, group, row));
     }
-    table.note("From the begin of a transaction to its commit answered; the calls alone; until the last of its records is handed to a reader at read_committed (producers). In a pipeline a transaction is a batch with its offsets.");
+    table.note("From the begin of a transaction to its commit answered; the calls alone; until the last of its records is handed to a reader at read_committed. In a pipeline a transaction is a batch with its offsets.");
     Some(table.without_idle_columns(&["n/a"]))
 }
 
@@ -51,7 +51,6 @@ fn whose(group: &Group) -> impl Iterator<Item = Whose> {
     let commit = settings.group.as_ref().map(|group| group.commit);
     let (producers, pipeline) =
         (settings.producer.transaction.is_some(), commit == Some(CommitStrategy::Transaction));
-    // Only producers' transactions are timed until they are visible.
     let of_producers = Whose {
         name: "producers",
         init: "init",
@@ -60,12 +59,18 @@ fn whose(group: &Group) -> impl Iterator<Item = Whose> {
     let alone = Whose {
         name: "pipeline",
         init: "init",
-        series: ["transaction", "offsets_call", "commit_call", "abort", NO_SERIES],
+        series: ["transaction", "offsets_call", "commit_call", "abort", "output_visible"],
     };
     let beside_producers = Whose {
         name: "pipeline",
         init: "output_init",
-        series: ["output_transaction", "offsets_call", "output_commit_call", "output_abort", NO_SERIES],
+        series: [
+            "output_transaction",
+            "offsets_call",
+            "output_commit_call",
+            "output_abort",
+            "output_visible",
+        ],
     };
     let of_pipeline = if producers { beside_producers } else { alone };
     [producers.then_some(of_producers), pipeline.then_some(of_pipeline)].into_iter().flatten()

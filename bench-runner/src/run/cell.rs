@@ -252,12 +252,13 @@ async fn with_topic(
     let ends_to_process = ends_to_process(&task, &ends, end_offsets, &reader).await?;
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
     let ended = Ended { ends: &ends, reader, usage, stolen, unprocessed, moved_leaders, partitions };
-    let statements = stated(&mut gang, cell, ended);
+    let mut statements = stated(&mut gang, cell, ended);
     let void = |reason| Trouble::new(Outcome::Void, reason);
     let of_producers = of_producers(&gang, &task).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
     let pipelines = gang.lives.pipelines(&workers).map_err(void)?;
     dangling::end_pipelines(&task, &pipelines).await.map_err(void)?;
+    let output_ends = output_at_rest(stage, cell, &task, &mut gang, &mut statements).await?;
     let lives = gang.lives.directories();
     let observed = Observed {
         statements,
@@ -267,8 +268,8 @@ async fn with_topic(
     };
     drop(gang);
     stages.end("group drain");
-    let of_group = (journals, pipelines);
-    let gathered = evidence::gather(stage.cluster, &task, &ends, of_producers, of_group, sink.as_ref());
+    let (of_group, of_sink) = ((journals, pipelines), (sink.as_ref(), &output_ends));
+    let gathered = evidence::gather(stage.cluster, &task, &ends, of_producers, of_group, of_sink);
     let gathered = gathered.await.map_err(void)?;
     stages.end("reading");
     evidence::store(&gathered, directory).map_err(void)?;
@@ -357,7 +358,25 @@ async fn at_rest(
     let deadline_ns = clock::now_ns() + QUIET_NS;
     let topic = &cell.settings.topic;
     let quiet = quiet(stage.cluster, stage.admin, task.bootstrap, task.topic, topic, deadline_ns);
-    meanwhile(gang, task, quiet).await
+    gang.meanwhile(task, quiet).await
+}
+
+/// Where a pipeline's output ends, once nothing moves there any more and its reader has got so far; without one: nowhere.
+async fn output_at_rest(
+    stage: &Stage<'_>,
+    cell: &Cell,
+    task: &Task<'_>,
+    gang: &mut Gang,
+    statements: &mut Statements,
+) -> Result<Result<Vec<Ends>, String>, CrewError> {
+    let Some((topic, _)) = task.output() else { return Ok(Ok(Vec::new())) };
+    let deadline_ns = clock::now_ns() + QUIET_NS;
+    let settings = &cell.settings.topic;
+    let quiet = quiet(stage.cluster, stage.admin, task.bootstrap, topic, settings, deadline_ns);
+    let ends = gang.meanwhile(task, quiet).await?;
+    let highs = ends.iter().flatten().map(|end| end.high).collect();
+    statements.output_reader = gang.finish_output_reader(task, highs, clock::now_ns() + READ_NS).await?;
+    Ok(ends)
 }
 
 /// Partitions that have another leader than at the start.
@@ -386,6 +405,7 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         unquiet: ends.as_ref().err().cloned(),
         producers: gang.lives.statements(Victim::Producer, &gang.done),
         reader,
+        output_reader: None,
         usage,
         stolen: Some(stolen),
         arrivals: Some(arrivals::of_cell(gang.produced_by(), gang.delivered(), cell, gang.t0_ns)),
@@ -401,22 +421,6 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         partitions,
         unread_sink: None,
         dumps: Vec::new(),
-    }
-}
-
-/// Waits for something, and does what workers need in the meantime.
-async fn meanwhile<T>(
-    gang: &mut Gang,
-    task: &Task<'_>,
-    awaited: impl Future<Output = T>,
-) -> Result<T, CrewError> {
-    tokio::pin!(awaited);
-    loop {
-        tokio::select! {
-            awaited = &mut awaited => return Ok(awaited),
-            heard = gang.hear(task) => heard?,
-        }
-        gang.attend(task).await?;
     }
 }
 

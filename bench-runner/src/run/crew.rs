@@ -23,6 +23,8 @@ const BARRIER_NS: u64 = 150_000_000;
 /// As in [`CrewError::NotEnded`].
 const END: Duration = Duration::from_secs(60);
 const ERRORS: usize = 32;
+/// The directory of the worker that reads a pipeline's output.
+pub const OUTPUT_READER: &str = "output-reader";
 /// Between two looks at the journals of a group.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
 
@@ -77,10 +79,21 @@ pub struct Task<'a> {
     pub directory: &'a Path,
 }
 
+impl Task<'_> {
+    /// A pipeline's output topic and the key of its records, if the cell has one.
+    pub fn output(&self) -> Option<(&str, BookKey)> {
+        let group = self.group.as_ref()?;
+        Some((&group.sink.as_ref()?.table, group.pipe.as_ref()?.book))
+    }
+}
+
 /// A crew at work, and everything it has said.
 pub struct Gang {
     crew: Crew,
-    producers: usize,
+    /// The worker that reads the cell's topic.
+    reader: usize,
+    /// The one that reads a pipeline's output.
+    output_reader: Option<usize>,
     /// Nanoseconds of the monotonic clock.
     pub t0_ns: u64,
     /// Every total that each worker has told, in order: producers, the reader, group members, later lives.
@@ -101,7 +114,7 @@ pub struct Gang {
 }
 
 impl Gang {
-    /// Spawns producers, one reader and the group's members, waits until all are ready, and starts them on one T0.
+    /// Spawns producers, the readers and the group's members, waits until all are ready, and starts them on one T0.
     pub async fn start(task: &Task<'_>, interrupt: &Interrupt) -> Result<Self, CrewError> {
         let mut crew = Crew::default();
         let mut lives = Lives::default();
@@ -112,15 +125,22 @@ impl Gang {
         let kind =
             if task.transaction_capacity > 0 { properties::committed_reader } else { properties::reader };
         let properties = kind(task.bootstrap, "bench-runner-end-to-end");
-        spawn(&mut crew, task, "reader", Role::Read(ReadSpec { properties, load: task.load.clone() }))
-            .await?;
+        let reader = crew.len();
+        let role = |properties, output| Role::Read(ReadSpec { properties, load: task.load.clone(), output });
+        spawn(&mut crew, task, "reader", role(properties, false)).await?;
+        let output_reader = task.output().map(|_| crew.len());
+        if output_reader.is_some() {
+            let properties = properties::committed_reader(task.bootstrap, "bench-runner-output-visible");
+            spawn(&mut crew, task, OUTPUT_READER, role(properties, true)).await?;
+        }
         for number in 0..task.group.as_ref().map_or(0, |group| group.settings.members) {
             lives.begin(&mut crew, task, Victim::Member, number).await?;
         }
         let workers = crew.len();
         let mut gang = Gang {
             crew,
-            producers: task.producers.len(),
+            reader,
+            output_reader,
             t0_ns: 0,
             histories: vec![Vec::new(); workers],
             done: vec![None; workers],
@@ -153,6 +173,7 @@ impl Gang {
                     let role = match self.lives.kind_of(index) {
                         Some(Victim::Producer) => "producer",
                         Some(Victim::Member) => "member",
+                        None if self.output_reader == Some(index) => OUTPUT_READER,
                         None => "reader",
                     };
                     self.settings.insert(role.to_owned(), settings);
@@ -194,6 +215,22 @@ impl Gang {
         self.histories.resize(workers, Vec::new());
         self.done.resize(workers, None);
         Ok(())
+    }
+
+    /// Waits for something, and does what workers need in the meantime.
+    pub async fn meanwhile<T>(
+        &mut self,
+        task: &Task<'_>,
+        awaited: impl Future<Output = T>,
+    ) -> Result<T, CrewError> {
+        tokio::pin!(awaited);
+        loop {
+            tokio::select! {
+                awaited = &mut awaited => return Ok(awaited),
+                heard = self.hear(task) => heard?,
+            }
+            self.attend(task).await?;
+        }
     }
 
     fn since_t0_ns(&self) -> u64 {
@@ -245,7 +282,7 @@ impl Gang {
 
     /// What the reader has told.
     pub fn delivered(&self) -> &[Progress] {
-        self.histories.get(self.producers).map_or(&[], Vec::as_slice)
+        self.histories.get(self.reader).map_or(&[], Vec::as_slice)
     }
 
     /// Tells the reader where to end and waits for its closing statement.
@@ -255,9 +292,24 @@ impl Gang {
         end_offsets: Vec<i64>,
         deadline_ns: u64,
     ) -> Result<Done, CrewError> {
-        self.crew.command(self.producers, &Command::Finish { deadline_ns, end_offsets }).await?;
+        self.finish(task, self.reader, Command::Finish { deadline_ns, end_offsets }).await
+    }
+
+    /// The same of the one that reads a pipeline's output, if the cell has any.
+    pub async fn finish_output_reader(
+        &mut self,
+        task: &Task<'_>,
+        end_offsets: Vec<i64>,
+        deadline_ns: u64,
+    ) -> Result<Option<Done>, CrewError> {
+        let Some(reader) = self.output_reader else { return Ok(None) };
+        self.finish(task, reader, Command::Finish { deadline_ns, end_offsets }).await.map(Some)
+    }
+
+    async fn finish(&mut self, task: &Task<'_>, reader: usize, command: Command) -> Result<Done, CrewError> {
+        self.crew.command(reader, &command).await?;
         loop {
-            if let Some(done) = &self.done[self.producers] {
+            if let Some(done) = &self.done[reader] {
                 return Ok(done.clone());
             }
             self.hear(task).await?;
@@ -305,12 +357,16 @@ pub(super) async fn spawn(crew: &mut Crew, task: &Task<'_>, name: &str, role: Ro
     std::fs::create_dir_all(&directory)
         .map_err(|error| CrewError::Directory(directory.display().to_string(), error))?;
     let bootstrap = if matches!(role, Role::Read(_)) { task.bootstrap } else { task.clients_bootstrap };
+    let (topic, book) = match &role {
+        Role::Read(ReadSpec { output: true, .. }) => task.output().unwrap_or((task.topic, task.book)),
+        _ => (task.topic, task.book),
+    };
     let spec = WorkerSpec {
         version: WIRE_VERSION,
         bootstrap: bootstrap.to_owned(),
-        topic: task.topic.to_owned(),
+        topic: topic.to_owned(),
         partitions: task.partitions,
-        book: task.book,
+        book,
         directory: directory.display().to_string(),
         role,
     };

@@ -1,6 +1,7 @@
 //! From what workers and evidence say to the stored result of a cell; what the figures mean is the model's business.
 
 use super::cell::Observed;
+use super::crew::OUTPUT_READER;
 use super::evidence::Evidence;
 use crate::cluster::Cluster;
 use bench_model::assess::{self, STATEMENTS, Statements};
@@ -30,23 +31,20 @@ pub fn measure(
     result.client_settings = client_settings;
     result.errors.extend(errors);
     let mut series = series(lives, &directory.join("workers"))?;
-    if !evidence.transactions.is_empty() {
-        let path = directory.join("workers").join("reader").join(VISIBLE);
-        let visible = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                visibility::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))?
-            }
-            // The reader was shown nothing.
-            Err(_) => Visible::new(),
-        };
-        let ends = (statements.t0_ns, statements.reader.ended_ns);
+    let readers = [
+        ("visible", &evidence.transactions, "reader", Some(&statements.reader)),
+        ("output_visible", &evidence.pipelines, OUTPUT_READER, statements.output_reader.as_ref()),
+    ];
+    for (name, lives, reader, done) in readers {
+        let Some(done) = done.filter(|_| !lives.is_empty()) else { continue };
+        let visible = shown(&directory.join("workers").join(reader))?;
+        let ends = (statements.t0_ns, done.ended_ns);
         let seconds = result.cell.settings.load.seconds();
-        let series_of = visibility::begin_to_visible(&evidence.transactions, &visible, ends, seconds);
-        series.insert("visible", series_of);
+        series.insert(name, visibility::begin_to_visible(lives, &visible, ends, seconds));
     }
     statements.unread_sink.clone_from(&evidence.unread);
     statements.cut_off_killed(&mut series, &result.cell, &evidence.ledgers);
-    statements.censor_undelivered(&mut series);
+    statements.censor_undelivered(&mut series, &result.cell);
     statements.censor_unprocessed(&mut series, &result.cell, &evidence.ledgers, &evidence.journals);
     Ok(Measured { series, statements })
 }
@@ -72,11 +70,13 @@ impl Measured {
 
     /// Fills in everything that follows from it.
     pub fn assess(&self, result: &mut CellResult, evidence: &Evidence) {
-        let Evidence { ledgers, readings, transactions, pipelines, journals, effects, unread: _ } = evidence;
+        let Evidence { ledgers, readings, output, transactions, pipelines, journals, effects, unread: _ } =
+            evidence;
         let (effects, statements, series) = (effects.as_ref(), Some(&self.statements), &self.series);
         let evidence = assess::Evidence {
             ledgers,
             readings,
+            output,
             transactions,
             pipelines,
             journals,
@@ -88,7 +88,17 @@ impl Measured {
     }
 }
 
-/// All series of the cell: the reader's, and those of producers' and members' lives, merged. A life that was killed leaves
+/// When a reader was shown each transaction.
+fn shown(reader: &Path) -> Result<Visible, String> {
+    let path = reader.join(VISIBLE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => visibility::from_json(&text).map_err(|error| format!("{}: {error}", path.display())),
+        // It was shown none.
+        Err(_) => Ok(Visible::new()),
+    }
+}
+
+/// All series of the cell: the readers', and those of producers' and members' lives, merged. A life that was killed leaves
 /// none; what that means for its records is the model's business.
 fn series(lives: &[PathBuf], workers: &Path) -> Result<Set, String> {
     let read = |name: &Path| {
@@ -97,7 +107,8 @@ fn series(lives: &[PathBuf], workers: &Path) -> Result<Set, String> {
         Set::from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
     };
     let mut set = read("reader".as_ref())?;
-    for life in lives.iter().filter(|life| workers.join(life).join("latency.hlog").exists()) {
+    let others = lives.iter().map(PathBuf::as_path).chain([Path::new(OUTPUT_READER)]);
+    for life in others.filter(|life| workers.join(life).join("latency.hlog").exists()) {
         set.merge(&read(life)?);
     }
     Ok(set)

@@ -2,7 +2,7 @@
 //! thread of its own and spawns nothing.
 
 use crate::clock;
-use crate::kafka::offsets::{Ends, Offsets};
+use crate::kafka::offsets::Ends;
 use crate::kafka::properties;
 use crate::kafka::reader::{Item, Reader};
 use bench_model::effects::{EffectRun, Effects, output};
@@ -14,18 +14,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Without any progress for so long, the reading is given up.
 const STUCK_NS: u64 = 15_000_000_000;
 
-/// Everything that read_committed shows of the topic.
+/// Everything that read_committed shows of the topic up to its ends.
 ///
 /// # Errors
-/// The ends cannot be read, are not reached, or something else stands in the topic.
-pub fn read(bootstrap: &str, topic: &str, partitions: u16, book: BookKey) -> Result<Effects, String> {
-    let ends = Offsets::open(bootstrap)
-        .and_then(|offsets| offsets.read(topic, partitions))
-        .map_err(|error| error.to_string())?;
-    if let Some(partition) = ends.iter().position(|end| end.last_stable != end.high) {
-        return Err(format!("partition {partition} of {topic} has an open transaction"));
-    }
-    let mut rows = rows(bootstrap, topic, book, &ends)?;
+/// The ends are not reached, or something else stands in the topic.
+pub fn read(bootstrap: &str, topic: &str, book: BookKey, ends: &[Ends]) -> Result<Effects, String> {
+    let mut rows = rows(bootstrap, topic, book, ends)?;
     rows.sort_by_key(|row| (row.member, row.life, row.processing));
     let records: BTreeSet<_> =
         rows.iter().map(|row| (row.copies.producer, row.copies.home, row.copies.sequence)).collect();

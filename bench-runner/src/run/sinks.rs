@@ -4,6 +4,7 @@
 use super::cell::Stage;
 use super::output;
 use super::topic::{self, Topic};
+use crate::kafka::offsets::Ends;
 use crate::sink::{self, SinkError};
 use bench_model::effects::{self, Effects};
 use bench_model::ids::BookKey;
@@ -22,7 +23,6 @@ pub struct CellSink {
     settings: SinkSettings,
     place: SinkPlace,
     bootstrap: String,
-    partitions: u16,
     /// Of the records of an output topic.
     book: BookKey,
 }
@@ -39,8 +39,8 @@ impl CellSink {
             _ => (file, table(run, id)),
         };
         let book = BookKey::of(run, &format!("{id}/output"));
-        let (bootstrap, partitions) = (stage.cluster.bootstrap(), cell.settings.topic.partitions);
-        Some(CellSink { settings, place: SinkPlace { file, table }, bootstrap, partitions, book })
+        let bootstrap = stage.cluster.bootstrap();
+        Some(CellSink { settings, place: SinkPlace { file, table }, bootstrap, book })
     }
 
     /// Where it is.
@@ -84,14 +84,14 @@ impl CellSink {
         self.act(sink::create).await
     }
 
-    /// Reads what it holds.
-    pub async fn read(&self) -> Result<Effects, String> {
+    /// Reads what it holds; a topic up to these ends, or why they are not known.
+    pub async fn read(&self, output_ends: &Result<Vec<Ends>, String>) -> Result<Effects, String> {
         if self.settings.kind != SinkKind::Topic {
             return self.act(sink::read).await;
         }
-        let (bootstrap, topic, partitions, book) =
-            (self.bootstrap.clone(), self.place.table.clone(), self.partitions, self.book);
-        tokio::task::spawn_blocking(move || output::read(&bootstrap, &topic, partitions, book))
+        let ends = output_ends.clone()?;
+        let (bootstrap, topic, book) = (self.bootstrap.clone(), self.place.table.clone(), self.book);
+        tokio::task::spawn_blocking(move || output::read(&bootstrap, &topic, book, &ends))
             .await
             .map_err(|error| error.to_string())?
     }

@@ -43,6 +43,15 @@ impl SinkError {
     }
 }
 
+/// What is written for one record.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkRow {
+    /// The effect: a run of one.
+    pub effect: EffectRun,
+    /// When the record was due, which an output topic's record carries on; nanoseconds of the monotonic clock.
+    pub intended_ns: u64,
+}
+
 /// A connection that writes.
 pub trait Sink: Send {
     /// Settings that decide about durability, as read back.
@@ -59,7 +68,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// See [`SinkError`].
-    fn write(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError>;
+    fn write(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError>;
 }
 
 /// Connects; the tables must be there.

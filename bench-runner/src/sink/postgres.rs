@@ -1,6 +1,6 @@
 //! PostgreSQL: a server of somebody else's, named by the profile. A batch is one statement, its transaction one commit.
 
-use super::{Sink, SinkError, sql};
+use super::{Sink, SinkError, SinkRow, sql};
 use ::postgres::error::SqlState;
 use ::postgres::types::ToSql;
 use ::postgres::{Client, Config, NoTls, Statement};
@@ -84,10 +84,10 @@ fn is_rolled_back(error: &::postgres::Error) -> bool {
 
 /// Lays the rows of partitions that were not refused out by column; of a keyed record the last one, as one statement may
 /// not replace what it has just written.
-fn lay_out(columns: &mut [Vec<i64>; 10], kind: SinkKind, rows: &[EffectRun], refused: &[u16]) {
+fn lay_out(columns: &mut [Vec<i64>; 10], kind: SinkKind, rows: &[SinkRow], refused: &[u16]) {
     columns.iter_mut().for_each(Vec::clear);
     let key = |row: &EffectRun| (row.copies.producer, row.copies.home, row.copies.sequence);
-    let written = || rows.iter().filter(|row| !refused.contains(&row.partition.0));
+    let written = || rows.iter().map(|row| &row.effect).filter(|row| !refused.contains(&row.partition.0));
     let last: HashMap<_, u64> =
         written().filter(|_| kind.is_idempotent()).map(|row| (key(row), row.processing)).collect();
     for row in written() {
@@ -117,7 +117,7 @@ impl Postgres {
         })
     }
 
-    fn write_once(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, ::postgres::Error> {
+    fn write_once(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, ::postgres::Error> {
         let mut refused = Vec::new();
         {
             let mut transaction = self.client.transaction()?;
@@ -158,7 +158,7 @@ impl Sink for Postgres {
         Ok(taken)
     }
 
-    fn write(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
+    fn write(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
         for _ in 1..AGAIN {
             match self.write_once(rows, marks) {
                 Err(error) if is_rolled_back(&error) => {}

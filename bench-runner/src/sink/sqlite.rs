@@ -1,7 +1,7 @@
 //! SQLite: a file beside the workers, opened by each of them. One transaction writes at a time; the others wait.
 
-use super::{Sink, SinkError, sql};
-use bench_model::effects::{EffectRun, Effects, Held};
+use super::{Sink, SinkError, SinkRow, sql};
+use bench_model::effects::{Effects, Held};
 use bench_model::ids::PartitionId;
 use bench_model::settings::SinkSettings;
 use bench_model::wire::SinkPlace;
@@ -91,7 +91,7 @@ impl Sqlite {
         })
     }
 
-    fn write_all(&mut self, rows: &[EffectRun], marks: &[Held]) -> rusqlite::Result<Vec<u16>> {
+    fn write_all(&mut self, rows: &[SinkRow], marks: &[Held]) -> rusqlite::Result<Vec<u16>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut refused = Vec::new();
         {
@@ -102,8 +102,8 @@ impl Sqlite {
                 }
             }
             let mut insert = transaction.prepare_cached(&self.insert)?;
-            for row in rows.iter().filter(|row| !refused.contains(&row.partition.0)) {
-                insert.execute(params_from_iter(sql::numbers(row)))?;
+            for row in rows.iter().filter(|row| !refused.contains(&row.effect.partition.0)) {
+                insert.execute(params_from_iter(sql::numbers(&row.effect)))?;
             }
         }
         transaction.commit()?;
@@ -131,7 +131,7 @@ impl Sink for Sqlite {
         Ok(taken)
     }
 
-    fn write(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
+    fn write(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
         self.write_all(rows, marks).map_err(said("write a batch"))
     }
 }

@@ -1,6 +1,6 @@
 //! Sinks by real connections: SQLite in a file, PostgreSQL on a server that the test starts.
 
-use super::{Sink, create, open, read};
+use super::{Sink, SinkRow, create, open, read};
 use bench_model::effects::{EffectRun, Held};
 use bench_model::ids::{Incarnation, MemberId, PartitionId};
 use bench_model::reading::CopyRun;
@@ -50,7 +50,7 @@ impl Drop for Case {
     }
 }
 
-fn row(partition: u16, offset: i64, life: u8, processing: u64) -> EffectRun {
+fn row(partition: u16, offset: i64, life: u8, processing: u64) -> SinkRow {
     let copies = CopyRun {
         offset,
         count: 1,
@@ -62,10 +62,11 @@ fn row(partition: u16, offset: i64, life: u8, processing: u64) -> EffectRun {
         transaction: 0,
     };
     let life = Incarnation(life);
-    EffectRun { partition: PartitionId(partition), copies, member: MemberId(0), life, processing }
+    let partition = PartitionId(partition);
+    SinkRow { effect: EffectRun { partition, copies, member: MemberId(0), life, processing }, intended_ns: 0 }
 }
 
-fn rows(partition: u16, offsets: std::ops::Range<i64>, life: u8) -> Vec<EffectRun> {
+fn rows(partition: u16, offsets: std::ops::Range<i64>, life: u8) -> Vec<SinkRow> {
     offsets.zip(1..).map(|(offset, processing)| row(partition, offset, life, processing)).collect()
 }
 
@@ -76,7 +77,7 @@ fn keeps_every_write_or_the_last(kind: SinkKind, url: &str) {
         assert_eq!(sink.write(&rows(0, 0..10, 0), &[]).expect("written"), NONE);
         assert_eq!(sink.write(&rows(0, 5..10, 1), &[]).expect("written"), NONE);
         // One record twice in a batch: the log may hold it twice.
-        let twice = [row(1, 7, 1, 6), EffectRun { processing: 7, ..row(1, 7, 1, 7) }];
+        let twice = [row(1, 7, 1, 6), row(1, 7, 1, 7)];
         assert_eq!(sink.write(&twice, &[]).expect("written"), NONE);
         let effects = read(&case.settings, &case.place).expect("read");
         assert_eq!((effects.rows, effects.records), if kind.is_idempotent() { (11, 11) } else { (17, 11) });

@@ -5,7 +5,8 @@ use super::{WorkerError, emit, write_file};
 use crate::clock;
 use crate::kafka::reader::{Item, Reader};
 use crate::kafka::{KafkaError, client_version};
-use bench_model::ids::PartitionId;
+use bench_model::effects::output;
+use bench_model::ids::{BookKey, PartitionId, ProducerId};
 use bench_model::latency::{Series, Set};
 use bench_model::message;
 use bench_model::outage::Outages;
@@ -25,6 +26,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
     let settings = reader.settings().clone();
     let mut state = Deliveries {
         book: spec.book,
+        is_output: role.output,
         t0_ns: 0,
         end_to_end: Series::stocked(role.load.seconds()),
         seen: BTreeMap::new(),
@@ -46,7 +48,7 @@ pub(super) fn read(spec: &WorkerSpec, role: &ReadSpec, control: &Control) -> Res
         state.done.ended_ns = clock::now_ns();
         state.done.total = state.progress(state.done.ended_ns);
         let mut set = Set::default();
-        set.insert("end_to_end", state.end_to_end);
+        set.insert(if role.output { "output" } else { "end_to_end" }, state.end_to_end);
         write_file(spec, "latency.hlog", set.to_text().as_bytes())?;
         if !state.visible.is_empty() {
             write_file(spec, VISIBLE, to_json(&state.visible).as_bytes())?;
@@ -81,7 +83,9 @@ fn prove_position(
 type Open<'a> = &'a dyn Fn(&BTreeMap<u16, i64>) -> Result<Reader, KafkaError>;
 
 struct Deliveries {
-    book: bench_model::ids::BookKey,
+    book: BookKey,
+    /// Of a pipeline: a transaction is told by the life of the member that wrote it.
+    is_output: bool,
     t0_ns: u64,
     end_to_end: Series,
     /// By (producer, partition): which sequences were delivered.
@@ -159,7 +163,12 @@ impl Deliveries {
                 self.done.total.records += u64::from(!again);
                 let Some(header) = message::peek(payload, self.book) else { return };
                 if header.transaction > 0 {
-                    let seen = self.visible.entry((header.producer, header.incarnation)).or_default();
+                    let of_member = if self.is_output { output::peek_writer(payload) } else { None };
+                    let (writer, life) = of_member
+                        .map_or((header.producer, header.incarnation), |(member, life)| {
+                            (ProducerId(member.0), life)
+                        });
+                    let seen = self.visible.entry((writer, life)).or_default();
                     let index = header.transaction as usize - 1;
                     if seen.len() <= index {
                         seen.resize(index + 1, 0);

@@ -231,6 +231,7 @@ pub fn assessed(evidence: &Evidence) -> CellResult {
     let evidence = assess::Evidence {
         ledgers,
         readings,
+        output: &[],
         transactions,
         pipelines,
         journals,

@@ -9,7 +9,7 @@ use crate::settings::{Acks, Length};
 use crate::wire::Progress;
 
 /// Series of the cell that are summed up over its window: producers', the reader's, group members'.
-const SERIES: [&str; 21] = [
+const SERIES: [&str; 23] = [
     "publish",
     "service",
     "lateness",
@@ -19,6 +19,7 @@ const SERIES: [&str; 21] = [
     "processing",
     "effect",
     "effect_again",
+    "output",
     "commit",
     "sink_write",
     "init",
@@ -31,6 +32,7 @@ const SERIES: [&str; 21] = [
     "output_commit_call",
     "output_abort",
     "visible",
+    "output_visible",
 ];
 const SECOND_NS: u64 = 1_000_000_000;
 

@@ -40,6 +40,8 @@ pub struct Evidence<'a> {
     pub ledgers: &'a [Ledger],
     /// The independent reader's first.
     pub readings: &'a [LogReading],
+    /// The same of a pipeline's output topic; empty without.
+    pub output: &'a [LogReading],
     /// One for each life of each member that commits in transactions; empty without.
     pub pipelines: &'a [Transactions],
     /// One for each ledger; empty without transactions.
@@ -96,14 +98,23 @@ pub fn blank(run: &str, cell: &Cell) -> CellResult {
 ///
 /// Without statements, what rests on them stays as it is: window length, throughput, time blocked, cost and caveats.
 pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
-    let Evidence { ledgers, readings, transactions, pipelines, journals, effects, series, statements } =
-        evidence;
+    let Evidence {
+        ledgers,
+        readings,
+        output,
+        transactions,
+        pipelines,
+        journals,
+        effects,
+        series,
+        statements,
+    } = evidence;
     let undrained = match statements {
         Some(statements) => statements.undrained(),
         None => result.verdict.as_ref().and_then(|verdict| verdict.undrained.clone()),
     };
     let drained = undrained.map_or(Ok(()), Err);
-    let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines };
+    let exhibits = Exhibits { ledgers, readings, transactions, journals, effects, pipelines, output };
     let settings = &result.cell.settings;
     let moved_leaders = statements.map_or(0, |statements| statements.moved_leaders);
     let upsets = Upsets { faults: &result.faults, moved_leaders, resends: result.cell.resends() };

@@ -46,6 +46,9 @@ pub struct Statements {
     pub producers: Vec<Done>,
     /// Closing statement of the reader.
     pub reader: Done,
+    /// Closing statement of the one that reads a pipeline's output. `None`: there is no such topic, or it was not kept yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_reader: Option<Done>,
     /// What the cluster had used at both ends of the measured window (local clusters, cells without fault).
     pub usage: [Option<Usage>; 2],
     /// From T0 until all producers were done; `None`: stored before this was kept.
@@ -137,20 +140,65 @@ impl Statements {
 
     /// A record that was due and never delivered waits still when the reader ends: no setting may look fast by losing its
     /// slow records. Its second is known, so its age is at least that of the second's end.
-    pub fn censor_undelivered(&self, set: &mut Set) {
-        let Some(publish) = set.get("publish") else { return };
-        let of = |name, second| set.get(name).map_or(0, |series: &Series| series.count(second));
-        // Nobody waits for the one, and two have timed the other.
-        let less = |second| of("withdrawn", second) + of(killed::AGAIN, second);
-        let due: Vec<u64> = (0..=publish.seconds())
-            .map(|second| publish.count(second).saturating_sub(less(second)))
-            .collect();
-        let ended_ns = self.reader.ended_ns.saturating_sub(self.t0_ns);
-        let Some(end_to_end) = set.get_mut("end_to_end") else { return };
-        for (second, due) in due.into_iter().enumerate() {
-            let missing = due.saturating_sub(end_to_end.count(second));
-            let cut_ns = ended_ns.saturating_sub((second as u64 + 1) * SECOND_NS);
-            end_to_end.censor_many(second, cut_ns, missing);
+    pub fn censor_undelivered(&self, set: &mut Set, cell: &Cell) {
+        censor_unseen(set, "end_to_end", self.since_t0_ns(&self.reader), true);
+        if let Some(reader) = &self.output_reader {
+            // What was aborted on purpose is given to a group at read_uncommitted, and then owes an output.
+            let hidden =
+                cell.settings.group.as_ref().is_some_and(|group| group.isolation == "read_committed");
+            censor_unseen(set, "output", self.since_t0_ns(reader), hidden);
         }
+    }
+
+    fn since_t0_ns(&self, reader: &Done) -> u64 {
+        reader.ended_ns.saturating_sub(self.t0_ns)
+    }
+}
+
+/// Cuts off at `ended_ns` after T0 what this series lacks; `withdrawn`: it owes nothing that was aborted on purpose.
+fn censor_unseen(set: &mut Set, name: &str, ended_ns: u64, withdrawn: bool) {
+    let Some(publish) = set.get("publish") else { return };
+    let of = |name, second| set.get(name).map_or(0, |series: &Series| series.count(second));
+    // Nobody waits for the one, and two have timed the other.
+    let less = |second| {
+        let hidden = if withdrawn { of("withdrawn", second) } else { 0 };
+        hidden + of(killed::AGAIN, second)
+    };
+    let due: Vec<u64> =
+        (0..=publish.seconds()).map(|second| publish.count(second).saturating_sub(less(second))).collect();
+    let Some(seen) = set.get_mut(name) else { return };
+    for (second, due) in due.into_iter().enumerate() {
+        let missing = due.saturating_sub(seen.count(second));
+        let cut_ns = ended_ns.saturating_sub((second as u64 + 1) * SECOND_NS);
+        seen.censor_many(second, cut_ns, missing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_due_and_never_seen_is_cut_off_at_the_end_of_the_reader() {
+        let seen = |name: &str, withdrawn: bool| {
+            let mut set = Set::default();
+            let mut publish = Series::new(2);
+            publish.record_many(0, 1, 10);
+            publish.record_many(1, 1, 10);
+            set.insert("publish", publish);
+            let mut aborted = Series::new(2);
+            aborted.record_many(1, 1, 4);
+            set.insert("withdrawn", aborted);
+            let mut series = Series::new(2);
+            series.record_many(0, 5, 7);
+            series.record_many(1, 5, 6);
+            set.insert(name, series);
+            censor_unseen(&mut set, name, 5 * SECOND_NS, withdrawn);
+            let series = set.get(name).expect("the series");
+            let longest = series.summary(0..1).expect("values").max_cut_ns;
+            ([0, 1].map(|second| series.count(second)), longest)
+        };
+        assert_eq!(seen("end_to_end", true), ([10, 6], 4 * SECOND_NS));
+        assert_eq!(seen("output", false), ([10, 10], 4 * SECOND_NS));
     }
 }

@@ -27,10 +27,18 @@ fn field<const N: usize>(body: &[u8], at: usize) -> [u8; N] {
     bytes
 }
 
+/// Which life of which member wrote a record of the output topic, unchecked; `None`: it is too short.
+#[inline]
+pub fn peek_writer(payload: &[u8]) -> Option<(MemberId, Incarnation)> {
+    let body = payload.get(HEADER_BYTES..ROW_BYTES)?;
+    Some((MemberId(u16::from_le_bytes(field(body, 18))), Incarnation(body[20])))
+}
+
 /// Reads a record of the output topic; `None`: it is no row of this book. `copies.transaction` is the pipeline's.
 pub fn read(payload: &[u8], book: BookKey) -> Option<EffectRun> {
     let Decoded::Copy(header) = message::decode(payload, book) else { return None };
     let body = payload.get(HEADER_BYTES..ROW_BYTES)?;
+    let (member, life) = peek_writer(payload)?;
     let copies = CopyRun {
         offset: i64::from_le_bytes(field(body, 0)),
         count: 1,
@@ -44,8 +52,8 @@ pub fn read(payload: &[u8], book: BookKey) -> Option<EffectRun> {
     Some(EffectRun {
         partition: PartitionId(u16::from_le_bytes(field(body, 16))),
         copies,
-        member: MemberId(u16::from_le_bytes(field(body, 18))),
-        life: Incarnation(body[20]),
+        member,
+        life,
         processing: u64::from_le_bytes(field(body, 8)),
     })
 }
@@ -91,6 +99,8 @@ mod tests {
         sign(&mut record, &header);
         assert_eq!(read(&record, BookKey(1)), Some(row));
         assert_eq!(read(&record, BookKey(2)), None);
+        assert_eq!(peek_writer(&record), Some((row.member, row.life)));
+        assert_eq!(peek_writer(&record[..ROW_BYTES - 1]), None);
         record[ROW_BYTES - 4] ^= 1;
         assert_eq!(read(&record, BookKey(1)), None);
         let mut short = record[..HEADER_BYTES].to_vec();

@@ -149,6 +149,7 @@ impl World {
             journals,
             effects,
             pipelines: &[],
+            output: &[],
         };
         judge(&settings, Upsets::NONE, exhibits, Ok(()))
     }

@@ -164,8 +164,15 @@ impl History {
 pub(super) fn verdict(history: &History, ledgers: &[Ledger], readings: &[LogReading]) -> Verdict {
     let mut settings = settings(Acks::All, history.logs.len() as u16);
     settings.producer.idempotence = true;
-    let exhibits =
-        Exhibits { ledgers, readings, transactions: &[], journals: &[], effects: None, pipelines: &[] };
+    let exhibits = Exhibits {
+        ledgers,
+        readings,
+        transactions: &[],
+        journals: &[],
+        effects: None,
+        pipelines: &[],
+        output: &[],
+    };
     judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }
 

@@ -9,7 +9,7 @@ use super::promise::{promise, weight};
 use super::tracker::{Seen, Tracker, by_class};
 use super::transactions::{self, Wholeness};
 use super::{
-    Class, ClassCount, Contingency, Identity, Tally, TallyKind, Verdict, contingency, effects, hash,
+    Class, ClassCount, Contingency, Identity, Tally, TallyKind, Verdict, contingency, effects, hash, output,
     pipeline, processing,
 };
 use crate::effects::Effects;
@@ -47,6 +47,8 @@ pub struct Exhibits<'a> {
     pub effects: Option<&'a Effects>,
     /// One for each life of each member that got so far; counts only where the group commits in transactions.
     pub pipelines: &'a [Transactions],
+    /// Of a pipeline's output topic, as `readings`; empty: there is none, or it was stored before these were kept.
+    pub output: &'a [LogReading],
 }
 
 /// What was summed up of a consumer group.
@@ -109,9 +111,18 @@ pub fn judge(
     }
     let undrained = drained.err();
     inconclusive.extend(undrained.as_ref().map(|why| format!("not drained: {why}")));
+    let in_transactions =
+        settings.group.as_ref().is_some_and(|group| group.commit == CommitStrategy::Transaction);
+    let of_output = exhibits
+        .effects
+        .filter(|_| !exhibits.output.is_empty())
+        .map(|effects| output::judge(&settings.topic, exhibits.output, in_transactions, effects));
+    let (of_output, unclear) = of_output.unzip();
+    inconclusive.extend(unclear.into_iter().flatten());
     let identities = [
         identities(&books, &log, &all.sums, visible.as_ref().map(|visible| &visible.sums)),
         group.map(|group| group.identities).unwrap_or_default(),
+        of_output.into_iter().collect(),
     ];
     let claims = visible.unwrap_or(all);
     Verdict {

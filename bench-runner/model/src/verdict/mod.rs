@@ -13,6 +13,7 @@ mod hash;
 mod identities;
 mod judge;
 mod log;
+mod output;
 mod pipeline;
 mod processing;
 mod promise;

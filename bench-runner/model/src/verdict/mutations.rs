@@ -259,6 +259,7 @@ fn without_a_whole_and_quiet_log_there_is_no_verdict() {
         journals: &[],
         effects: None,
         pipelines: &[],
+        output: &[],
     };
     let undrained = judge(&settings(Acks::All, 1), Upsets::NONE, exhibits, Err("3 reports missing".into()));
     assert!(undrained.inconclusive.is_some_and(|why| why.contains("3 reports missing")));

@@ -223,6 +223,7 @@ impl World {
             journals,
             effects: Some(effects),
             pipelines,
+            output: &[],
         };
         judge(&settings, Upsets::NONE, exhibits, Ok(()))
     }

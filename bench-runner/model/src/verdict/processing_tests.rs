@@ -45,6 +45,7 @@ fn judged(history: &History, commit: CommitStrategy, journals: &[Journal]) -> Ve
         journals,
         effects: None,
         pipelines: &[],
+        output: &[],
     };
     judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }

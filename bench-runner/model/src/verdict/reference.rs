@@ -337,6 +337,7 @@ fn nothing_sent_is_nothing_wrong() {
         journals: &[],
         effects: None,
         pipelines: &[],
+        output: &[],
     };
     let verdict = judge(&settings(Acks::One, 1), Upsets::NONE, exhibits, Ok(()));
     assert!(!verdict.is_void() && verdict.inconclusive.is_none(), "{verdict:?}");

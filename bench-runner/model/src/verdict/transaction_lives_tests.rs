@@ -178,7 +178,15 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
         abort_flush: true,
         timeout_ns: 1,
     });
-    let exhibits = Exhibits { ledgers, readings, transactions, journals: &[], effects: None, pipelines: &[] };
+    let exhibits = Exhibits {
+        ledgers,
+        readings,
+        transactions,
+        journals: &[],
+        effects: None,
+        pipelines: &[],
+        output: &[],
+    };
     judge(&settings, Upsets::NONE, exhibits, Ok(()))
 }
 

@@ -215,7 +215,15 @@ fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogRead
     judge(
         &settings,
         Upsets::NONE,
-        Exhibits { ledgers, readings, transactions, journals: &[], effects: None, pipelines: &[] },
+        Exhibits {
+            ledgers,
+            readings,
+            transactions,
+            journals: &[],
+            effects: None,
+            pipelines: &[],
+            output: &[],
+        },
         Ok(()),
     )
 }

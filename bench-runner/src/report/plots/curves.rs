@@ -25,10 +25,11 @@ const TICKS: [(f64, &str); 8] = [
 ];
 
 /// What has curves, by the name of its series; a series that no cell has gives no chart.
-const SERIES: [(&str, &str); 10] = [
+const SERIES: [(&str, &str); 12] = [
     ("publish", "Publish latency"),
     ("end_to_end", "End-to-end latency"),
     ("effect", "Latency to the end of processing"),
+    ("output", "Latency until a pipeline's output is visible"),
     ("commit", "Latency of commits of offsets"),
     ("transaction", "Latency of whole transactions"),
     ("offsets_call", "Latency of calls that add offsets to transactions"),
@@ -36,6 +37,7 @@ const SERIES: [(&str, &str); 10] = [
     ("output_transaction", "Latency of whole transactions of the pipeline"),
     ("output_commit_call", "Latency of the pipeline's commit calls"),
     ("visible", "Latency until transactions are visible"),
+    ("output_visible", "Latency until the pipeline's transactions are visible"),
 ];
 
 /// Every series in charts of at most eight cells.

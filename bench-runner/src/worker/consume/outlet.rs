@@ -11,6 +11,7 @@ use super::pipeline::{Errors, Membership, Shared};
 use super::timings::Timings;
 use super::writer::{Writer, Written};
 use crate::clock;
+use crate::sink::{SinkError, SinkRow};
 use bench_model::effects::{EffectRun, Held};
 use bench_model::fault::Point;
 use bench_model::ids::{Incarnation, MemberId, PartitionId};
@@ -41,7 +42,7 @@ pub(super) struct Outlet {
     flying: Vec<InHand>,
     first: u64,
     parts: Vec<Part>,
-    rows: Vec<EffectRun>,
+    rows: Vec<SinkRow>,
     /// By partition, where the sink keeps the offsets.
     epochs: Vec<u64>,
     /// Where the group's words for us go before each batch, if the sink commits for us.
@@ -110,7 +111,7 @@ impl Outlet {
         &mut self,
         partitions: &[u16],
         meanwhile: impl FnMut(),
-    ) -> Result<Vec<i64>, crate::sink::SinkError> {
+    ) -> Result<Vec<i64>, SinkError> {
         let taken = self.writer.take(partitions, meanwhile)?;
         for held in &taken {
             self.epochs[usize::from(held.partition.0)] = held.epoch;
@@ -227,8 +228,9 @@ impl Life<'_> {
         outlet.parts.clear();
         for (record, processing) in outlet.flying.iter().zip(first..) {
             let (partition, copies) = (PartitionId(record.partition), record.copy);
-            let row = EffectRun { partition, copies, member: outlet.member, life: outlet.life, processing };
-            outlet.rows.push(row);
+            let effect =
+                EffectRun { partition, copies, member: outlet.member, life: outlet.life, processing };
+            outlet.rows.push(SinkRow { effect, intended_ns: record.intended_ns });
             let next = copies.offset + 1;
             match outlet.parts.iter_mut().rev().find(|part| part.held.partition == partition) {
                 Some(part) => part.held.next = next,

@@ -6,9 +6,9 @@ use crate::clock;
 use crate::kafka::lane::{CHUNK_RECORDS, Fate, Lane, Taken};
 use crate::kafka::properties;
 use crate::kafka::transactor::{End, Kind, Refusal};
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, SinkRow};
 use crate::worker::{WorkerError, map};
-use bench_model::effects::{EffectRun, Held, output};
+use bench_model::effects::{Held, output};
 use bench_model::fault::{Death, Point};
 use bench_model::ids::{BookKey, ProducerId};
 use bench_model::message::{Header, sign};
@@ -88,7 +88,7 @@ impl Sink for Pipeline {
         Err(act("keep offsets")(format!("a topic keeps none, asked for {partitions:?}")))
     }
 
-    fn write(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
+    fn write(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
         (self.sent, self.answered, self.failed) = (0, 0, 0);
         let ordinal = match &mut self.transactional {
             None => 0,
@@ -106,7 +106,7 @@ impl Sink for Pipeline {
                 ordinal
             }
         };
-        for part in rows.chunk_by(|one, other| one.partition == other.partition) {
+        for part in rows.chunk_by(|one, other| one.effect.partition == other.effect.partition) {
             for chunk in part.chunks(CHUNK_RECORDS) {
                 self.send(chunk, ordinal)?;
             }
@@ -195,26 +195,28 @@ impl Pipeline {
     }
 
     /// Hands a row's record over, in its order; waits while the client's queue is full.
-    fn send(&mut self, rows: &[EffectRun], transaction: u32) -> Result<(), SinkError> {
+    fn send(&mut self, rows: &[SinkRow], transaction: u32) -> Result<(), SinkError> {
         self.records.resize(rows.len() * self.record_bytes, 0);
         let actual_ns = clock::now_ns();
-        for (row, record) in rows.iter().zip(self.records.chunks_exact_mut(self.record_bytes)) {
+        for (SinkRow { effect, intended_ns }, record) in
+            rows.iter().zip(self.records.chunks_exact_mut(self.record_bytes))
+        {
             let header = Header {
                 book: self.book,
-                producer: row.copies.producer,
-                partition: row.copies.home,
-                sequence: row.copies.sequence,
-                attempt: row.copies.attempt,
-                incarnation: row.copies.incarnation,
+                producer: effect.copies.producer,
+                partition: effect.copies.home,
+                sequence: effect.copies.sequence,
+                attempt: effect.copies.attempt,
+                incarnation: effect.copies.incarnation,
                 transaction,
-                intended_ns: actual_ns,
+                intended_ns: *intended_ns,
                 actual_ns,
             };
-            output::write(record, row);
+            output::write(record, effect);
             sign(record, &header);
         }
         let (mut taken, slots) = (0, [0_u32; CHUNK_RECORDS]);
-        let partition = rows.first().map_or(0, |row| usize::from(row.partition.0));
+        let partition = rows.first().map_or(0, |row| usize::from(row.effect.partition.0));
         while taken < rows.len() {
             let left = &mut self.records[taken * self.record_bytes..];
             match self.lane.send(partition, left, self.record_bytes, &slots[taken..rows.len()]) {
@@ -247,7 +249,7 @@ impl Pipeline {
     }
 
     /// Sends the offsets and commits; a transaction that has to be aborted is, and then nothing of it is written.
-    fn end(&mut self, rows: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
+    fn end(&mut self, rows: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
         let Some(one) = &mut self.transactional else { return Ok(Vec::new()) };
         let offsets: Vec<(u16, i64)> = marks.iter().map(|mark| (mark.partition.0, mark.next)).collect();
         let membership = one.shared.membership.lock().map(|words| words.clone()).unwrap_or_default();
@@ -259,7 +261,7 @@ impl Pipeline {
             let refused = one.tell(Call::Offsets, refused, done);
             return self.abort(refused, marks, false);
         }
-        let dies = |row: &EffectRun| one.dies_at == Some(row.processing);
+        let dies = |row: &SinkRow| one.dies_at == Some(row.effect.processing);
         if rows.iter().any(dies) {
             // SAFETY: takes no pointers; does not return.
             unsafe { libc::raise(libc::SIGKILL) };

@@ -1,8 +1,8 @@
 //! The thread that waits for the sink, so that the thread that serves the client does not. Knows no client.
 
 use crate::clock;
-use crate::sink::{Sink, SinkError};
-use bench_model::effects::{EffectRun, Held};
+use crate::sink::{Sink, SinkError, SinkRow};
+use bench_model::effects::Held;
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 enum Job {
     Take(Vec<u16>),
-    Write(Vec<EffectRun>, Vec<Held>),
+    Write(Vec<SinkRow>, Vec<Held>),
 }
 
 enum Answer {
@@ -24,7 +24,7 @@ enum Answer {
 #[derive(Debug)]
 pub(super) struct Written {
     /// The rows, to be used again.
-    pub(super) rows: Vec<EffectRun>,
+    pub(super) rows: Vec<SinkRow>,
     /// Partitions of which nothing was written because somebody has taken them over.
     pub(super) refused: Result<Vec<u16>, SinkError>,
     /// When the sink was asked, and when it had everything.
@@ -77,7 +77,7 @@ impl Writer {
     }
 
     /// Hands a batch over; one at a time.
-    pub(super) fn write(&mut self, rows: Vec<EffectRun>, marks: Vec<Held>) {
+    pub(super) fn write(&mut self, rows: Vec<SinkRow>, marks: Vec<Held>) {
         self.writing = true;
         // A thread that has ended is noticed by the missing answer.
         let _ = self.jobs.send(Job::Write(rows, marks));
@@ -156,7 +156,7 @@ mod tests {
             Ok(partitions.iter().map(|at| Held { partition: PartitionId(*at), epoch: 1, next: -1 }).collect())
         }
 
-        fn write(&mut self, _: &[EffectRun], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
+        fn write(&mut self, _: &[SinkRow], marks: &[Held]) -> Result<Vec<u16>, SinkError> {
             std::thread::sleep(Duration::from_millis(300));
             Ok(marks.iter().map(|mark| mark.partition.0).collect())
         }
