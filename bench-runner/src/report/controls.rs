@@ -15,14 +15,16 @@ use std::collections::BTreeSet;
 /// What stands behind a zero that a control backs.
 pub const FIRED: &str = "controls fired";
 
-/// What a cell meets with, in words, and at which record each of its workers ends or is joined. The point around that record
-/// is left open: a strategy that commits before has no place between write and commit.
-type Ordeal = (String, Vec<(Victim, u64)>);
+/// What a cell meets with, in words, and at which record each of its workers ends or is joined, which means the same in one
+/// profile only. The point around that record is left open: a strategy that commits before has no place between write and
+/// commit.
+type Ordeal = (String, Option<(String, Vec<(Victim, u64)>)>);
 
 fn ordeal(cell: &Cell) -> Ordeal {
     let deaths = cell.deaths.iter().map(|death| (death.worker, death.record));
     let joins = cell.joins.iter().map(|join| (Victim::Member, join.after));
-    (planned(cell), deaths.chain(joins).collect())
+    let places: Vec<_> = deaths.chain(joins).collect();
+    (planned(cell), (!places.is_empty()).then(|| (cell.profile.clone(), places)))
 }
 
 /// What was found where it could be found.
@@ -60,7 +62,7 @@ impl Controls {
             return Vec::new();
         }
         let carried = "\"controls fired\": a recipe of this run predicted such findings, and made exactly those. \"untested\": none did.";
-        let met = "A zero of a cell with a fault: \"controls fired\" where a cell of this run had such findings under the same fault (the same steps; workers that end in the same way at the same record), else \"untested\".";
+        let met = "A zero of a cell with a fault: \"controls fired\" where a cell of this run had such findings under the same fault (the same steps; in the same profile workers that end in the same way at the same record; kills at random instants count as alike), else \"untested\".";
         self.are_carried()
             .then_some(carried)
             .into_iter()

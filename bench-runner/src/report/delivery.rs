@@ -91,7 +91,7 @@ pub fn semantics(view: &View) -> Option<Table> {
         table.row(line(view, group, row));
     }
     if groups.iter().any(|group| is_disturbed(&group.first().cell)) {
-        table.note("After deaths, kills, joins and faults the independent trial is one of these, not the record: zeros have no bound for each record there, but, where a control fired and there were more than three trials, one for each trial (3/n at 95 %).");
+        table.note("After deaths, kills, joins and faults records are no independent trials: one trial is a fault, or all that befell the workers of a cell together. Zeros have no bound for each record there, but, where a control fired in more than three trials, one for each trial (3/n at 95 %).");
     }
     table.note("Effect: from the intended send to the end of the record's first processing (with a sink: until its row is durable). A record that was never processed never ends, and a member that is killed takes its latencies with it: both are cut off, and where they reach a percentile is ≥. Effects timed: how many are known, of those due in the window; what another member repeats without knowing is timed again, and is in the percentiles.");
     if groups.iter().any(|group| group.cells.iter().any(|cell| cell.result.latencies.contains_key("output")))

@@ -278,14 +278,8 @@ async fn warm_up(
     let _ = std::fs::remove_dir_all(&scratch);
     let doubt = match warmed {
         Ok(warm) => {
-            let doubt = (!warm.stable).then(|| match warm.cpu_ns_per_record.last() {
-                Some(last) => format!(
-                    "the brokers' CPU per record was not stable after {:.0} s (last {:.1} µs)",
-                    warm.took_s,
-                    last / 1000.0
-                ),
-                None => "the brokers' CPU per record cannot be seen from here".to_owned(),
-            });
+            let unseen = || "the brokers' CPU per record cannot be seen from here".to_owned();
+            let doubt = (!warm.stable).then(|| warm::doubt(&warm).unwrap_or_else(unseen));
             manifest.cluster.warm = Some(warm);
             doubt
         }

@@ -27,7 +27,7 @@ const TOLERANCE: f64 = 0.10;
 const BYTES_PER_S: u64 = 10_000_000;
 const RECORDS_PER_S: u64 = 30_000;
 /// Brokers that compile take every CPU there is: CPU per record is then cores / rate, constant and meaningless.
-const IDLE: f64 = 0.25;
+const IDLE: f64 = 0.10;
 
 /// Whether the last windows agree, on a machine that had CPU to spare.
 fn is_stable(cpu_ns_per_record: &[f64], idle: &[f64]) -> bool {
@@ -35,6 +35,26 @@ fn is_stable(cpu_ns_per_record: &[f64], idle: &[f64]) -> bool {
     let last = &cpu_ns_per_record[from..];
     let (low, high) = last.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
     idle[from..].iter().all(|idle| *idle >= IDLE) && high > 0.0 && low >= high * (1.0 - TOLERANCE)
+}
+
+/// Why the last windows are not stable, in words; `None`: CPU per record cannot be seen from here.
+pub fn doubt(warm: &Warm) -> Option<String> {
+    let last = |all: &[f64]| all[all.len().saturating_sub(WINDOWS)..].to_vec();
+    let (windows, idle) = (last(&warm.cpu_ns_per_record), last(&warm.idle));
+    let (low, high) = windows.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
+    let least_idle = idle.iter().fold(1_f64, |least, idle| least.min(*idle));
+    (high > 0.0).then(|| {
+        format!(
+            "the brokers' CPU per record had not settled after {:.0} s: {:.0} to {:.0} µs in the last three windows (within {:.0} % is \
+             settled), with {:.0} % of the machine idle or more ({:.0} % are asked for)",
+            warm.took_s,
+            low / 1000.0,
+            high / 1000.0,
+            TOLERANCE * 100.0,
+            least_idle * 100.0,
+            IDLE * 100.0,
+        )
+    })
 }
 
 /// What to warm, and for whom.
@@ -158,7 +178,8 @@ async fn watch(
 
 #[cfg(test)]
 mod tests {
-    use super::is_stable;
+    use super::{doubt, is_stable};
+    use bench_model::result::Warm;
 
     #[test]
     fn three_windows_in_a_row_within_a_tenth_are_stable() {
@@ -171,6 +192,15 @@ mod tests {
 
     #[test]
     fn a_saturated_machine_is_never_stable() {
-        assert!(!is_stable(&[121.0, 122.0, 121.0], &[0.3, 0.01, 0.3]));
+        let (windows, idle) = (vec![121e3, 122e3, 121e3], vec![0.3, 0.01, 0.3]);
+        assert!(!is_stable(&windows, &idle));
+        let warm = Warm { cpu_ns_per_record: windows, idle, stable: false, took_s: 30.2 };
+        let said = doubt(&warm).expect("windows");
+        assert!(
+            said.contains("after 30 s: 121 to 122 µs") && said.contains("with 1 % of the machine idle"),
+            "{said}"
+        );
+        let blind = Warm { cpu_ns_per_record: Vec::new(), idle: Vec::new(), ..warm };
+        assert_eq!(doubt(&blind), None);
     }
 }

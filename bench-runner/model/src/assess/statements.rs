@@ -7,6 +7,7 @@ use crate::ledger::Ledger;
 use crate::plan::Cell;
 use crate::result::PartitionChange;
 use crate::segment::dump::Dump;
+use crate::settings::CellSettings;
 use crate::wire::Done;
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,7 @@ impl Statements {
         serde_json::from_str(text).map_err(|error| StatementsError(error.to_string()))
     }
 
-    /// Why there can be no verdict, if so: the log was not quiet, or the end-to-end reader did not reach its end.
+    /// Why there can be no verdict, if so: the log was not quiet, or a reader did not reach its end.
     pub fn undrained(&self) -> Option<String> {
         let reader = (!self.reader.drained)
             .then(|| "the end-to-end reader did not reach the end of every partition in time".to_owned());
@@ -130,7 +131,11 @@ impl Statements {
             .unprocessed
             .as_ref()
             .map(|left| format!("the group did not process everything in time: {left}"));
-        self.unquiet.clone().or(reader).or(group)
+        let output =
+            self.output_reader.as_ref().filter(|reader| !reader.drained).map(|_| {
+                "the reader of the output did not reach the end of every partition in time".to_owned()
+            });
+        self.unquiet.clone().or(reader).or(group).or(output)
     }
 
     /// Adds to the series what killed lives of producers took with them, and keeps how many answers were among it.
@@ -143,9 +148,12 @@ impl Statements {
     pub fn censor_undelivered(&self, set: &mut Set, cell: &Cell) {
         censor_unseen(set, "end_to_end", self.since_t0_ns(&self.reader), true);
         if let Some(reader) = &self.output_reader {
-            // What was aborted on purpose is given to a group at read_uncommitted, and then owes an output.
+            // What was aborted on purpose is given to a group at read_uncommitted, and then owes an output; without a flush
+            // before the abort nobody knows what of it has reached the log.
+            let CellSettings { group, producer, .. } = &cell.settings;
+            let is_flushed = producer.transaction.as_ref().is_none_or(|transaction| transaction.abort_flush);
             let hidden =
-                cell.settings.group.as_ref().is_some_and(|group| group.isolation == "read_committed");
+                !is_flushed || group.as_ref().is_some_and(|group| group.isolation == "read_committed");
             censor_unseen(set, "output", self.since_t0_ns(reader), hidden);
         }
     }

@@ -1,4 +1,5 @@
-//! A pipeline's output topic as every witness has it: the rows that were judged are what all of them hold. It knows no input.
+//! A pipeline's output topic as every witness has it: the records of the rows that were judged are what all of them hold. It
+//! knows no input, and not which member wrote a row: that is the row's own word, held against journals.
 
 use super::log::Log;
 use super::{Identity, hash};
