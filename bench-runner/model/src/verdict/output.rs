@@ -30,7 +30,7 @@ pub(super) fn judge(
     let held = sum(shown.iter().flat_map(|part| &part.runs));
     let rows = sum(effects.runs.iter().map(|run| &run.copies));
     if held != rows {
-        wrong.push(format!("{} rows, and {} records that the output holds; or others", rows.0, held.0));
+        wrong.push(format!("{} rows are not the {} records that the output shows", rows.0, held.0));
     }
     let detail = match wrong.first() {
         None => format!("{} rows are what the reader and every witness of the output show", rows.0),
@@ -84,7 +84,7 @@ mod tests {
             last_stable: 32,
             reached: 32,
             runs: runs.iter().map(copies).collect(),
-            // The markers of three transactions of ten.
+            // The markers of the first two of three transactions of ten.
             oddities: [10, 21]
                 .map(|offset| (offset, Oddity::Control))
                 .into_iter()
