@@ -4,6 +4,7 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 #[path = "../ending/mod.rs"]
 mod ending;
@@ -64,4 +65,59 @@ pub fn ran(arguments: &[&str]) -> (Output, Vec<Value>, Vec<Value>) {
 /// A tally of a cell.
 pub fn count(cell: &Value, tally: &str) -> u64 {
     cell["verdict"]["tallies"][tally]["count"].as_u64().expect("a count")
+}
+
+/// The recipes in which it is members and producers that die, stand still, join or come twice; in all others it is brokers and answers.
+pub fn is_of_clients(recipe: &str) -> bool {
+    recipe.starts_with('c') || ["t1", "t2", "t3"].contains(&recipe)
+}
+
+/// What a set of recipes showed on one cluster: the summary's cells, and the results of each with what was stated beside it.
+pub struct Set {
+    pub cells: Vec<Value>,
+    stated: Vec<Value>,
+}
+
+impl Set {
+    /// Runs those of the recipes that ship whose names are chosen; each has a cell, and each step of a fault is proven.
+    pub fn run(is_chosen: impl Fn(&str) -> bool) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/recipes");
+        let files = std::fs::read_dir(folder).expect("recipes").map(|entry| entry.expect("a file").path());
+        let stems = files.map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned());
+        let mut names: Vec<String> = stems.filter(|name| is_chosen(name)).collect();
+        names.sort();
+        let profiles: Vec<String> = names.iter().map(|name| format!("recipes/{name}.toml")).collect();
+        let mut arguments: Vec<&str> = profiles.iter().map(String::as_str).collect();
+        arguments.extend(["--set", "cluster.warm=0s"]);
+        let began = Instant::now();
+        let (cells, stated) = fine(&arguments);
+        eprintln!("{} cells of {} recipes took {:.0?}", cells.len(), names.len(), began.elapsed());
+        let set = Set { cells, stated };
+        names.retain(|name| set.of(name).is_empty());
+        assert_eq!(names, [""; 0], "recipes without a cell");
+        for cell in &set.cells {
+            let steps = cell["faults"].as_array().map_or(&[][..], Vec::as_slice);
+            let is_proven = |step: &Value| step["proof"].as_array().is_some_and(|proof| !proof.is_empty());
+            assert!(steps.iter().all(is_proven), "{}", cell["id"]);
+        }
+        set
+    }
+
+    /// The cells of a recipe, each with what was stated beside it.
+    pub fn of(&self, profile: &str) -> Vec<(&Value, &Value)> {
+        let cells = self.cells.iter().zip(&self.stated).filter(|(cell, _)| cell["profile"] == profile);
+        cells.collect()
+    }
+
+    /// The cells of a recipe that show so much.
+    pub fn with(&self, profile: &str, tally: &str, expected: u64) -> Vec<&Value> {
+        let cells = self.of(profile).into_iter().map(|(cell, _)| cell);
+        cells.filter(|cell| count(cell, tally) == expected).collect()
+    }
+
+    /// The one cell of a recipe with this label.
+    pub fn labelled(&self, profile: &str, label: &str) -> &Value {
+        let mut cells = self.of(profile).into_iter().map(|(cell, _)| cell);
+        cells.find(|cell| cell["label"] == label).expect(label)
+    }
 }
