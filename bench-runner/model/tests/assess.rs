@@ -106,6 +106,7 @@ fn statements() -> impl Strategy<Value = Statements> {
             partitions: Vec::new(),
             dumps: Vec::new(),
             unread_sink: None,
+            healed: Vec::new(),
             t0_ns: 7,
             unquiet: None,
             producers: vec![Done {

@@ -20,6 +20,12 @@ pub fn describe(view: &View, blocks: &mut Vec<Block>) {
                 if proof.is_empty() { "NOT PROVEN".into() } else { proof.join("; ") },
             ]);
         }
+        let healed = workers::statements(cell).map(|stated| stated.healed).unwrap_or_default();
+        if !healed.is_empty() {
+            let undone = "what was left, undone".to_owned();
+            let words = [String::new(), "after the load".into(), healed.join("; ")];
+            table.row([vec![cell.result.cell.id.clone(), undone], words.to_vec()].concat());
+        }
     }
     if !table.is_empty() {
         blocks.push(Block::Heading(2, "Faults as carried out".into()));

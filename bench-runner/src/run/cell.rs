@@ -88,6 +88,10 @@ fn not_started(error: CrewError) -> Trouble {
     }
 }
 
+fn void(reason: impl std::fmt::Display) -> Trouble {
+    Trouble::new(Outcome::Void, reason)
+}
+
 /// What was seen while the load ran.
 pub struct Observed {
     /// What runner and workers say at the end.
@@ -241,7 +245,8 @@ async fn with_topic(
     let watch = Watch::begin(stage.cluster, cell, task.topic, gang.t0_ns);
     let (faults, usage, stolen) = under_load(stage, cell, &task, &mut gang, tell).await?;
     stages.end("load");
-    let ends = at_rest(stage, cell, &task, &mut gang, &faults).await?;
+    let healed = stage.cluster.heal(task.topic).await.map_err(|error| error.to_string());
+    let ends = at_rest(stage, cell, &task, &mut gang, &faults, &healed).await?;
     let moved_leaders = moved_leaders(stage.cluster, task.topic).await;
     let partitions = watch.map(Watch::end).unwrap_or_default();
     stages.end("quiet");
@@ -251,9 +256,8 @@ async fn with_topic(
     let process_by_ns = clock::now_ns() + cell.processing_limit_ns();
     let ends_to_process = ends_to_process(&task, &ends, end_offsets, &reader).await?;
     let unprocessed = gang.finish_members(&task, &ends_to_process, process_by_ns, stage.interrupt).await?;
-    let ended = Ended { ends: &ends, reader, usage, stolen, unprocessed, moved_leaders, partitions };
+    let ended = Ended { ends: &ends, reader, usage, stolen, unprocessed, moved_leaders, healed, partitions };
     let mut statements = stated(&mut gang, cell, ended);
-    let void = |reason| Trouble::new(Outcome::Void, reason);
     let of_producers = of_producers(&gang, &task).map_err(void)?;
     let journals = members::journals(&gang.lives, &workers).map_err(void)?;
     let pipelines = gang.lives.pipelines(&workers).map_err(void)?;
@@ -336,16 +340,18 @@ fn bootstraps(cluster: &Cluster, cell: &Cell) -> [String; 2] {
     [reach(cell.lies_to_readers()), reach(cell.is_proxied())]
 }
 
-/// Heals the cluster, ends what producers have left open, and waits until nothing moves any more. Workers live on meanwhile.
+/// In a cluster that was healed, ends what producers have left open, and waits until nothing moves any more. Workers live on
+/// meanwhile.
 async fn at_rest(
     stage: &mut Stage<'_>,
     cell: &Cell,
     task: &Task<'_>,
     gang: &mut Gang,
     faults: &[FaultRecord],
+    healed: &Result<Vec<String>, String>,
 ) -> Result<Result<Vec<Ends>, String>, CrewError> {
-    if let Err(error) = stage.cluster.heal(task.topic).await {
-        return Ok(Err(error.to_string()));
+    if let Err(reason) = healed {
+        return Ok(Err(reason.clone()));
     }
     if injector::has_deleted(faults) {
         return Ok(Err(format!("topic {} was deleted", task.topic)));
@@ -394,12 +400,13 @@ struct Ended<'a> {
     stolen: Stolen,
     unprocessed: Option<String>,
     moved_leaders: u64,
+    healed: Result<Vec<String>, String>,
     partitions: Vec<PartitionChange>,
 }
 
 /// What runner and workers have to say at the end.
 fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
-    let Ended { ends, reader, usage, stolen, unprocessed, moved_leaders, partitions } = ended;
+    let Ended { ends, reader, usage, stolen, unprocessed, moved_leaders, healed, partitions } = ended;
     Statements {
         t0_ns: gang.t0_ns,
         unquiet: ends.as_ref().err().cloned(),
@@ -418,6 +425,7 @@ fn stated(gang: &mut Gang, cell: &Cell, ended: Ended<'_>) -> Statements {
         joins: std::mem::take(&mut gang.members.joins),
         untimed: 0,
         moved_leaders,
+        healed: healed.unwrap_or_default(),
         partitions,
         unread_sink: None,
         dumps: Vec::new(),

@@ -84,6 +84,9 @@ pub struct Statements {
     /// Partitions whose leader had changed since the topic was made, once the cluster was quiet again (local clusters).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved_leaders: u64,
+    /// What was undone when the load was over: what faults had left stopped, dead, or changed (local clusters, or proxies).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healed: Vec<String>,
     /// Leaders and replicas as they changed while faults happened (local clusters, cells with a fault).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<PartitionChange>,
