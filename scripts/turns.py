@@ -6,9 +6,12 @@ not judge or print results: that is the scripts' work. Standard library only.
 """
 
 import contextlib
+import datetime
 import json
 import os
+import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,6 +35,22 @@ def prepare(place):
     cargo_home = os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))
     os.environ["PATH"] = f"{cargo_home}/bin:{os.environ['PATH']}"
     place.mkdir(parents=True, exist_ok=True)
+
+
+def circumstances():
+    """What was run when, of which revision, on what: a figure of something unnamed is no figure."""
+    def said(*command):
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    models = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "command": shlex.join([str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
+        "revision": said("git", "describe", "--always", "--dirty", "--abbrev=12"),
+        "date": datetime.date.today().isoformat(),
+        "host": {
+            "os": f"Linux {platform.release()}", "cpu": models[0] if models else platform.machine(), "cores": os.cpu_count(),
+        },
+    }
 
 
 def scripted(main, name):
