@@ -3,7 +3,7 @@
 //! A zero counts only where the fault is known to be able to lose something: a control fired.
 
 use super::ordeals::{is_disturbed, planned};
-use super::view::{Figure, Group, View, word};
+use super::view::{Figure, Group, Spread, View, word};
 use bench_model::fault::{Action, FaultStep, Target, When, spans};
 use bench_model::plan::Cell;
 use bench_model::profile::span_text;
@@ -128,8 +128,8 @@ pub struct Trial {
     pub faults_with_loss_at_least: bool,
     /// Some cell of the run lost acknowledged records under the same timeline.
     pub control_fired: bool,
-    /// p99 of the end-to-end latency in nanoseconds, whether it is a lower bound.
-    pub p99: Option<(f64, bool)>,
+    /// p99 of the end-to-end latency in nanoseconds, over the repeats.
+    pub p99: Option<Spread>,
     /// That latency comes from a cell with a fault, for want of one without: it is not comparable with the others.
     pub p99_under_fault: bool,
     /// The cell that the latency is from.
@@ -307,9 +307,7 @@ fn untested(setting: &Setting, axes: &BTreeSet<String>, view: &View) -> Trial {
     let has_p99 = |group: &&&Group| group.latency("end_to_end", Figure::Percentile("99")).is_some();
     let calm = groups.iter().filter(|group| !is_disturbed(&group.first().cell)).find(has_p99);
     let source = calm.or(groups.iter().find(has_p99));
-    let p99 = source
-        .and_then(|group| group.latency("end_to_end", Figure::Percentile("99")))
-        .map(|spread| (spread.median, spread.at_least));
+    let p99 = source.and_then(|group| group.latency("end_to_end", Figure::Percentile("99")));
     let cells: Vec<&CellResult> =
         source.iter().flat_map(|group| &group.cells).map(|cell| &cell.result).collect();
     Trial {

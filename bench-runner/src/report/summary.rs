@@ -36,8 +36,8 @@ pub fn summary(run: &StoredRun) -> Value {
                 "faults_with_loss": trial.faults_with_loss,
                 "faults_with_loss_is_lower_bound": trial.faults_with_loss_at_least,
                 "faults_bound_per_million_95": bound(&view, trial.faults_with_loss, trial.faults),
-                "end_to_end_p99_ns": trial.p99.map(|(ns, _)| ns),
-                "end_to_end_p99_is_lower_bound": trial.p99.map(|(_, at_least)| at_least),
+                "end_to_end_p99_ns": trial.p99.map(|p99| p99.median),
+                "end_to_end_p99_is_lower_bound": trial.p99.map(|p99| p99.at_least),
                 "end_to_end_p99_under_fault": trial.p99_under_fault,
             })
         })

@@ -348,9 +348,9 @@ pub fn durability(trials: &[Trial], is_mock: bool) -> Table {
     ]);
     for trial in trials {
         let acks0 = trial.setting.acks == Acks::Zero;
-        let p99 = trial.p99.map_or("n/a".into(), |(ns, at_least)| {
+        let p99 = trial.p99.map_or("n/a".into(), |p99| {
             let where_from = if trial.p99_under_fault { " (under the fault)" } else { "" };
-            format!("{}{}{where_from}", if at_least { "≥ " } else { "" }, duration(ns))
+            p99.text(duration) + where_from
         });
         let tested = !trial.is_untested() && !acks0;
         let per_million = match (tested, trial.lost, zero_bound_per_million(trial.claimed)) {

@@ -405,6 +405,13 @@ impl<'a> View<'a> {
         (self.run.manifest.cluster.provider == "mock").then_some("mock: not Kafka; no durability claim")
     }
 
+    /// Kinds of caveats of the run as a whole, in one line; empty without any. The mock's own is in the credit.
+    pub fn doubts_of_run(&self) -> String {
+        let caveats = self.run.manifest.caveats.iter().filter(|caveat| caveat.kind != "mock");
+        let kinds: Vec<&str> = caveats.map(|caveat| caveat.kind.as_str()).collect();
+        if kinds.is_empty() { String::new() } else { format!("all of the run: {}", kinds.join("; ")) }
+    }
+
     /// What the marks of these kinds mean, in one line; empty without any.
     pub fn legend_of_marks(&self, is_shown: impl Fn(&str) -> bool) -> String {
         let shown = self.marks.iter().filter(|(_, kind)| is_shown(kind));

@@ -7,7 +7,7 @@ use crate::report::durability::{Setting, Trial, trials};
 use crate::report::figures::{duration, zero_bound_per_million};
 use crate::report::lines::wrapped;
 use crate::report::tables;
-use crate::report::view::View;
+use crate::report::view::{Spread, View};
 use bench_model::settings::Acks;
 
 const LANES: [&str; 2] = ["untested", "acks=0: no claim"];
@@ -30,7 +30,7 @@ const GAP_PX: i32 = 36;
 const AXES: [&str; 3] = [
     "Across: end-to-end latency p99 without a fault. Upwards: acknowledged records lost per million under",
     "the fault. Both logarithmic. Ring and arrow: nothing lost, drawn at the 95 % bound. Untested: no weaker",
-    "setting is known to lose anything under that fault.",
+    "setting is known to lose anything under that fault. A line across: the repeats' range of the latency.",
 ];
 /// From the upper edge to the first panel's room.
 const HEAD_PX: i32 = 34 + LINE_PX * AXES.len() as i32;
@@ -86,7 +86,7 @@ pub fn chart(view: &View) -> Option<Chart> {
 }
 
 /// A latency that has a place on the axis: one without a fault.
-fn calm_p99(trial: &Trial) -> Option<(f64, bool)> {
+fn calm_p99(trial: &Trial) -> Option<Spread> {
     trial.p99.filter(|_| !trial.p99_under_fault)
 }
 
@@ -110,7 +110,8 @@ impl Axes {
             Spot::Lane(_) => None,
         });
         let heights: Vec<f64> = heights.collect();
-        let calm: Vec<f64> = trials().filter_map(|trial| calm_p99(trial)).map(|(ns, _)| ns).collect();
+        let calm: Vec<f64> =
+            trials().filter_map(|trial| calm_p99(trial)).flat_map(|p99| [p99.min, p99.max]).collect();
         let width_px = if calm.is_empty() { NARROW_PX } else { PANEL_PX.0 };
         let x = if calm.is_empty() {
             Axis::between("", (0.0, 1.0), Vec::new())
@@ -228,7 +229,7 @@ fn fill(canvas: &Canvas, layout: &Layout, trials: &[&Trial], settings: &[&Settin
     let mut slot = 0;
     for trial in trials {
         let x = match (calm_p99(trial), &layout.column) {
-            (Some((ns, _)), _) => layout.panel.x_px(ns),
+            (Some(p99), _) => layout.panel.x_px(p99.median),
             (None, Some(column)) => {
                 slot += 1;
                 column.x_px(f64::from(slot))
@@ -287,10 +288,16 @@ fn mark(canvas: &Canvas, layout: &Layout, trial: &Trial, x: i32, style: Style) {
         }
         Spot::Lane(lane) => lane_px(panel, lane),
     };
-    canvas.marker((x, y), style);
-    if calm_p99(trial).is_some_and(|(_, at_least)| at_least) {
-        canvas.arrow((x + 18, y), (1, 0), style.colour());
+    if let Some(p99) = calm_p99(trial) {
+        let [from, to] = [p99.min, p99.max].map(|ns| panel.x_px(ns));
+        if p99.repeats > 1 {
+            canvas.line(&[(from, y), (to, y)], style.colour(), 2);
+        }
+        if p99.at_least {
+            canvas.arrow((to.max(x) + 18, y), (1, 0), style.colour());
+        }
     }
+    canvas.marker((x, y), style);
 }
 
 /// The setting with its marks, and its latency where the axis has no place for it.
@@ -301,9 +308,7 @@ fn name(view: &View, trials: &[&Trial], setting: &Setting) -> String {
     let marks: String = marks.map(|(mark, _)| format!(" [{mark}]")).collect();
     let latency = match own.iter().find_map(|trial| trial.p99.map(|p99| (p99, trial.p99_under_fault))) {
         None => " (no p99 that may be compared)".to_owned(),
-        Some(((ns, at_least), true)) => {
-            format!(" (p99 under a fault {}{})", if at_least { "≥ " } else { "" }, duration(ns))
-        }
+        Some((p99, true)) => format!(" (p99 under a fault {})", p99.text(duration)),
         Some(_) => String::new(),
     };
     format!("{}{marks}{latency}", setting.name())

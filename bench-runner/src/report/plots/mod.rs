@@ -161,9 +161,11 @@ fn names_not_shown(left_out: &[LeftOut], most: usize) -> String {
     if list.is_empty() { String::new() } else { format!("Not shown, {}.", list.join("; ")) }
 }
 
-/// The lines under every picture: who measured what, what the marks of the shown cells mean, and what is not shown.
+/// The lines under every picture: who measured what, what the whole run and the marks of the shown cells say against it, and what is not
+/// shown.
 fn footer(view: &View, is_shown: impl Fn(&str) -> bool, left_out: &[LeftOut]) -> Vec<String> {
-    let lines = [view.credit(), view.legend_of_marks(is_shown), names_not_shown(left_out, MOST_NAMES)];
+    let marks = view.legend_of_marks(is_shown);
+    let lines = [view.credit(), view.doubts_of_run(), marks, names_not_shown(left_out, MOST_NAMES)];
     lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrapped(line, FOOT_CHARACTERS)).collect()
 }
 
