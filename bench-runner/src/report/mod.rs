@@ -39,7 +39,7 @@ use lines::wrapped;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use table::TERMINAL_COLUMNS;
+use table::{TERMINAL_COLUMNS, Table};
 use view::View;
 
 /// A part of the report could not be written.
@@ -86,7 +86,7 @@ pub fn terminal(run: &StoredRun) -> String {
     parts.extend(delivery::course_terminal(&view).map(|table| table.terminal()));
     parts.extend(transactions::timings(&view).map(|table| table.terminal()));
     parts.extend(recovery::terminal(&view).map(|table| table.terminal()));
-    parts.push(tables::speed(&view).terminal());
+    parts.extend(tables::speed_terminal(&view).iter().map(Table::terminal));
     parts.push(tables::cost(&view).terminal());
     let notes =
         [notes::doubts(&view), notes::without_verdict(&view), notes::noise(&view), vec![view.credit()]];

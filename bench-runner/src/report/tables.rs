@@ -155,21 +155,23 @@ fn failed_sends(view: &View) -> Vec<String> {
     lines
 }
 
+const PUBLISH: [&str; 4] = [">publish p50", ">publish p99", ">publish p99.9", ">publish max"];
+const BESIDE_PUBLISH: [&str; 4] = [">throughput", ">asked", ">end-to-end p50", ">end-to-end p99"];
+
+/// [`speed`] for a terminal: two tables where the ranges of repeats do not fit into the lines of one.
+pub fn speed_terminal(view: &View) -> Vec<Table> {
+    let whole = speed(view);
+    if view.groups.iter().all(|group| group.cells.len() == 1) {
+        return vec![whole];
+    }
+    vec![whole.clone().without_columns(&PUBLISH), whole.without_columns(&BESIDE_PUBLISH)]
+}
+
 /// Throughput and the primary latencies.
 pub fn speed(view: &View) -> Table {
-    let mut table = Table::new(head(
-        view,
-        &[
-            ">throughput",
-            ">asked",
-            ">publish p50",
-            ">publish p99",
-            ">publish p99.9",
-            ">publish max",
-            ">end-to-end p50",
-            ">end-to-end p99",
-        ],
-    ));
+    let [throughput_head, asked_head, end_to_end @ ..] = BESIDE_PUBLISH;
+    let mut table =
+        Table::new(head(view, &[&[throughput_head, asked_head][..], &PUBLISH, &end_to_end].concat()));
     for group in &view.groups {
         let p = |series, name| group.latency_text(series, Figure::Percentile(name));
         let row = vec![

@@ -55,9 +55,10 @@ impl Spread {
             [Some((median, unit)), Some((min, of_min)), Some((max, of_max))]
                 if unit == of_min && unit == of_max =>
             {
-                format!("{bound}{median} ({min} – {max}) {unit}")
+                format!("{bound}{median} ({min}–{max}) {unit}")
             }
-            _ => format!("{bound}{median} ({min} – {max})"),
+            _ if min.contains(' ') || max.contains(' ') => format!("{bound}{median} ({min} – {max})"),
+            _ => format!("{bound}{median} ({min}–{max})"),
         }
     }
 }
@@ -429,10 +430,10 @@ mod tests {
             Spread::of(values.to_vec()).expect("values").text(|value| value.to_string())
         };
         assert_eq!(text(&[(3.0, false)]), "3");
-        assert_eq!(text(&[(9.0, false), (1.0, true), (3.0, false)]), "≥ 3 (1 – 9)");
-        assert_eq!(text(&[(2.0, false), (1.0, false)]), "1.5 (1 – 2)");
+        assert_eq!(text(&[(9.0, false), (1.0, true), (3.0, false)]), "≥ 3 (1–9)");
+        assert_eq!(text(&[(2.0, false), (1.0, false)]), "1.5 (1–2)");
         let spread = Spread::of([(1.0, false), (2.0, false)]).expect("values");
-        assert_eq!(spread.text(|value| format!("{value} ms")), "1.5 (1 – 2) ms");
+        assert_eq!(spread.text(|value| format!("{value} ms")), "1.5 (1–2) ms");
         assert_eq!(Spread::of([]), None);
     }
 }
