@@ -1,6 +1,6 @@
 //! The producer's hot path: batch produce, delivery reports as event arrays, one thread, one handle.
 //!
-//! All unsafe code of producing is here. Invariants: `topic` and `queue` belong to the client inside `producer` and
+//! All unsafe code of the batch call and its reports is here (waking: `wake`; transactions: `transactor`). Invariants: `topic` and `queue` belong to the client inside `producer` and
 //! are destroyed before it (`Drop`); messages are copied by the client during the call (F_COPY), so no buffer of ours is
 //! referenced afterwards; opaques are slot numbers, never pointers; events are destroyed right after they were read.
 

@@ -139,15 +139,19 @@ pub fn noise(view: &View) -> Vec<String> {
         let p =
             |group: &Group, name| group.latency(series, Figure::Percentile(name)).map(|spread| spread.median);
         let rate = |group: &Group| group.throughput().map(|spread| spread.median);
+        let cpu = |group: &Group| {
+            group.figure(|result| result.cost.broker_cpu_ns_per_record).map(|spread| spread.median)
+        };
         let or_range = if first.cells.len() > 1 { ", and those within the repeats' ranges," } else { "" };
         list.push(format!(
-            "{} · {}, measured again at the end: throughput {}, {} p50 {}, p99 {}. Differences between cells below this{or_range} are not claims.",
+            "{} · {}, measured again at the end: throughput {}, {} p50 {}, p99 {}, broker CPU per record {}. Differences between cells below this{or_range} are not claims.",
             again.profile,
             again.label,
             differ(rate(first), rate(again)),
             word(&series),
             differ(p(first, "50"), p(again, "50")),
             differ(p(first, "99"), p(again, "99")),
+            differ(cpu(first), cpu(again)),
         ));
     }
     list

@@ -65,7 +65,8 @@ fn throughput_chart(
         svg: throughput(view, &title, &shown, &left_out),
         caption: format!(
             "Median over the repeats; the upright line is the rate that was asked for, circles are single \
-             repeats. {} {}.",
+             repeats. A cell that reached its rate shows no more than that: what a setting could carry, only cells at \
+             full speed show. {} {}.",
             not_shown(&left_out),
             view.credit()
         ),

@@ -17,6 +17,7 @@ const MOST_LOST: f64 = 0.97e6;
 /// Room of a trial in the column of those without a comparable latency.
 const SLOT_PX: i32 = 30;
 const COLUMN_NAME: &str = "no p99";
+const UPWARDS_NAME: &str = "lost per million";
 /// Panels side by side, their sizes, and the room around them.
 const ACROSS_PANELS: usize = 2;
 const PANEL_PX: (i32, i32) = (330, 220);
@@ -116,7 +117,7 @@ impl Axes {
         let x = if calm.is_empty() {
             Axis::between("", (0.0, 1.0), Vec::new())
         } else {
-            Axis::log("", calm, time_tick, ACROSS / 2)
+            Axis::log("end-to-end p99", calm, time_tick, ACROSS / 2)
         };
         // Where nobody stands between the lanes and the top, the lanes are all there is. Otherwise always up to everything lost,
         // so that runs can be compared by eye.
@@ -217,6 +218,9 @@ fn draw(view: &View, title: &str, trials: &[&Trial], settings: &[&Setting], left
         for (number, ((_, trials), title)) in panels.iter().zip(&titles).enumerate() {
             let layout = layout(&axes, number);
             canvas.text((layout.panel.left, layout.panel.top - 18), title, Anchor::Start, INK);
+            if axes.y.is_some() {
+                canvas.text((layout.panel.left - 10, layout.panel.top - 18), UPWARDS_NAME, Anchor::End, INK);
+            }
             frame(canvas, &layout);
             fill(canvas, &layout, trials, settings);
         }
