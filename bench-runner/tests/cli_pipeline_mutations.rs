@@ -1,11 +1,12 @@
-//! The mutations of the accounting contract that concern pipelines, made on stored evidence and judged by the real binary's
-//! `verify`: members' transactions against the rows of the output topic, each changes exactly the predicted tally.
+//! The mutations of the accounting contract that concern groups and pipelines, made on stored evidence and judged by the real
+//! binary's `verify`: what members processed and committed, their transactions against the rows of the output topic; each
+//! changes exactly the predicted tally.
 
 mod made_up;
 
 use bench_model::effects::{EffectRun, Effects};
 use bench_model::ids::{Incarnation, MemberId, PartitionId, ProducerId};
-use bench_model::processing::{JournalMut, Move, file_bytes, parse};
+use bench_model::processing::{CommitAnswer, JournalMut, Move, file_bytes, parse};
 use bench_model::reading::CopyRun;
 use bench_model::result::{CellResult, Outcome};
 use bench_model::settings::{Acks, CommitStrategy, GroupSettings, ServiceSpread, SinkKind, SinkSettings};
@@ -66,7 +67,7 @@ fn pipeline(first: State) -> Evidence {
     let mut log = vec![0; transactions::file_bytes(0, 20)];
     let mut transactions = TransactionsMut::create(&mut log, ProducerId(0), Incarnation(0), 0);
     let mut effects = Effects { rows: RECORDS, records: RECORDS, ..Effects::default() };
-    marks.assigned(&Move { partition: PARTITION, position: 0, at_ns: 1_000 });
+    marks.assigned(&Move { partition: PARTITION, position: 0, at_ns: 1_000, generation: None });
     let (mut processing, mut now_ns) = (1, 2_000);
     for batch in 0..RECORDS / BATCH {
         let tries = if batch == 4 { [first, State::Committed].to_vec() } else { vec![State::Committed] };
@@ -289,7 +290,7 @@ fn rows_and_transactions_that_do_not_fit_each_other_break_the_books() {
 }
 
 #[test]
-fn a_group_that_skips_or_repeats_is_named_beside_its_output() {
+fn a_group_that_skips_a_batch_is_named_beside_its_output() {
     // The second batch was never taken: neither begun nor written.
     let mut evidence = without(pipeline(State::Aborted), BATCH + 1, BATCH);
     let group = evidence.group.as_mut().expect("a group");
@@ -332,4 +333,49 @@ fn an_output_that_nobody_could_read_claims_nothing() {
     assert_eq!((outcome, verdict.promise), (Outcome::Inconclusive, Promise::Unjudged));
     assert_eq!(reason.as_deref(), Some("the sink's rows were not read (as made up)"));
     assert!(verdict.tallies.values().all(|tally| tally.not_checked.is_some()));
+}
+
+/// A member without a sink, in batches that it commits when they are processed: of its fifth these offsets are processed once
+/// more, and so many records that nobody has begun are committed with it.
+fn member(again: std::ops::Range<u64>, ahead: u64) -> Evidence {
+    let mut journal = vec![0; file_bytes(200)];
+    let mut marks = JournalMut::create(&mut journal, MemberId(0), Incarnation(0));
+    marks.assigned(&Move { partition: PARTITION, position: 0, at_ns: 1_000, generation: Some(1) });
+    for batch in 0..RECORDS / BATCH {
+        let (start, end, now_ns) = (batch * BATCH, (batch + 1) * BATCH, 2_000 + batch * 1_000_000_000);
+        let (again, ahead) = if batch == 4 { (again.clone(), ahead) } else { (0..0, 0) };
+        for offset in (start..end).chain(again) {
+            marks.begin(PARTITION, &copy(offset, 0), now_ns);
+            marks.complete(now_ns + 1);
+        }
+        let commit = marks.commit(PARTITION, (end + ahead) as i64, now_ns + 2);
+        marks.answer(commit, CommitAnswer::Ok, now_ns + 3);
+    }
+    marks.close();
+    let group = Group {
+        settings: GroupSettings { commit: CommitStrategy::SyncAfter, sink: None, ..settings() },
+        journals: vec![parse(&journal).expect("a journal")],
+        pipelines: Vec::new(),
+        effects: None,
+    };
+    let mut evidence = Evidence::of(Acks::All);
+    evidence.group = Some(group);
+    evidence
+}
+
+#[test]
+fn what_a_group_repeats_and_commits_too_early_is_named() {
+    let clean = member(0..0, 0);
+    agrees(&clean);
+    let differ = |mutated: Evidence, tallies: &[&str], promise: Promise| {
+        let text = differs_from(&clean, &mutated, tallies);
+        let CellResult { outcome, verdict, .. } = assessed(&mutated);
+        assert_eq!((outcome, verdict.expect("books").promise), (Outcome::Finished, promise), "{text}");
+    };
+    let back = "non_monotonic_poll: stored 0, judged 1";
+    let one = ["redelivery: stored 0, judged 1", back];
+    differ(member(499..500, 0), &one, Promise::Violated);
+    let range = ["redelivery: stored 0, judged 60", back];
+    differ(member(440..500, 0), &range, Promise::Violated);
+    differ(member(0..0, 50), &["commit_ahead: stored 0, judged 50"], Promise::Kept);
 }

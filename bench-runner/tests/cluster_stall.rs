@@ -39,7 +39,7 @@ fn own_lateness_ms(cell: &Value) -> f64 {
 fn a_stall_of_two_seconds_is_reported_as_arithmetic_says_also_behind_a_full_queue() {
     // A broker let go answers some 10 ms later where idle cores are kept awake, up to 40 where they sleep, and other work on
     // the machine moves the last percentiles by as much: the bands of arithmetic leave it 30. A clock at the actual send, or one that skips what was not sent in
-    // time, is wrong by more than a second every time.
+    // time, is wrong by more than a second every time, which no further try excuses.
     const ROUNDS: usize = 12;
     let mut left = vec!["tests/stall/roomy.toml", "tests/stall/small-queue.toml"];
     let mut told = String::new();
@@ -80,6 +80,8 @@ fn stall(place: &Path, cell: &Value) -> (String, bool) {
         let p999 = percentile_ms(cell, latency, "99.9");
         let max = cell["latencies"][latency]["max_ns"].as_f64().expect("a maximum") / 1e6;
         writeln!(lines, "  {latency}: p99 {p99}, p99.9 {p999}, maximum {max} ms").expect("a string");
+        let gross = !(1600.0..=2600.0).contains(&p99) || p999 < 1900.0 || max < 1950.0;
+        assert!(!gross, "no noise of the machine explains this: {lines}");
         fits &= (1780.0..=1890.0).contains(&p99) && (1960.0..=2010.0).contains(&p999) && max >= 1990.0;
     }
     // 1 MiB of 1 KiB records are 1.02 % of the window: p99 just still sees those that waited in the queue, p98.9 does not.

@@ -116,7 +116,7 @@ pub struct HostFacts {
 /// A stored reason to doubt a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caveat {
-    /// Stable name: `generator-bound`, `stolen-cpu`, `backpressured`, `transaction-bound`, `cold-brokers`, `client-spinning`, `few-samples`, `drift`, `stopped-early`, `clock`, `unknown-fates`, `moved-leaders`, `untimed-answers`, `lied-to`, `proxied`, `gates`, `shared-machine`, `leftovers`,
+    /// Stable name: `generator-bound`, `stolen-cpu`, `backpressured`, `transaction-bound`, `cold-brokers`, `unsettled-brokers`, `client-spinning`, `few-samples`, `drift`, `stopped-early`, `clock`, `unknown-fates`, `moved-leaders`, `untimed-answers`, `lied-to`, `proxied`, `gates`, `shared-machine`, `leftovers`,
     /// `replicas-not-compared`, `mock`.
     pub kind: String,
     /// What was seen, with values.

@@ -1,6 +1,7 @@
 //! What an author sees of a wrong profile: place, caret, and what to write instead.
 
 use bench_model::profile::{Profile, ProfileErrors, TALLIES, parse};
+use bench_model::settings::Acks;
 use bench_model::verdict::TallyKind;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
@@ -52,6 +53,20 @@ fn a_profile_without_a_possible_cell_is_refused_with_every_reason() {
 #[test]
 fn a_single_cell_that_cannot_be_is_shown_where_its_setting_stands() {
     insta::assert_snapshot!(rendered(&errors(&format!("{VALID}[topic]\nmin-insync-replicas = 4\n"), &[])));
+}
+
+#[test]
+fn a_value_that_no_cell_takes_is_refused_and_one_that_some_take_is_not() {
+    let overruled = "no cell has this acks: each takes its own from [matrix] or [[include]] | remove it; matrix.acks is what cells \
+                     vary over, and --only picks some of them";
+    let varied = format!("{VALID}[matrix]\nacks = [0, 1]\n");
+    assert_eq!(told(&varied, &["producer.acks=all"]), [overruled]);
+    assert_eq!(told(&format!("{varied}[producer]\nacks = 1\n"), &[]), [overruled]);
+    let some = format!("{varied}[[include]]\nlinger = \"1 ms\"\n");
+    let acks = |profile: &Profile| {
+        profile.combinations.iter().map(|one| one.settings.producer.acks).collect::<Vec<_>>()
+    };
+    assert_eq!(acks(&valid(&some, &["producer.acks=all"])), [Acks::Zero, Acks::One, Acks::All]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! are destroyed before it (`Drop`); messages are copied by the client during the call (F_COPY), so no buffer of ours is
 //! referenced afterwards; opaques are slot numbers, never pointers; events are destroyed right after they were read.
 
-use super::transactor::{self, End, Ended, Refusal, Transactor};
+use super::transactor::{self, Again, End, Ended, Refusal, Transactor};
 use super::wake::Wake;
 use super::{KafkaError, as_asked, client_config, effective};
 use crate::clock;
@@ -159,16 +159,16 @@ impl Lane {
     }
 
     /// Takes the transactional id of the settings; gives how long that took, in nanoseconds.
-    pub fn open_transactions(&mut self, limit: Duration) -> Result<u64, KafkaError> {
+    pub fn open_transactions(&mut self, limit: Duration) -> Result<(u64, Again), KafkaError> {
         let waker = self
             .wake
             .waker()
             .map_err(|error| KafkaError::new("could not share an event descriptor", error))?;
         // SAFETY: the client lives in `producer`, which is dropped after the transactor.
-        let (transactor, took_ns) =
+        let (transactor, took_ns, again) =
             unsafe { Transactor::open(self.producer.client().native_ptr(), waker, limit) }?;
         self.transactor = Some(transactor);
-        Ok(took_ns)
+        Ok((took_ns, again))
     }
 
     /// Begins a transaction; a local call.
@@ -183,7 +183,7 @@ impl Lane {
         topic: &CStr,
         offsets: &[(u16, i64)],
         membership: &[u8],
-    ) -> Result<(), Refusal> {
+    ) -> (Again, Result<(), Refusal>) {
         // SAFETY: the client is live.
         unsafe { transactor::add_offsets(self.producer.client().native_ptr(), topic, offsets, membership) }
     }

@@ -295,6 +295,7 @@ impl Member {
     /// words of the last assignment have to do: the coordinator refuses them, and would take none at all for those of a
     /// client that needs no membership.
     pub fn membership(&self) -> Option<Vec<u8>> {
+        self.generation()?;
         let (mut buffer, mut size) = (ptr::null_mut(), 0_usize);
         // SAFETY: the client is live; the words are copied before the C allocator, which made them, frees them.
         unsafe {
@@ -302,7 +303,6 @@ impl Member {
             if group.is_null() {
                 return None;
             }
-            let known = rd::rd_kafka_consumer_group_metadata_generation_id(group) >= 0;
             let written = rd::rd_kafka_consumer_group_metadata_write(group, &raw mut buffer, &raw mut size);
             rd::rd_kafka_consumer_group_metadata_destroy(group);
             if said(written).is_err() || buffer.is_null() {
@@ -310,7 +310,21 @@ impl Member {
             }
             let words = std::slice::from_raw_parts(buffer.cast::<u8>(), size).to_vec();
             libc::free(buffer);
-            known.then_some(words)
+            Some(words)
+        }
+    }
+
+    /// The group's generation (of the consumer protocol the member's epoch); `None`: not known.
+    pub fn generation(&self) -> Option<i32> {
+        // SAFETY: the client is live; what it gives is destroyed here.
+        unsafe {
+            let group = rd::rd_kafka_consumer_group_metadata(self.client);
+            if group.is_null() {
+                return None;
+            }
+            let generation = rd::rd_kafka_consumer_group_metadata_generation_id(group);
+            rd::rd_kafka_consumer_group_metadata_destroy(group);
+            (generation >= 0).then_some(generation)
         }
     }
 

@@ -9,6 +9,7 @@ use super::wake::Waker;
 use crate::clock;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -64,13 +65,16 @@ pub enum End {
     },
 }
 
+/// Retriable errors after which the client was asked again: how often, by the client's name.
+pub type Again = BTreeMap<String, u64>;
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When it was answered, nanoseconds of the monotonic clock.
     pub at_ns: u64,
-    /// Times that the client had to be asked again.
-    pub retries: u64,
+    /// What came before the answer.
+    pub again: Again,
     /// The answer.
     pub result: Result<(), Refusal>,
 }
@@ -90,7 +94,8 @@ pub(super) struct Transactor {
 }
 
 impl Transactor {
-    /// Takes the transactional id (fencing whoever had it) and starts the thread; gives how long that took, in nanoseconds.
+    /// Takes the transactional id (fencing whoever had it) and starts the thread; gives how long that took, in nanoseconds,
+    /// and what came before the answer.
     ///
     /// # Safety
     /// `client` is a live transactional producer, and outlives the returned value.
@@ -98,21 +103,14 @@ impl Transactor {
         client: *mut rd::rd_kafka_t,
         waker: Waker,
         limit: Duration,
-    ) -> Result<(Self, u64), KafkaError> {
+    ) -> Result<(Self, u64, Again), KafkaError> {
         let begun_ns = clock::now_ns();
         let until_ns = begun_ns + limit.as_nanos() as u64;
-        loop {
-            // SAFETY: the client is live; the error is read and destroyed in `refusal`.
-            let answer =
-                unsafe { refusal(rd::rd_kafka_init_transactions(client, limit.as_millis() as c_int)) };
-            match answer {
-                Ok(()) => break,
-                Err(refused) if refused.kind == Kind::Retriable && clock::now_ns() < until_ns => {}
-                Err(refused) => {
-                    return Err(KafkaError::new("could not initialise transactions", refused.name));
-                }
-            }
-        }
+        let limit_ms = limit.as_millis() as c_int;
+        // SAFETY: the client is live; the error is read and destroyed in `refusal`.
+        let init = || unsafe { refusal(rd::rd_kafka_init_transactions(client, limit_ms)) };
+        let (again, answer) = insist(init, || clock::now_ns() < until_ns);
+        answer.map_err(|refused| KafkaError::new("could not initialise transactions", refused.name))?;
         let took_ns = clock::now_ns() - begun_ns;
         let (calls, to_do) = mpsc::channel();
         let (done, answers) = mpsc::channel();
@@ -126,7 +124,7 @@ impl Transactor {
                 waker.wake();
             }
         });
-        Ok((Transactor { calls: Some(calls), answers, thread: Some(thread), busy: false }, took_ns))
+        Ok((Transactor { calls: Some(calls), answers, thread: Some(thread), busy: false }, took_ns, again))
     }
 
     /// Asks for the end of the open transaction; the answer comes through `ended`.
@@ -159,6 +157,22 @@ impl Drop for Transactor {
     }
 }
 
+/// Makes a call again for as long as the client says that it may be and `may_go_on`; gives what came before the answer.
+fn insist(
+    call: impl Fn() -> Result<(), Refusal>,
+    may_go_on: impl Fn() -> bool,
+) -> (Again, Result<(), Refusal>) {
+    let mut again = Again::new();
+    loop {
+        match call() {
+            Err(refused) if refused.kind == Kind::Retriable && may_go_on() => {
+                *again.entry(refused.name).or_default() += 1;
+            }
+            answer => return (again, answer),
+        }
+    }
+}
+
 /// Begins a transaction; a local call.
 ///
 /// # Safety
@@ -178,23 +192,24 @@ pub(super) unsafe fn add_offsets(
     topic: &CStr,
     offsets: &[(u16, i64)],
     membership: &[u8],
-) -> Result<(), Refusal> {
+) -> (Again, Result<(), Refusal>) {
     // SAFETY: by the contract; the list and the member's words are destroyed below, after the call that borrows them.
     unsafe {
         let mut group = std::ptr::null_mut();
         let words = membership.as_ptr().cast();
-        refusal(rd::rd_kafka_consumer_group_metadata_read(&raw mut group, words, membership.len()))?;
+        let read =
+            refusal(rd::rd_kafka_consumer_group_metadata_read(&raw mut group, words, membership.len()));
+        if read.is_err() {
+            return (Again::new(), read);
+        }
         let list = rd::rd_kafka_topic_partition_list_new(offsets.len() as c_int);
         for (partition, offset) in offsets {
             let added = rd::rd_kafka_topic_partition_list_add(list, topic.as_ptr(), i32::from(*partition));
             (*added).offset = *offset;
         }
-        let answer = loop {
-            match refusal(rd::rd_kafka_send_offsets_to_transaction(client, list, group, -1)) {
-                Err(refused) if refused.kind == Kind::Retriable => {}
-                answer => break answer,
-            }
-        };
+        // The cluster ends a transaction that is open for too long, and then the answer is another.
+        let send = || refusal(rd::rd_kafka_send_offsets_to_transaction(client, list, group, -1));
+        let answer = insist(send, || true);
         rd::rd_kafka_topic_partition_list_destroy(list);
         rd::rd_kafka_consumer_group_metadata_destroy(group);
         answer
@@ -204,8 +219,7 @@ pub(super) unsafe fn add_offsets(
 /// # Safety
 /// `client` is live.
 unsafe fn carry_out(client: *mut rd::rd_kafka_t, end: End) -> Ended {
-    let mut retries = 0;
-    let mut result = match end {
+    let flushed = match end {
         End::Abort { flush: false } => Ok(()),
         // SAFETY: by the contract. No limit of our own: records expire by their own timeout.
         End::Commit | End::Abort { flush: true } => match unsafe { rd::rd_kafka_flush(client, -1) } {
@@ -218,21 +232,18 @@ unsafe fn carry_out(client: *mut rd::rd_kafka_t, end: End) -> Ended {
             }
         },
     };
-    while result.is_ok() {
-        // SAFETY: by the contract; -1 is what the client advises: as long as the transaction may live.
-        let answer = unsafe {
-            refusal(match end {
-                End::Commit => rd::rd_kafka_commit_transaction(client, -1),
-                End::Abort { .. } => rd::rd_kafka_abort_transaction(client, -1),
-            })
-        };
-        match answer {
-            Ok(()) => break,
-            Err(refused) if refused.kind == Kind::Retriable => retries += 1,
-            refused => result = refused,
-        }
-    }
-    Ended { at_ns: clock::now_ns(), retries, result }
+    // SAFETY: by the contract; -1 is what the client advises: as long as the transaction may live.
+    let call = || unsafe {
+        refusal(match end {
+            End::Commit => rd::rd_kafka_commit_transaction(client, -1),
+            End::Abort { .. } => rd::rd_kafka_abort_transaction(client, -1),
+        })
+    };
+    let (again, result) = match flushed {
+        Ok(()) => insist(call, || true),
+        unflushed => (Again::new(), unflushed),
+    };
+    Ended { at_ns: clock::now_ns(), again, result }
 }
 
 /// # Safety

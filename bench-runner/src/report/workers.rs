@@ -117,11 +117,10 @@ pub fn describe(view: &View, blocks: &mut Vec<Block>) {
     }
 }
 
-/// Of e.g. `commit: fenced: _FENCED: stopped`: call, judgement, error, what was done; calls that are asked again have no error.
+/// Of e.g. `commit: fenced: _FENCED: stopped`: call, judgement, error, what was done.
 fn parts(error: &str) -> [String; 4] {
     let parts: Vec<&str> = error.split(": ").collect();
     match parts.as_slice() {
-        [call, judgement, done] => [*call, *judgement, "–", *done],
         [call, judgement, name, done] => [*call, *judgement, *name, *done],
         _ => [error, "–", "–", "–"],
     }

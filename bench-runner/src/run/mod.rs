@@ -26,6 +26,7 @@ use crate::cluster::{self, Ask, Cluster, ClusterError, DiskAsk, Provider};
 use crate::kafka::KafkaError;
 use crate::kafka::admin::Admin;
 use crate::store::{RunDir, StoreError};
+use bench_model::assess;
 use bench_model::fault::Action;
 use bench_model::plan::{Cell, Plan};
 use bench_model::profile::Profile;
@@ -173,6 +174,7 @@ async fn on_cluster(
         let pids = sharers.into_iter().collect::<Vec<_>>().join(", ");
         manifest.caveats.push(shared_machine(format!("other runs were active on this machine ({pids})")));
     }
+    manifest.caveats.extend(assess::unsettled(&cells));
     manifest.ended = host::utc_now();
     manifest.interrupted = interrupt.is_raised();
     directory.write_manifest(&manifest)?;

@@ -3,7 +3,7 @@
 
 use crate::kafka::KafkaError;
 use crate::kafka::lane::Lane;
-use crate::kafka::transactor::{End, Ended, Kind, Refusal};
+use crate::kafka::transactor::{Again, End, Ended, Kind, Refusal};
 use bench_model::latency::Series;
 use bench_model::settings::{TransactionSettings, TransactionSpan};
 use bench_model::transactions::{State, TransactionsMut};
@@ -68,6 +68,11 @@ pub(super) struct Gate<'a> {
     pub(super) errors: BTreeMap<String, u64>,
 }
 
+/// A call's retriable errors as they are counted among all: the call, the client's judgement, its name, and what was done.
+pub(super) fn asked_again(call: &str, again: Again) -> impl Iterator<Item = (String, u64)> {
+    again.into_iter().map(move |(name, times)| (format!("{call}: retriable: {name}: asked again"), times))
+}
+
 impl<'a> Gate<'a> {
     /// Takes the lane's transactional id; `seconds` are those of the load.
     pub(super) fn open(
@@ -79,7 +84,8 @@ impl<'a> Gate<'a> {
     ) -> Result<Self, KafkaError> {
         let series = || Series::new(seconds);
         let mut init = series();
-        init.record(usize::MAX, lane.open_transactions(limit)?);
+        let (took_ns, again) = lane.open_transactions(limit)?;
+        init.record(usize::MAX, took_ns);
         Ok(Gate {
             log,
             settings: settings.clone(),
@@ -95,7 +101,7 @@ impl<'a> Gate<'a> {
                 abort: series(),
                 withdrawn: series(),
             },
-            errors: BTreeMap::new(),
+            errors: asked_again("init", again).collect(),
         })
     }
 
@@ -234,10 +240,9 @@ impl<'a> Gate<'a> {
     /// Takes the answer to an end, and does what it asks for.
     pub(super) fn serve(&mut self, lane: &mut Lane) {
         let Stage::Ending { begun_ns, called_ns, end, after } = self.stage else { return };
-        let Some(Ended { at_ns, retries, result }) = lane.ended() else { return };
-        if retries > 0 {
-            let call = if end == End::Commit { "commit" } else { "abort" };
-            *self.errors.entry(format!("{call}: retriable: asked again")).or_default() += retries;
+        let Some(Ended { at_ns, again, result }) = lane.ended() else { return };
+        for (error, times) in asked_again(if end == End::Commit { "commit" } else { "abort" }, again) {
+            *self.errors.entry(error).or_default() += times;
         }
         let second = (begun_ns.saturating_sub(self.t0_ns) / SECOND_NS) as usize;
         let (whole, call_ns) = (at_ns - begun_ns, at_ns - called_ns);

@@ -1,13 +1,14 @@
 //! Whether what the plan did to workers happened where it says: the process's end and its own evidence must agree. It
 //! counts nothing.
 
+use super::points::{completed_at, is_there, misplaced};
 use super::standstill::{self, Halted};
 use super::statements::Statements;
 use crate::fault::{Death, DeathRecord, End, Join, Kill, Marks, Point, Victim};
 use crate::ids::{Incarnation, MemberId};
 use crate::ledger::Ledger;
 use crate::plan::Cell;
-use crate::processing::{CommitAnswer, Entry, Journal, Move};
+use crate::processing::{Entry, Journal, Move};
 use crate::transactions::Transactions;
 
 /// What was seen of it.
@@ -16,6 +17,8 @@ pub(super) struct Seen<'a> {
     pub(super) statements: &'a Statements,
     pub(super) ledgers: &'a [Ledger],
     pub(super) transactions: &'a [Transactions],
+    /// Those of members.
+    pub(super) pipelines: &'a [Transactions],
     pub(super) journals: &'a [Journal],
     /// Most records of a batch, where a sink completes them together.
     pub(super) batch: Option<u32>,
@@ -60,10 +63,12 @@ fn member(life: u8, death: &Death, seen: Seen<'_>) -> Option<String> {
     let of_life = |journal: &&Journal| (journal.member.0, journal.incarnation.0) == (0, life);
     let Some(journal) = seen.journals.iter().find(of_life) else { return Some("did not happen".to_owned()) };
     if death.end == End::Stop {
-        stopped(death, end, journal, seen)
-    } else {
-        misplaced(death, seen.batch.map(u64::from), journal)
+        return stopped(death, end, journal, seen);
     }
+    let mut pipelines = seen.pipelines.iter();
+    let pipeline = pipelines.find(|one| (one.producer.0, one.incarnation.0) == (0, life));
+    misplaced(death, seen.batch.map(u64::from), journal, pipeline)
+        .or_else(|| same_generation(journal, seen.journals))
 }
 
 /// What is missing to the proof that a producer died behind this record, or ended so in the transaction that has it.
@@ -90,35 +95,6 @@ fn producer(cell: &Cell, life: u8, death: &Death, seen: Seen<'_>) -> Option<Stri
         .then(|| format!("its ledger has {begun} records, closed: {}", own.closed))
 }
 
-/// Records that a life has completed at the point of its death; as many are begun.
-fn completed_at(death: &Death) -> u64 {
-    match death.point {
-        Point::AfterProcessing | Point::BetweenWriteAndCommit => death.record,
-        _ => death.record.saturating_sub(1),
-    }
-}
-
-/// Whether a life that has begun and completed so many records is at the point of its death; and how exactly
-/// [`completed_at`] says where that is. With a sink batches are completed as a whole.
-fn is_there(death: &Death, batch: Option<u64>, begun: u64, completed: u64) -> (bool, &'static str) {
-    let expected = completed_at(death);
-    match (batch, death.point) {
-        // To the end of the record's batch.
-        (Some(batch), Point::BetweenWriteAndCommit) => {
-            (begun == completed && (expected..expected + batch).contains(&completed), "at least ")
-        }
-        // All of the record's batch is begun, and nothing of it completed.
-        (Some(batch), Point::BeforeWrite | Point::BetweenOffsetsAndCommit) => {
-            let fits = (death.record..death.record + batch).contains(&begun)
-                && completed < death.record
-                && begun - completed <= batch;
-            (fits, "around ")
-        }
-        (Some(batch), _) => (begun == expected && completed <= begun && begun - completed < batch, ""),
-        (None, _) => ((begun, completed) == (expected, expected), ""),
-    }
-}
-
 /// What is missing to the proof that a member stood still until others had what it held, and learnt of that afterwards.
 fn stopped(death: &Death, end: &DeathRecord, journal: &Journal, seen: Seen<'_>) -> Option<String> {
     let Some(marks) = end.marks else { return Some("its journal could not be read".to_owned()) };
@@ -139,9 +115,26 @@ fn stopped(death: &Death, end: &DeathRecord, journal: &Journal, seen: Seen<'_>) 
     };
     let others = seen.journals.iter().filter(|other| other.member != journal.member);
     let taken = others.flat_map(|other| &other.entries).filter_map(assigned).any(|moved| {
-        moved.partition == noticed.partition && (stopped_ns..continued_ns).contains(&moved.at_ns)
+        moved.partition == noticed.partition
+            && (stopped_ns..continued_ns).contains(&moved.at_ns)
+            && is_later(moved, noticed)
     });
     (!taken).then(|| "nobody had taken over before it was continued".to_owned())
+}
+
+/// Whoever goes on with what a member has left was given it in a later generation of its group.
+fn same_generation(own: &Journal, all: &[Journal]) -> Option<String> {
+    let latest = own.entries.iter().rev().find_map(assigned)?;
+    let generation = latest.generation?;
+    let is_other = |one: &&Journal| (one.member, one.incarnation) != (own.member, own.incarnation);
+    let mut others = all.iter().filter(is_other).flat_map(|one| &one.entries).filter_map(assigned);
+    let is_later = |given: &Move| given.at_ns > latest.at_ns && given.generation > Some(generation);
+    (!others.any(is_later)).then(|| format!("no generation of its group after {generation} was seen"))
+}
+
+/// A partition was given in a later generation than the one in which it was given up was assigned, where both are known.
+fn is_later(given: &Move, given_up: &Move) -> bool {
+    given.generation.zip(given_up.generation).is_none_or(|(given, before)| given > before)
 }
 
 fn assigned(entry: &Entry) -> Option<&Move> {
@@ -181,7 +174,9 @@ fn join(cell: &Cell, number: u16, planned: Join, seen: Seen<'_>) -> Option<Strin
             let mut given = own.iter().flat_map(|journal| &journal.entries).filter_map(assigned);
             let moved = given.any(|given| {
                 let mut old = others.iter().flat_map(|journal| &journal.entries).filter_map(given_up);
-                old.any(|old| old.partition == given.partition && old.at_ns >= started_ns)
+                old.any(|old| {
+                    old.partition == given.partition && old.at_ns >= started_ns && is_later(given, old)
+                })
             });
             if moved {
                 return None;
@@ -192,59 +187,15 @@ fn join(cell: &Cell, number: u16, planned: Join, seen: Seen<'_>) -> Option<Strin
     Some(format!("the join of member {member} after record {}: {what}", planned.after))
 }
 
-/// Whether a commit was called after the last batch was completed.
-fn committed_behind(journal: &Journal) -> bool {
-    let instants = |of: fn(&Entry) -> Option<u64>| journal.entries.iter().filter_map(of).max();
-    let completed_ns = instants(|entry| match entry {
-        Entry::Processed(run) => Some(run.completed_ns),
-        _ => None,
-    });
-    let called_ns = instants(|entry| match entry {
-        Entry::Commit(commit) => Some(commit.called_ns),
-        _ => None,
-    });
-    called_ns.is_some() && called_ns >= completed_ns
-}
-
-/// What the journal says against the death having been where it was planned.
-fn misplaced(death: &Death, batch: Option<u64>, journal: &Journal) -> Option<String> {
-    let processed = journal.entries.iter().filter_map(|entry| match entry {
-        Entry::Processed(run) => Some((run.copies.count, run.completed)),
-        _ => None,
-    });
-    let (begun, completed) = processed.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-    let (fits, exact) = is_there(death, batch, begun, completed);
-    if !fits {
-        let expected = completed_at(death);
-        return Some(format!(
-            "its journal has {begun} begun and {completed} completed records, not {exact}{expected}"
-        ));
-    }
-    if death.point == Point::BeforeWrite && journal.called != completed {
-        return Some("its sink had been asked for its last batch".to_owned());
-    }
-    if death.point == Point::BetweenWriteAndCommit && committed_behind(journal) {
-        return Some("its last batch was committed".to_owned());
-    }
-    if journal.closed != (death.end == End::Close) {
-        return Some("its journal was closed otherwise".to_owned());
-    }
-    let last = journal.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Commit(commit) => Some(commit.answer),
-        _ => None,
-    });
-    (death.point == Point::AfterCommit && last != Some(CommitAnswer::Ok))
-        .then(|| "its last commit was not answered".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fault::{JoinRecord, KillRecord};
     use crate::ids::{BookKey, PartitionId, ProducerId};
     use crate::ledger::{PartitionLedger, STATES};
-    use crate::processing::{Commit, Processed};
+    use crate::processing::{Commit, CommitAnswer, Processed};
     use crate::reading::CopyRun;
+    use crate::transactions::{State, Transaction};
     use crate::{plan, profile};
 
     const T0_NS: u64 = 1_000;
@@ -292,7 +243,7 @@ mod tests {
     }
 
     fn moved(at_ns: u64) -> Move {
-        Move { partition: PartitionId(0), position: 9, at_ns: T0_NS + at_ns }
+        Move { partition: PartitionId(0), position: 9, at_ns: T0_NS + at_ns, generation: None }
     }
 
     fn with(mut journal: Journal, entry: Entry) -> Journal {
@@ -322,7 +273,7 @@ mod tests {
     fn check(cell: &Cell, statements: &Statements, journals: &[Journal]) -> String {
         let group = cell.settings.group.as_ref().expect("a group");
         let batch = group.sink.as_ref().map(|_| group.batch_records);
-        unproven(cell, Seen { statements, ledgers: &[], transactions: &[], journals, batch })
+        unproven(cell, Seen { statements, ledgers: &[], transactions: &[], pipelines: &[], journals, batch })
             .unwrap_or_default()
     }
 
@@ -364,6 +315,58 @@ mod tests {
         let poll = with_sink("after-poll");
         assert_eq!(check_all(&poll, journal(0, 6, 5, false)), "");
         assert_ne!(check_all(&poll, journal(0, 6, 0, false)), "");
+    }
+
+    #[test]
+    fn a_death_counts_where_what_it_left_was_given_in_a_later_generation() {
+        let after = death("after-processing", "kill", "");
+        let dead = statements(vec![end(&after, true)]);
+        let in_generation =
+            |at_ns, generation| Entry::Assigned(Move { generation: Some(generation), ..moved(at_ns) });
+        let own = || with(journal(0, 7, 7, false), in_generation(1, 3));
+        let next = |at_ns, generation| {
+            let life = Journal { incarnation: Incarnation(1), ..journal(0, 3, 3, true) };
+            check(&after, &dead, &[own(), with(life, in_generation(at_ns, generation))])
+        };
+        assert_eq!(next(9, 4), "");
+        for seen in [next(9, 3), next(1, 4), check(&after, &dead, &[own()])] {
+            assert!(seen.ends_with("no generation of its group after 3 was seen"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_death_between_offsets_and_commit_counts_in_an_open_transaction_that_has_them() {
+        let more = "[[death]]\nrecord = 7\npoint = \"between-offsets-and-commit\"\nend = \"kill\"\n";
+        let group = "sink = \"topic\"\ncommit = \"transaction\"\nbatch = 5\n[producer]\nidempotence = true\n";
+        let cell = cell(&format!("{group}{more}"));
+        let dead = statements(vec![end(&cell, true)]);
+        let check = |called, state: Option<State>| {
+            let transaction = |state| Transaction {
+                ordinal: 1,
+                state,
+                begun_ns: 1,
+                called_ns: 0,
+                answered_ns: 0,
+                records: 5,
+                first_sequences: Vec::new(),
+            };
+            let mut pipeline = Transactions::none(ProducerId(0), Incarnation(0));
+            pipeline.transactions.extend(state.map(transaction));
+            let seen = Seen {
+                statements: &dead,
+                ledgers: &[],
+                transactions: &[],
+                pipelines: &[pipeline],
+                journals: &[Journal { called, ..journal(0, 10, 5, false) }],
+                batch: Some(5),
+            };
+            unproven(&cell, seen).unwrap_or_default()
+        };
+        assert_eq!(check(10, Some(State::OffsetsSent)), "");
+        let states = [State::Open, State::CommitCalled, State::Committed].map(|state| check(10, Some(state)));
+        for unproven in states.into_iter().chain([check(5, Some(State::OffsetsSent)), check(10, None)]) {
+            assert!(unproven.ends_with("was not open with its offsets in it"), "{unproven}");
+        }
     }
 
     #[test]
@@ -434,7 +437,14 @@ mod tests {
             resends: vec![],
         };
         let check = |ledgers: &[Ledger]| {
-            let seen = Seen { statements: &seen, ledgers, transactions: &[], journals: &[], batch: None };
+            let seen = Seen {
+                statements: &seen,
+                ledgers,
+                transactions: &[],
+                pipelines: &[],
+                journals: &[],
+                batch: None,
+            };
             unproven(&dies, seen).unwrap_or_default()
         };
         assert_eq!(check(&[ledger(7, false)]), "");

@@ -91,9 +91,12 @@ fn commit_of(transaction: &crate::transactions::Transaction) -> Option<Call> {
         State::Committed => CommitAnswer::Ok,
         State::CommitFailed => CommitAnswer::Failed,
         State::CommitCalled => CommitAnswer::None,
-        State::Open | State::Unflushed | State::AbortCalled | State::Aborted | State::AbortFailed => {
-            return None;
-        }
+        State::Open
+        | State::OffsetsSent
+        | State::Unflushed
+        | State::AbortCalled
+        | State::Aborted
+        | State::AbortFailed => return None,
     };
     Some(Call { called_ns: transaction.called_ns, answer })
 }
@@ -111,10 +114,10 @@ fn graver(one: CommitAnswer, other: CommitAnswer) -> CommitAnswer {
 fn failed(calls: &[Call], statements: &Statements) -> BTreeMap<String, u64> {
     let mut failed: BTreeMap<String, u64> = BTreeMap::new();
     for member in &statements.members {
-        // E.g. `commit: abortable: NOT_COORDINATOR: aborted`; what was asked again was answered in the end.
+        // E.g. `commit: abortable: NOT_COORDINATOR: aborted`; after a retriable one the client was asked again, and answered in the end.
         let of_transactions = member.transaction_errors.iter().filter_map(|(error, count)| {
-            let mut parts = error.strip_prefix("commit: ")?.split(": ").skip(1);
-            Some((parts.next().filter(|_| parts.next().is_some())?, count))
+            let (judgement, rest) = error.strip_prefix("commit: ")?.split_once(": ")?;
+            Some((rest.split(": ").next().filter(|_| judgement != "retriable")?, count))
         });
         let of_calls = member.failed_commits.iter().map(|(error, count)| (error.as_str(), count));
         for (error, count) in of_calls.chain(of_transactions) {

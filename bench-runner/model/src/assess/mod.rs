@@ -13,12 +13,15 @@ mod judgement;
 mod killed;
 mod named;
 mod oracle;
+mod points;
 mod recovery;
+mod settled;
 mod standstill;
 mod statements;
 mod unprocessed;
 
 pub use compare::differences;
+pub use settled::unsettled;
 pub use statements::{STATEMENTS, Statements, StatementsError, Stolen, Usage};
 
 use crate::effects::Effects;
@@ -125,7 +128,7 @@ pub fn assess(result: &mut CellResult, evidence: Evidence<'_>) {
     let sink = settings.group.as_ref().filter(|group| group.sink.is_some());
     let batch = sink.map(|group| group.batch_records);
     let stated = statements.unwrap_or(&none);
-    let seen = deaths::Seen { statements: stated, ledgers, transactions, journals, batch };
+    let seen = deaths::Seen { statements: stated, ledgers, transactions, pipelines, journals, batch };
     let unproven = deaths::unproven(&result.cell, seen);
     (result.outcome, result.reason) = judgement::outcome(&verdict, &result.faults, unproven);
     let unread = statements.and_then(|statements| statements.unread_sink.as_ref());

@@ -6,6 +6,8 @@ mod columns;
 mod table;
 
 #[cfg(test)]
+mod columns_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use crate::fault::FaultRecord;

@@ -178,3 +178,34 @@ pub fn entry(row: Row, column: Column) -> &'static [Mark] {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{TransactionSettings, TransactionSpan};
+    use crate::verdict::history;
+
+    #[test]
+    fn the_strongest_promise_of_a_producer_is_its_row() {
+        let of = |acks, retries, idempotence| {
+            let mut producer = history::settings(acks, 1).producer;
+            (producer.retries, producer.idempotence) = (retries, idempotence);
+            let plain = Row::of(&producer);
+            let span = TransactionSpan::Records(1);
+            let settings = TransactionSettings { span, abort_every: 0, abort_flush: true, timeout_ns: 1 };
+            producer.transaction = Some(settings);
+            (plain, Row::of(&producer))
+        };
+        for (acks, once, again) in [
+            (Acks::Zero, Row::Acks0, Row::Acks0),
+            (Acks::One, Row::Acks1Once, Row::Acks1),
+            (Acks::All, Row::AllOnce, Row::All),
+        ] {
+            assert_eq!(
+                [of(acks, 0, false), of(acks, 5, false)],
+                [once, again].map(|row| (row, Row::Transactional))
+            );
+        }
+        assert_eq!(of(Acks::All, 5, true), (Row::Idempotent, Row::Transactional));
+    }
+}

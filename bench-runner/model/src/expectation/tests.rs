@@ -6,10 +6,10 @@ use super::*;
 use crate::fault::{Action, Api, Cut, FaultStep, Hits, PartitionCut, Rule, Target, When};
 use crate::ids::{BrokerId, PartitionId};
 use crate::ledger::State;
-use crate::settings::{Acks, Arrival, Burst, CellSettings, Length};
+use crate::settings::{Acks, Arrival, Burst, CellSettings, Length, TransactionSettings, TransactionSpan};
 use crate::verdict::history;
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
 /// Three replicas, a record every millisecond for 20 s.
 pub(crate) fn settings(acks: Acks, partitions: u16) -> CellSettings {
@@ -22,7 +22,7 @@ pub(crate) fn settings(acks: Acks, partitions: u16) -> CellSettings {
     settings
 }
 
-fn unclean(mut settings: CellSettings, min_insync_replicas: u16) -> CellSettings {
+pub(super) fn unclean(mut settings: CellSettings, min_insync_replicas: u16) -> CellSettings {
     settings.topic.extra.insert("unclean.leader.election.enable".into(), "true".into());
     settings.topic.min_insync_replicas = min_insync_replicas;
     settings
@@ -44,7 +44,7 @@ pub(crate) fn done(at_ms: u64, action: Action, target: Target) -> FaultRecord {
     }
 }
 
-fn lone_leader_killed(stop_ms: u64, kill_ms: u64) -> Vec<FaultRecord> {
+pub(super) fn lone_leader_killed(stop_ms: u64, kill_ms: u64) -> Vec<FaultRecord> {
     let mut back = done(kill_ms + 3_000, Action::Start, Target::Leader);
     back.step.when = When::NewLeader;
     vec![
@@ -55,12 +55,12 @@ fn lone_leader_killed(stop_ms: u64, kill_ms: u64) -> Vec<FaultRecord> {
     ]
 }
 
-fn stopped(target: Target, at_ms: u64, until_ms: u64) -> Vec<FaultRecord> {
+pub(super) fn stopped(target: Target, at_ms: u64, until_ms: u64) -> Vec<FaultRecord> {
     vec![done(at_ms, Action::Stop, target), done(until_ms, Action::Continue, target)]
 }
 
 /// All brokers lost the last `records` of partition 0.
-fn power_cut_of_all(records: i64) -> Vec<FaultRecord> {
+pub(super) fn power_cut_of_all(records: i64) -> Vec<FaultRecord> {
     let part = PartitionCut {
         partition: PartitionId(0),
         flushed: 0,
@@ -74,13 +74,13 @@ fn power_cut_of_all(records: i64) -> Vec<FaultRecord> {
     vec![act, done(8_000, Action::Start, Target::All)]
 }
 
-fn found(settings: &CellSettings, faults: &[FaultRecord], moved: bool) -> Vec<(Column, bool)> {
+pub(super) fn found(settings: &CellSettings, faults: &[FaultRecord], moved: bool) -> Vec<(Column, bool)> {
     let found = columns(settings, faults, moved).expect("a column");
     found.into_iter().map(|Suffered { column, is_recipe }| (column, is_recipe)).collect()
 }
 
 /// The leader's answers to Produce requests are withheld, and their connections broken.
-fn answers_lost(answers: u64, reset_ms: Option<u64>) -> Vec<FaultRecord> {
+pub(super) fn answers_lost(answers: u64, reset_ms: Option<u64>) -> Vec<FaultRecord> {
     let mut act = done(6_000, Action::Withhold, Target::Leader);
     act.step.rule =
         Some(Rule { api: Api::Produce, requests: None, wait_ns: None, error: None, offset: None });
@@ -264,4 +264,42 @@ fn a_worker_that_dies_as_well_has_no_entry() {
         crate::fault::Kill { worker: crate::fault::Victim::Producer, index: 0, at_ns: 1, resend: false };
     cell.kills.push(kill);
     assert_eq!(compare(&cell, &killed, &verdict(&[]), true).expectation, Expectation::NoEntry);
+}
+
+#[test]
+fn each_kind_that_the_table_names_has_one_line() {
+    let killed = [done(6_000, Action::Kill, Target::Leader), done(9_000, Action::Start, Target::Leader)];
+    let mut seen = verdict(&[]);
+    let torn = seen.tallies[&TallyKind::LogLoss].clone();
+    seen.tallies.insert(TallyKind::TornTransaction, torn);
+    let kinds = |settings: CellSettings| -> Vec<String> {
+        let compared = compare(&cell(settings, &killed), &killed, &seen, true);
+        compared.lines.iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+    };
+    let mut once = settings(Acks::One, 1);
+    once.producer.retries = 0;
+    let always = ["log_loss", "duplicate_same_attempt", "reorder"];
+    assert_eq!(kinds(settings(Acks::All, 1)), always);
+    assert_eq!(kinds(once), [&always[..], &["unknown_absent", "unknown_present"]].concat());
+    let mut transactional = settings(Acks::All, 1);
+    transactional.producer.idempotence = true;
+    transactional.producer.transaction = Some(TransactionSettings {
+        span: TransactionSpan::Records(1),
+        abort_every: 0,
+        abort_flush: true,
+        timeout_ns: MS,
+    });
+    assert_eq!(kinds(transactional), [&always[..], &["torn_transaction"]].concat());
+}
+
+#[test]
+fn what_one_fault_makes_certain_another_does_not_make_uncertain() {
+    let certain = |is_recipe| {
+        let suffered = [(Column::FollowersStopped, is_recipe), (Column::LeaderStopped, false)];
+        let suffered = suffered.map(|(column, is_recipe)| Suffered { column, is_recipe });
+        let marks = marks(Row::All, &suffered);
+        marks.iter().find(|mark| mark.kind == TallyKind::DuplicateSameAttempt).expect("a mark").certain
+    };
+    assert!(certain(true));
+    assert!(!certain(false));
 }

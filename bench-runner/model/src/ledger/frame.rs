@@ -94,3 +94,16 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, TextError> {
     };
     text[..start].lines().enumerate().map(parse).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{TextError, read, write};
+
+    #[test]
+    fn a_line_that_does_not_parse_is_named() {
+        let text = write([Some(1), Some(2), None]);
+        assert_eq!(read::<Option<u8>>(&text), Ok(vec![Some(1), Some(2), None]));
+        let Err(TextError::Line { line, .. }) = read::<u8>(&text) else { panic!("the third is no number") };
+        assert_eq!(line, 3);
+    }
+}

@@ -426,7 +426,7 @@ fn resend(entry: &[u8]) -> Result<Resend, LedgerError> {
 /// How many bytes at the front equal the first, eight at a time.
 fn equal_bytes(bytes: &[u8]) -> usize {
     let word = [bytes[0]; 8];
-    let words = bytes.chunks_exact(8).take_while(|chunk| **chunk == word).count() * 8;
+    let words = bytes.chunks_exact(8).take_while(|chunk| **chunk == word).flatten().count();
     words + bytes[words..].iter().take_while(|byte| **byte == bytes[0]).count()
 }
 
@@ -442,3 +442,6 @@ fn pack(partition: u16, first: u64, entries: &[u8]) -> Result<Vec<StateRun>, Led
     }
     Ok(runs)
 }
+
+#[cfg(test)]
+mod tests;

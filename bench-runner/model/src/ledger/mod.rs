@@ -125,3 +125,20 @@ pub(crate) fn push_run(runs: &mut Vec<StateRun>, next: StateRun) {
         _ => runs.push(next),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{State, StateRun, push_run};
+
+    #[test]
+    fn only_neighbours_that_ended_alike_are_one_run() {
+        let run = |first_sequence, count, state| StateRun { first_sequence, count, state };
+        let mut runs = Vec::new();
+        for (sequence, state) in
+            [(5, State::Acked), (6, State::Acked), (7, State::Acked), (9, State::Acked), (10, State::Unknown)]
+        {
+            push_run(&mut runs, run(sequence, 1, state));
+        }
+        assert_eq!(runs, [run(5, 3, State::Acked), run(9, 1, State::Acked), run(10, 1, State::Unknown)]);
+    }
+}

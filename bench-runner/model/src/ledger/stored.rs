@@ -182,6 +182,39 @@ mod tests {
     }
 
     #[test]
+    fn a_line_out_of_place_and_a_run_of_nothing_are_named_by_their_line() {
+        let first = || {
+            let ledger = read(&written(&[], &[], true)).expect("a ledger");
+            lines(&ledger).into_iter().take(2).collect::<Vec<_>>()
+        };
+        let wrong = |lines: Vec<Line>| match from_jsonl(&frame::write(lines)) {
+            Err(TextError::Line { line, what }) => (line, what),
+            other => panic!("{other:?}"),
+        };
+        let resend = |transaction| match transaction {
+            0 => Line::Resend(P, 1, Attempt(1), State::Acked),
+            _ => Line::TransactionResend(P, 1, Attempt(1), State::Acked, transaction),
+        };
+        let partition = || Line::Partition { partition: P, first_sequence: 0, next_sequence: 0 };
+        assert_eq!(wrong(vec![partition()]), (1, "a partition before any ledger".to_owned()));
+        for transaction in [0, 1] {
+            assert_eq!(wrong(vec![resend(transaction)]), (1, "a resend before any ledger".to_owned()));
+        }
+        let run = |count, state| Line::Run(7, count, state);
+        let early = wrong(first().into_iter().take(1).chain([run(1, State::Acked)]).collect());
+        assert_eq!(early, (2, "a run before any partition".to_owned()));
+        for nothing in [run(0, State::Acked), run(1, State::Empty), run(u64::MAX, State::Acked)] {
+            let (line, what) = wrong(first().into_iter().chain([run(1, State::Acked), nothing]).collect());
+            assert_eq!(
+                (line, what.as_str()),
+                (4, "a run of no records, of no state, or beyond the last sequence")
+            );
+        }
+        let fine = first().into_iter().chain([run(u64::MAX - 7, State::Acked)]);
+        assert!(from_jsonl(&frame::write(fine)).is_ok());
+    }
+
+    #[test]
     fn what_was_taken_back_was_never_an_attempt() {
         let mut bytes = vec![0; file_bytes(2, 64)];
         let mut ledger = LedgerMut::create(&mut bytes, ProducerId(0), Incarnation(0), BookKey(9), 2, 64);

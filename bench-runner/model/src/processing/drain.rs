@@ -59,9 +59,10 @@ mod tests {
     #[test]
     fn a_group_is_done_when_the_owners_of_all_partitions_are() {
         let assigned = |partition, position| {
-            Entry::Assigned(Move { partition: PartitionId(partition), position, at_ns: 0 })
+            Entry::Assigned(Move { partition: PartitionId(partition), position, at_ns: 0, generation: None })
         };
-        let revoked = Entry::Revoked(Move { partition: PartitionId(1), position: 5, at_ns: 0 });
+        let revoked =
+            Entry::Revoked(Move { partition: PartitionId(1), position: 5, at_ns: 0, generation: None });
         let journal = |entries: &[Entry]| Journal {
             member: MemberId(0),
             incarnation: Incarnation(0),

@@ -51,6 +51,8 @@ mod at {
     pub const HOME: usize = 6;
     pub const OFFSET: usize = 8;
     pub const BEGUN: usize = 16;
+    /// Of moves; one more than it, 0: unknown.
+    pub const GENERATION: usize = 16;
     pub const COMPLETED: usize = 24;
     pub const BEGUN_NS: usize = 32;
     pub const COMPLETED_NS: usize = 40;
@@ -317,6 +319,8 @@ impl<'a> JournalMut<'a> {
         self.put(at + at::PARTITION, &moved.partition.0.to_le_bytes());
         self.put(at + at::OFFSET, &moved.position.to_le_bytes());
         self.put(at + at::BEGUN_NS, &moved.at_ns.to_le_bytes());
+        let generation = moved.generation.map_or(0, |generation| i64::from(generation) + 1);
+        self.put(at + at::GENERATION, &generation.to_le_bytes());
         self.count_entry();
     }
 
@@ -421,7 +425,9 @@ fn entry(bytes: &[u8]) -> Result<Entry, u8> {
     let partition = PartitionId(get_u16(bytes, at::PARTITION));
     let offset = i64::from_le_bytes(get(bytes, at::OFFSET));
     let (first_ns, last_ns) = (get_u64(bytes, at::BEGUN_NS), get_u64(bytes, at::COMPLETED_NS));
-    let moved = Move { partition, position: offset, at_ns: first_ns };
+    let generation = i64::from_le_bytes(get(bytes, at::GENERATION)).checked_sub(1);
+    let generation = generation.and_then(|known| i32::try_from(known).ok()).filter(|known| *known >= 0);
+    let moved = Move { partition, position: offset, at_ns: first_ns, generation };
     match bytes[at::KIND] {
         ASSIGNED => Ok(Entry::Assigned(moved)),
         REVOKED => Ok(Entry::Revoked(moved)),

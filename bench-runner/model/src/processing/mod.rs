@@ -74,6 +74,9 @@ pub struct Move {
     pub position: i64,
     /// When.
     pub at_ns: u64,
+    /// The group's generation (of KIP-848 the member's epoch) then; `None`: the client did not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i32>,
 }
 
 /// One entry of a journal.

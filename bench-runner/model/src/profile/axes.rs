@@ -24,6 +24,7 @@ pub(super) enum Axis {
     ReplicationFactor,
     RecordSize,
     Rate,
+    Producers,
     Linger,
     BatchSize,
     Compression,
@@ -53,6 +54,7 @@ pub(super) enum Choice {
     Rate(Option<u64>),
     /// Of a cell without this setting: one whose load is bursts has no rate; never chosen.
     Absent,
+    Producers(u16),
     Linger(u64),
     BatchSize(u32),
     Compression(String),
@@ -73,7 +75,7 @@ pub(super) enum Choice {
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 34] = [
+    pub const ALL: [Axis; 35] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -82,6 +84,7 @@ impl Axis {
         Axis::ReplicationFactor,
         Axis::RecordSize,
         Axis::Rate,
+        Axis::Producers,
         Axis::Linger,
         Axis::BatchSize,
         Axis::Compression,
@@ -121,6 +124,7 @@ impl Axis {
             Axis::ReplicationFactor => "replication-factor",
             Axis::RecordSize => "record-size",
             Axis::Rate => "rate",
+            Axis::Producers => "producers",
             Axis::Linger => "linger",
             Axis::BatchSize => "batch-size",
             Axis::Compression => "compression",
@@ -148,6 +152,7 @@ impl Axis {
             Axis::ReplicationFactor => Choice::ReplicationFactor(values::narrow(node, 1..=100)?),
             Axis::RecordSize => Choice::RecordSize(values::size32(node, 48..=1 << 30)?),
             Axis::Rate => Choice::Rate(values::rate(node)?),
+            Axis::Producers => Choice::Producers(values::narrow(node, 1..=64)?),
             Axis::Linger => Choice::Linger(values::duration(node, 0..=900_000_000_000)?),
             Axis::BatchSize => Choice::BatchSize(values::size32(node, 1..=i32::MAX as u32)?),
             Axis::Compression => Choice::Compression(values::compression(node)?),
@@ -183,6 +188,7 @@ impl Axis {
                 Arrival::Max => Choice::Rate(None),
                 Arrival::Bursts(_) => Choice::Absent,
             },
+            Axis::Producers => Choice::Producers(load.producers),
             Axis::Linger => Choice::Linger(producer.linger_ns),
             Axis::BatchSize => Choice::BatchSize(producer.batch_bytes),
             Axis::Compression => Choice::Compression(producer.compression.clone()),
@@ -219,6 +225,7 @@ impl Choice {
             Choice::RecordSize(_) => Axis::RecordSize,
             Choice::Rate(_) => Axis::Rate,
             Choice::Absent => return None,
+            Choice::Producers(_) => Axis::Producers,
             Choice::Linger(_) => Axis::Linger,
             Choice::BatchSize(_) => Axis::BatchSize,
             Choice::Compression(_) => Axis::Compression,
@@ -251,6 +258,7 @@ impl Choice {
             Choice::RecordSize(bytes) => load.record_bytes = *bytes,
             Choice::Rate(rate) => load.arrival = super::draft::arrival(*rate, *poisson),
             Choice::Absent | Choice::Transaction(_) => {}
+            Choice::Producers(producers) => load.producers = *producers,
             Choice::Linger(linger_ns) => producer.linger_ns = *linger_ns,
             Choice::BatchSize(bytes) => producer.batch_bytes = *bytes,
             Choice::Compression(compression) => producer.compression.clone_from(compression),
@@ -312,6 +320,7 @@ impl Choice {
             Choice::FlushMessages(messages) => messages.map_or("never".into(), |count| count.to_string()),
             Choice::Fault(name) => name.clone().unwrap_or_else(|| "-".into()),
             Choice::Partitions(number)
+            | Choice::Producers(number)
             | Choice::MinInsyncReplicas(number)
             | Choice::ReplicationFactor(number) => number.to_string(),
             Choice::RecordSize(bytes) | Choice::BatchSize(bytes) => units::size_text(u64::from(*bytes)),

@@ -144,6 +144,7 @@ pub(super) fn expand(
         let help = "write transaction = 100 (records) or \"50 ms\" in [producer], or remove the key";
         problems.add(&place, "this key says what transactions are like, and no cell has any", help);
     }
+    overruled(root, &drafts, problems);
     for one in drafts.iter_mut().filter(|one| one.place == base.place) {
         let reason = one.reason.as_deref().unwrap_or_default();
         one.place = written(root, reason).unwrap_or_else(|| base.place.clone());
@@ -159,6 +160,20 @@ fn written(root: &mut Section<'_>, words: &str) -> Option<Place> {
         let Value::Table(entries) = &root.entry(section)?.node.value else { return None };
         entries.iter().find(|entry| names(&entry.key)).map(|entry| entry.key_place.clone())
     })
+}
+
+/// Notes what is set outside the cells although each of them sets it itself: whoever wrote it believes that it holds.
+fn overruled(root: &mut Section<'_>, drafts: &[Candidate], problems: &Problems) {
+    let chosen = |one: &Candidate, axis| one.choices.iter().any(|choice| choice.axis() == Some(axis));
+    for axis in Axis::ALL.into_iter().filter(|axis| drafts.iter().all(|one| chosen(one, *axis))) {
+        let key = axis.key();
+        if let (Some(place), false) = (written(root, key), drafts.is_empty()) {
+            let message = format!("no cell has this {key}: each takes its own from [matrix] or [[include]]");
+            let help =
+                format!("remove it; matrix.{key} is what cells vary over, and --only picks some of them");
+            problems.add(&place, message, help);
+        }
+    }
 }
 
 /// What a tally counts of and a cell does not have, and how to leave the cell out.

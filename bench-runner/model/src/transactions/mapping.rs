@@ -165,6 +165,12 @@ impl<'a> TransactionsMut<'a> {
         self.put(at + RECORDS_AT, &self.records.to_le_bytes());
     }
 
+    /// Notes that the latest transaction, still open, holds offsets of a consumer group.
+    pub fn sent_offsets(&mut self) {
+        let at = self.at();
+        self.put(at + STATE_AT, &[State::OffsetsSent as u8]);
+    }
+
     /// Notes that commit or abort is called now for the latest transaction.
     pub fn called(&mut self, state: State, now_ns: u64) {
         let at = self.at();

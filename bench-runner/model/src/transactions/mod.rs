@@ -35,6 +35,8 @@ pub enum State {
     Aborted = 7,
     /// Abort answered something else.
     AbortFailed = 8,
+    /// Still open, and the offsets of what it has read were added to it: of a pipeline. Commit was not called.
+    OffsetsSent = 9,
 }
 
 /// What a transaction promises about every record that was handed over in it.
@@ -51,7 +53,7 @@ pub enum Claim {
 
 impl State {
     /// Every state, by its byte, from 1.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 9] = [
         State::Open,
         State::CommitCalled,
         State::Committed,
@@ -60,6 +62,7 @@ impl State {
         State::AbortCalled,
         State::Aborted,
         State::AbortFailed,
+        State::OffsetsSent,
     ];
 
     /// The state that a byte stands for.
@@ -72,7 +75,9 @@ impl State {
         match self {
             State::Committed => Claim::Committed,
             State::CommitCalled | State::CommitFailed | State::Unflushed => Claim::CommitUnknown,
-            State::Open | State::AbortCalled | State::Aborted | State::AbortFailed => Claim::NeverCommitted,
+            State::Open | State::OffsetsSent | State::AbortCalled | State::Aborted | State::AbortFailed => {
+                Claim::NeverCommitted
+            }
         }
     }
 
@@ -83,7 +88,11 @@ impl State {
             State::CommitFailed => Some(1),
             State::Aborted => Some(2),
             State::AbortFailed => Some(3),
-            State::Open | State::CommitCalled | State::Unflushed | State::AbortCalled => None,
+            State::Open
+            | State::OffsetsSent
+            | State::CommitCalled
+            | State::Unflushed
+            | State::AbortCalled => None,
         }
     }
 }

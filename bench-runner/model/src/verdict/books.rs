@@ -112,7 +112,7 @@ pub(super) fn parts_of(
 /// What was refused claims nothing, of whichever kind the other one is.
 fn strongest(one: Class, other: Class) -> Class {
     let weakness = |class: Class| (class == Class::Rejected, class);
-    if weakness(other) < weakness(one) { other } else { one }
+    weakness(one).min(weakness(other)).1
 }
 
 fn claim_of(claim: Claim) -> Class {
@@ -308,5 +308,151 @@ impl Lane {
         if at < end {
             tell(at, end, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{PartitionLedger, Resend, StateRun};
+
+    const P: PartitionId = PartitionId(0);
+
+    /// A closed ledger whose counters are right.
+    fn ledger(life: u8, runs: &[(u64, u64, State)], resends: &[(u64, u8, State)]) -> Ledger {
+        let run = |&(first_sequence, count, state)| StateRun { first_sequence, count, state };
+        let runs: Vec<StateRun> = runs.iter().map(run).collect();
+        let resend = |&(sequence, attempt, state)| {
+            let attempt = Attempt(attempt);
+            Resend { partition: P, sequence, attempt, state, transaction: 0 }
+        };
+        let resends: Vec<Resend> = resends.iter().map(resend).collect();
+        let mut settled = [0; STATES];
+        runs.iter().for_each(|run| settled[run.state as usize] += run.count);
+        resends.iter().for_each(|resend| settled[resend.state as usize] += 1);
+        let first_sequence = runs.first().map_or(0, |run| run.first_sequence);
+        let next_sequence = runs.last().map_or(0, |run| run.first_sequence + run.count);
+        Ledger {
+            producer: ProducerId(0),
+            incarnation: Incarnation(life),
+            book: BookKey(5),
+            closed: true,
+            settled,
+            partitions: vec![PartitionLedger { partition: P, first_sequence, next_sequence, runs }],
+            resends,
+        }
+    }
+
+    fn lane(books: &Books) -> &Lane {
+        &books.lanes[&(ProducerId(0), P)]
+    }
+
+    fn classes(books: &Books) -> Vec<(u64, u64, Class)> {
+        lane(books).classes.iter().map(|run| (run.start, run.end, run.class)).collect()
+    }
+
+    fn attempts(books: &Books, attempt: u8, (start, end): (u64, u64)) -> Vec<(u64, u64, Option<State>)> {
+        let run = CopyRun {
+            offset: 0,
+            count: end - start,
+            producer: ProducerId(0),
+            incarnation: Incarnation(0),
+            attempt: Attempt(attempt),
+            home: P,
+            sequence: start,
+            transaction: 0,
+        };
+        let mut parts = Vec::new();
+        lane(books).attempts_of(&run, |from, to, state| parts.push((from, to, state)));
+        parts
+    }
+
+    #[test]
+    fn neighbours_of_one_class_are_one_run_whatever_they_have_it_from() {
+        use State::{Acked, NotPersisted, Rejected, Unknown, Unreported};
+        let first = ledger(0, &[(0, 4, Unreported), (4, 4, Unknown)], &[(2, 1, Unknown), (3, 1, Rejected)]);
+        let second = ledger(1, &[(8, 4, Unknown), (12, 4, NotPersisted)], &[(5, 1, NotPersisted)]);
+        let books = Books::of(&[first.clone(), second.clone()], None);
+        assert_eq!(books.faults, [""; 0]);
+        assert_eq!(classes(&books), [(0, 12, Class::Unknown), (12, 16, Class::NotPersisted)]);
+        assert_eq!(lane(&books).class_of(11), Some(Class::Unknown));
+        assert_eq!((lane(&books).class_of(12), lane(&books).class_of(16)), (Some(Class::NotPersisted), None));
+        // The strongest of a record's attempts; a second one at the first record of an entry, a third one anywhere.
+        let again = ledger(2, &[(16, 1, Acked)], &[(4, 1, Rejected), (4, 2, Acked), (12, 1, Unknown)]);
+        let classes = classes(&Books::of(&[first, second, again], None));
+        let expected = [
+            (0, 4, Class::Unknown),
+            (4, 5, Class::Acked),
+            (5, 13, Class::Unknown),
+            (13, 16, Class::NotPersisted),
+            (16, 17, Class::Acked),
+        ];
+        assert_eq!(classes, expected);
+    }
+
+    #[test]
+    fn a_run_of_copies_falls_into_parts_by_what_became_of_its_attempts() {
+        use State::{Acked, Sent, Unknown};
+        let runs = [(0, 5, Acked), (5, 5, Unknown), (12, 3, Acked)];
+        let books = Books::of(&[ledger(0, &runs, &[(3, 1, Sent), (11, 1, Sent), (15, 1, Sent)])], None);
+        let of = |span| attempts(&books, 0, span);
+        assert_eq!(
+            of((3, 14)),
+            [(3, 5, Some(Acked)), (5, 10, Some(Unknown)), (10, 12, None), (12, 14, Some(Acked))]
+        );
+        assert_eq!(of((3, 5)), [(3, 5, Some(Acked))], "what follows is no part of it");
+        assert_eq!(of((5, 10)), [(5, 10, Some(Unknown))]);
+        assert_eq!([of((10, 12)), of((15, 17))], [[(10, 12, None)], [(15, 17, None)]]);
+        assert_eq!(of((14, 17)), [(14, 15, Some(Acked)), (15, 17, None)]);
+        // Sent again, and there must be something that was sent before.
+        let again = [2, 3, 11, 14, 15].map(|sequence| attempts(&books, 1, (sequence, sequence + 1))[0].2);
+        assert_eq!(again, [None, Some(Sent), None, None, None]);
+        let of_other = Books::of(&[ledger(1, &[(0, 5, Acked)], &[(3, 1, Sent)])], None);
+        assert_eq!(attempts(&of_other, 0, (0, 5)), [(0, 5, None)], "another life's");
+        assert_eq!(attempts(&of_other, 1, (3, 4)), [(3, 4, None)], "another life's");
+    }
+
+    #[test]
+    fn what_is_wrong_with_entries_is_told_and_the_rest_is_still_there() {
+        use State::{Acked, Unknown};
+        let fault = |ledgers: &[Ledger]| Books::of(ledgers, None).faults.join("; ");
+        let fine = ledger(0, &[(0, 10, Acked)], &[]);
+        let twice = Books::of(&[ledger(0, &[(0, 10, Acked), (8, 2, Unknown), (9, 3, Acked)], &[])], None);
+        assert!(twice.faults.iter().any(|fault| fault.contains("entry 9 twice")), "{:?}", twice.faults);
+        assert_eq!(classes(&twice), [(0, 12, Class::Acked)]);
+        assert_eq!(attempts(&twice, 0, (0, 12)), [(0, 10, Some(Acked)), (10, 12, Some(Acked))]);
+        let stranger = Ledger { book: BookKey(6), ..ledger(1, &[(10, 1, Acked)], &[]) };
+        assert!(fault(&[fine.clone(), stranger]).contains("incarnation 1: ledger of another cell"));
+        let late = ledger(1, &[(11, 1, Acked)], &[]);
+        assert!(fault(&[fine.clone(), late]).contains("incarnation 1 begins at 11, not at 10"));
+        for (sequence, attempt) in [(3, 0), (10, 1), (3, 2)] {
+            let told = fault(&[ledger(0, &[(0, 10, Acked)], &[(sequence, attempt, Acked)])]);
+            let expected = format!("attempt {attempt} of {sequence} without the one before");
+            assert!(told.contains(&expected), "{told}");
+        }
+        let both = fault(&[ledger(0, &[(0, 10, Acked)], &[(3, 1, Acked), (3, 1, Unknown)])]);
+        assert!(both.contains("attempt 1 of 3 twice"), "{both}");
+        assert_eq!(fault(&[ledger(0, &[(0, 10, Acked)], &[(9, 1, Unknown), (9, 2, Acked)])]), "");
+    }
+
+    #[test]
+    fn one_counter_may_be_behind_where_a_life_was_killed() {
+        let faults = |closed, missing: u64| {
+            let mut ledger = ledger(0, &[(0, 10, State::Acked), (10, 1, State::Unreported)], &[]);
+            (ledger.closed, ledger.settled[State::Acked as usize]) = (closed, 10 - missing);
+            Books::of(&[ledger], None).faults.len()
+        };
+        assert_eq!([faults(true, 0), faults(true, 1)], [0, 1]);
+        assert_eq!([faults(false, 0), faults(false, 1), faults(false, 2)], [0, 0, 1]);
+    }
+
+    #[test]
+    fn attempts_are_summed_over_all_ledgers() {
+        use State::{Acked, NotPersisted};
+        let runs = [(0, 6, Acked), (6, 4, NotPersisted)];
+        let lives = [ledger(0, &runs, &[]), ledger(1, &[(10, 3, NotPersisted)], &[(6, 1, NotPersisted)])];
+        let books = Books::of(&lives, None);
+        assert_eq!((books.records, books.attempts), (13, 14));
+        assert_eq!((books.by_state[Acked as usize], books.by_state[NotPersisted as usize]), (6, 8));
     }
 }

@@ -72,9 +72,10 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
+    use super::{Identity, MARGINS, shown};
     use crate::ledger::State;
     use crate::verdict::history::{clean, verdict};
-    use crate::verdict::{Promise, Weight};
+    use crate::verdict::{Alike, Promise, TallyKind, Weight};
 
     #[test]
     fn nothing_is_claimed_of_an_incomplete_reading_or_broken_books() {
@@ -104,5 +105,40 @@ mod tests {
         let found = stored.differences(&judged);
         assert_eq!(found.len(), 2);
         assert!(found[0].starts_with("I4: ") && found[1].starts_with("promise: "), "{found:?}");
+        let mut judged = stored.clone();
+        judged.tallies.get_mut(&TallyKind::LogLoss).expect("a tally").count = 3;
+        judged.records += 1;
+        assert_eq!(
+            stored.differences(&judged),
+            ["records: stored 10, judged 11", "log_loss: stored 0, judged 3"]
+        );
+    }
+
+    #[test]
+    fn what_an_older_schema_did_not_keep_is_no_difference() {
+        let stored = clean(10, State::Acked).verdict();
+        let mut judged = stored.clone();
+        let (copies, processed, effects) = (1, 1, 0);
+        let alike = Alike {
+            copies,
+            processed,
+            effects,
+            records: 10,
+            sum_copies: 10,
+            sum_processed: 10,
+            sum_effects: 0,
+        };
+        judged.contingency[0].alike.push(alike);
+        judged.identities.push(Identity { name: MARGINS.into(), holds: true, detail: String::new() });
+        assert_eq!(stored.differences(&judged), [""; 0]);
+        let mut newer = judged.clone();
+        newer.identities.pop();
+        assert_eq!(newer.differences(&judged).len(), 1);
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        assert_eq!(shown(&"x".repeat(118)), format!("\"{}\"", "x".repeat(118)));
+        assert_eq!(shown(&"x".repeat(119)), format!("\"{}…", "x".repeat(119)));
     }
 }

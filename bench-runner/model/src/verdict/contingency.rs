@@ -71,11 +71,9 @@ impl Steps {
     }
 
     fn add(&mut self, which: usize, run: &CopyRun, from: u64, to: u64) {
-        if from < to {
-            let own = self.lanes.entry((run.producer, run.home)).or_default();
-            own.push((from, Step::Count(which, 1)));
-            own.push((to, Step::Count(which, -1)));
-        }
+        let own = self.lanes.entry((run.producer, run.home)).or_default();
+        own.push((from, Step::Count(which, 1)));
+        own.push((to, Step::Count(which, -1)));
     }
 
     /// Tells every region in order.

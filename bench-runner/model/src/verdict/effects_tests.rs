@@ -75,7 +75,7 @@ impl World {
         let mut bytes = vec![0; file_bytes(200)];
         let mut journal = JournalMut::create(&mut bytes, MemberId(0), life).in_batches(BATCH);
         let (partition, mut at, mut processing) = (PartitionId(0), start, 1);
-        journal.assigned(&Move { partition, position: start as i64, at_ns: self.clock });
+        journal.assigned(&Move { partition, position: start as i64, at_ns: self.clock, generation: None });
         for (size, fate) in batches {
             let end = (at + size).min(self.log.len() as u64);
             self.clock += 2;
@@ -326,6 +326,7 @@ fn a_row_without_its_mark_breaks_the_books() {
         broken_by(&|row| row.life = Incarnation(1)),
         broken_by(&|row| row.copies.offset += 1),
         broken_by(&|row| row.copies.sequence = 30),
+        broken_by(&|row| (row.copies.offset, row.copies.sequence) = (8, 8)),
         broken_by(&|row| row.partition = PartitionId(1)),
         broken_by(&|row| row.copies.producer.0 = 3),
     ] {
@@ -369,6 +370,40 @@ fn errors_of_counters_and_marks_break_the_books() {
     assert_eq!(counted(&|effects| effects.records -= 1), ["I9"]);
     let unread = world.judged(SyncAfter, &world.journals, None);
     assert!(unread.inconclusive.is_some_and(|why| why.contains("rows were not read")));
+}
+
+#[test]
+fn what_a_life_was_told_is_no_more_than_what_it_asked_for_whatever_is_in_the_sink() {
+    let keyed = fine(SqliteUpsert);
+    let mut journals = keyed.journals.clone();
+    journals[0].answered += 1;
+    assert_eq!(broken(&keyed.judged(SyncAfter, &journals, Some(&keyed.effects()))), ["I8"]);
+}
+
+#[test]
+fn each_tally_of_the_sink_is_of_what_it_counts() {
+    // Of 40 records 30 were asked for, 20 of them answered; ten rows more come from the next life.
+    let mut world = World::new(SqliteAppend, in_order());
+    world.life(0, &[(10, Fate::Completed), (10, Fate::Completed), (10, Fate::Called)], false);
+    world.life(10, &[(10, Fate::Completed)], true);
+    let verdict = world.verdict(SyncAfter);
+    let of = |kind| verdict.tallies[&kind].of;
+    let all = [TallyKind::SinkDuplicate, TallyKind::SinkRefused, TallyKind::SinkLoss];
+    assert_eq!((broken(&verdict), all.map(of)), (vec![], [30, 40, 40]));
+    let i8 = verdict.identities.iter().find(|identity| identity.name == "I8").expect("checked");
+    assert_eq!(i8.detail, "40 begun >= 40 rows called >= 30 answered >= 30 completed");
+}
+
+#[test]
+fn of_a_batch_only_what_was_not_written_was_refused() {
+    let mut world = World::new(SqliteAppend, in_order());
+    world.life(0, &[(10, Fate::Completed), (10, Fate::Refused)], true);
+    let Some(Entry::Processed(run)) = world.journals[0].entries.last_mut() else { panic!("a run") };
+    run.completed = 3;
+    let verdict = world.verdict(InSink);
+    let refused = &verdict.tallies[&TallyKind::SinkRefused];
+    let first = &refused.offenders[0];
+    assert_eq!((refused.count, first.sequence, first.offset), (7, Some(13), Some(13)));
 }
 
 fn a_log() -> impl Strategy<Value = Vec<u64>> {

@@ -70,3 +70,26 @@ impl Findings {
         self.kinds[kind as usize].1.iter().map(offender).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Findings, OFFENDERS, PartitionId, Range, TallyKind};
+
+    #[test]
+    fn the_first_offenders_are_kept_in_whatever_order_they_come() {
+        let mut findings = Findings::default();
+        for (partition, count) in [(1, 40), (0, 5), (2, 7)] {
+            let partition = PartitionId(partition);
+            let range = Range { producer: None, partition, sequence: Some(100), offset: None, count };
+            findings.note(TallyKind::LogLoss, range, |_| None);
+        }
+        let kept = findings.offenders(TallyKind::LogLoss);
+        let of = |partition: u16| {
+            kept.iter().filter(|one| one.partition.0 == partition).map(|one| one.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(findings.count(TallyKind::LogLoss), 52);
+        assert_eq!(of(0), (100..105).map(Some).collect::<Vec<_>>());
+        assert_eq!(of(1), (100..100 + OFFENDERS as u64 - 5).map(Some).collect::<Vec<_>>());
+        assert!(of(2).is_empty());
+    }
+}

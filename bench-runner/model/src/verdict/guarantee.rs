@@ -99,6 +99,7 @@ pub fn guarantee(settings: &CellSettings, resends: bool) -> Guarantee {
     if !holds.is_empty() {
         why.push(holds.join(", "));
     }
+    why.extend(group.and_then(lax_sink));
     Guarantee { delivery, why: why.join("; ") }
 }
 
@@ -167,11 +168,26 @@ fn process(group: &GroupSettings) -> Step {
     Step { loses, repeats, holds }
 }
 
+/// Which setting lets the sink confirm rows that a power cut of its machine takes back, while the group's offsets stay. The
+/// program cuts no sink's power, so this makes no other class of guarantee.
+fn lax_sink(group: &GroupSettings) -> Option<String> {
+    let sink = group.sink.as_ref().filter(|_| group.commit != CommitStrategy::InSink)?;
+    let setting = match (sink.synchronous.as_deref(), sink.synchronous_commit.as_deref()) {
+        (Some("off"), _) => "synchronous=off",
+        // Of a write-ahead log, commits are synced at checkpoints only.
+        (Some("normal"), _) if sink.journal_mode.as_deref() == Some("wal") => "synchronous=normal",
+        (_, Some("off")) => "synchronous-commit=off",
+        _ => return None,
+    };
+    Some(format!("not against a power cut of the sink's machine ({setting})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{SinkKind, SinkSettings};
     use crate::verdict::history::settings;
-    use crate::verdict::processing_tests::group;
+    use crate::verdict::processing_tests::{group, sink};
 
     #[test]
     fn the_log_holds_what_acks_and_idempotence_say() {
@@ -240,6 +256,37 @@ mod tests {
     }
 
     #[test]
+    fn a_sink_that_confirms_before_its_disk_has_it_is_named() {
+        let why = |commit, synchronous: Option<&str>, synchronous_commit: Option<&str>| {
+            let mut settings = settings(Acks::All, 1);
+            settings.producer.idempotence = true;
+            let sink = crate::settings::SinkSettings {
+                kind: crate::settings::SinkKind::SqliteUpsert,
+                journal_mode: Some("wal".into()),
+                synchronous: synchronous.map(str::to_owned),
+                url: None,
+                synchronous_commit: synchronous_commit.map(str::to_owned),
+            };
+            settings.group = Some(GroupSettings { sink: Some(sink), ..group(commit) });
+            guarantee(&settings, false).why
+        };
+        let after = CommitStrategy::SyncAfter;
+        for (synchronous, answer, setting) in [
+            (Some("off"), None, "synchronous=off"),
+            (Some("normal"), None, "synchronous=normal"),
+            (None, Some("off"), "synchronous-commit=off"),
+        ] {
+            let said = why(after, synchronous, answer);
+            assert!(
+                said.ends_with(&format!("not against a power cut of the sink's machine ({setting})")),
+                "{said}"
+            );
+            assert!(!why(CommitStrategy::InSink, synchronous, answer).contains("power cut"));
+        }
+        assert!(!why(after, Some("full"), Some("on")).contains("power cut"));
+    }
+
+    #[test]
     fn a_chain_guarantees_what_its_weakest_step_does() {
         let of = |acks, idempotence, commit| {
             let mut settings = settings(acks, 1);
@@ -272,5 +319,104 @@ mod tests {
             why.contains("commits a batch behind its processing") && why.contains("idempotence"),
             "{why}"
         );
+    }
+
+    /// Of a group that keeps its offsets so, with this sink, behind an idempotent producer.
+    fn with_sink(commit: CommitStrategy, kind: Option<SinkKind>) -> Guarantee {
+        let mut settings = settings(Acks::All, 1);
+        settings.producer.idempotence = true;
+        settings.group = Some(GroupSettings { sink: kind.map(sink), ..group(commit) });
+        guarantee(&settings, false)
+    }
+
+    #[test]
+    fn effects_are_once_where_rows_are_keyed_or_written_with_their_offsets() {
+        use CommitStrategy::{InSink, SyncAfter, SyncBefore, Transaction};
+        use SinkKind::{SqliteAppend, SqliteUpsert, Topic};
+        for (commit, kind, expected) in [
+            (InSink, Some(SqliteAppend), Delivery::EffectivelyOnce),
+            (InSink, None, Delivery::OnceInTheLog),
+            (SyncAfter, Some(SqliteUpsert), Delivery::EffectivelyOnce),
+            (SyncAfter, Some(SqliteAppend), Delivery::AtLeastOnce),
+            (SyncAfter, Some(Topic), Delivery::AtLeastOnce),
+            (SyncBefore, Some(SqliteUpsert), Delivery::AtMostOnce),
+            (Transaction, Some(Topic), Delivery::ExactlyOnce),
+        ] {
+            assert_eq!(with_sink(commit, kind).delivery, expected, "{} {kind:?}", commit.as_str());
+        }
+        let replaces = |kind| with_sink(SyncAfter, Some(kind)).why.contains("replaces its row");
+        assert_eq!([SqliteUpsert, SqliteAppend].map(replaces), [true, false]);
+        // The output of a pipeline is produced as its input is.
+        let mut lossy = settings(Acks::One, 1);
+        lossy.group = Some(GroupSettings { sink: Some(sink(Topic)), ..group(Transaction) });
+        assert_eq!(guarantee(&lossy, false).delivery, Delivery::NoGuarantee);
+    }
+
+    #[test]
+    fn isolation_matters_only_where_something_is_aborted() {
+        let mut settings = settings(Acks::All, 1);
+        settings.producer.idempotence = true;
+        let group = group(CommitStrategy::SyncBefore);
+        settings.group = Some(GroupSettings { isolation: "read_uncommitted".to_owned(), ..group });
+        assert_eq!(guarantee(&settings, false).delivery, Delivery::AtMostOnce);
+    }
+
+    #[test]
+    fn the_reason_names_the_setting_that_it_hangs_on() {
+        use CommitStrategy::{Auto, InSink, SyncAfter, SyncBefore, Transaction};
+        let early = "nothing is committed before it is processed";
+        for (commit, words) in [
+            (SyncBefore, "what is committed is never handed out again"),
+            (InSink, "rows and offset are in one transaction"),
+            (Transaction, "output and offsets are in one transaction"),
+            (SyncAfter, early),
+        ] {
+            let why = with_sink(commit, None).why;
+            assert!(why.contains(words) && (words == early) == why.contains(early), "{why}");
+        }
+        let auto = with_sink(Auto, None).why;
+        assert!(auto.ends_with("once per life of the producer"), "it holds nothing: {auto}");
+        let of = |change: &dyn Fn(&mut CellSettings)| {
+            let mut settings = settings(Acks::All, 1);
+            change(&mut settings);
+            guarantee(&settings, false).why
+        };
+        let once = of(&|settings| settings.producer.retries = 0);
+        assert!(once.contains("even with retries=0"), "{once}");
+        let again = of(&|settings| settings.producer.retries = 1);
+        assert!(again.contains("retries without idempotence"), "{again}");
+        let transactional = of(&|settings| {
+            settings.producer.idempotence = true;
+            settings.producer.transaction = Some(crate::settings::TransactionSettings {
+                span: crate::settings::TransactionSpan::Records(50),
+                abort_every: 0,
+                abort_flush: true,
+                timeout_ns: 1,
+            });
+        });
+        assert!(transactional.contains("a committed transaction is shown whole and once"), "{transactional}");
+        let idempotent = of(&|settings| settings.producer.idempotence = true);
+        assert!(idempotent.contains("once per life of the producer"), "{idempotent}");
+    }
+
+    #[test]
+    fn a_journal_that_is_synced_at_each_commit_is_not_lax_at_normal() {
+        let lax = |journal_mode: &str| {
+            let normal = SinkSettings {
+                journal_mode: Some(journal_mode.to_owned()),
+                synchronous: Some("normal".to_owned()),
+                ..sink(SinkKind::SqliteAppend)
+            };
+            lax_sink(&GroupSettings { sink: Some(normal), ..group(CommitStrategy::SyncAfter) }).is_some()
+        };
+        assert_eq!(["wal", "delete"].map(lax), [true, false]);
+    }
+
+    #[test]
+    fn guarantees_are_called_as_everybody_calls_them() {
+        use Delivery::{AtLeastOnce, AtMostOnce, EffectivelyOnce, ExactlyOnce, NoGuarantee, OnceInTheLog};
+        let all = [NoGuarantee, AtMostOnce, AtLeastOnce, OnceInTheLog, EffectivelyOnce, ExactlyOnce];
+        let words = "no guarantee, at most once, at least once, once in the log, effectively once, exactly once (Kafka)";
+        assert_eq!(all.map(Delivery::as_str).join(", "), words);
     }
 }

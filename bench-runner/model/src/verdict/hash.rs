@@ -21,3 +21,26 @@ pub(super) fn of_records(key: BookKey, lane: (ProducerId, PartitionId), start: u
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BookKey, PartitionId, ProducerId, mix, of_records};
+
+    #[test]
+    fn mixing_is_that_of_splitmix64() {
+        // The first outputs of that generator from the seed 0, as published (https://prng.di.unimi.it/splitmix64.c).
+        let outputs = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        for (index, output) in (1..).zip(outputs) {
+            assert_eq!(mix(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(index)), output);
+        }
+    }
+
+    #[test]
+    fn the_sum_is_what_another_program_computes() {
+        // By the definitions above in arbitrary-precision integers.
+        let of = |end| of_records(BookKey(0xfedc_ba98), (ProducerId(3), PartitionId(5)), 7, end);
+        assert_eq!(of(7), 0);
+        assert_eq!(of(8), 0xa2c5_3f29_4490_5c98_5398_115a_b62e_0170);
+        assert_eq!(of(9), 0x0809_0404_22b0_6d0e_871d_6115_4430_332e);
+    }
+}

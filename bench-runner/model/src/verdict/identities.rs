@@ -159,3 +159,109 @@ fn i12(log: &Log<'_>) -> Identity {
     let who = if log.has_segments { "the replicas' segments" } else { "a second reading" };
     listed("I12", format!("the reader and {who} agree on {} offsets", log.offsets), &log.disagreements)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(records: u64, present: u64, absent: u64) -> ClassCount {
+        ClassCount { records, present, absent }
+    }
+
+    fn holds(change: impl Fn(&mut Books, &mut Log<'_>, &mut Sums)) -> String {
+        // Ten records: eight of them in the log, one of these twice by one attempt and one by another; three strangers.
+        let mut books = Books { records: 10, attempts: 11, ..Books::default() };
+        let mut log = Log { offsets: 18, entries: 13, control: 2, holes: 3, ..Log::default() };
+        (log.has_segments, log.has_witness) = (true, true);
+        let mut sums = Sums { ledgered: 10, distinct: 8, surplus: (1, 1), ..Sums::default() };
+        (sums.alien, sums.corrupt, sums.unledgered) = (1, 1, 1);
+        sums.classes = [(Class::Acked, count(7, 6, 1)), (Class::Unknown, count(3, 2, 1))].into();
+        change(&mut books, &mut log, &mut sums);
+        let all = identities(&books, &log, &sums, None);
+        let broken = all.iter().filter(|identity| !identity.holds).map(|identity| identity.name.as_str());
+        broken.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_identity_fails_when_either_of_its_sides_is_off_by_one() {
+        assert_eq!(holds(|_, _, _| ()), "");
+        assert_eq!(holds(|books, _, _| books.records += 1), "I1");
+        assert_eq!(holds(|books, _, _| books.records -= 1), "I1");
+        assert_eq!(holds(|books, _, _| books.attempts = 10), "");
+        assert_eq!(holds(|books, _, _| books.attempts = 9), "I1", "each record has an attempt");
+        assert_eq!(holds(|_, log, _| log.offsets += 1), "I2");
+        assert_eq!(holds(|_, log, _| log.offsets -= 1), "I2");
+        assert_eq!(holds(|_, log, _| log.control += 1), "I2");
+        assert_eq!(holds(|_, log, _| log.holes += 1), "I2");
+        assert_eq!(holds(|_, log, _| log.disorder += 1), "I2");
+        assert_eq!(holds(|_, log, _| (log.has_segments, log.holes, log.offsets) = (false, 9, 15)), "");
+    }
+
+    #[test]
+    fn each_identity_of_copies_fails_when_either_of_its_sides_is_off_by_one() {
+        let class = |change: fn(&mut ClassCount)| {
+            holds(|_, _, sums| change(sums.classes.get_mut(&Class::Acked).expect("a class")))
+        };
+        assert_eq!(class(|acked| acked.absent += 1), "I3");
+        assert_eq!(class(|acked| (acked.present, acked.absent) = (7, 0)), "I3", "one more than is distinct");
+        assert_eq!(holds(|_, _, sums| sums.of_rejected += 1), "I4");
+        assert_eq!(holds(|_, _, sums| sums.alien += 1), "I5");
+        assert_eq!(holds(|_, _, sums| sums.corrupt += 1), "I5");
+        assert_eq!(holds(|_, _, sums| sums.unledgered += 1), "I5");
+        assert_eq!(holds(|_, _, sums| sums.surplus.0 += 1), "I5");
+        assert_eq!(holds(|_, _, sums| sums.surplus.1 += 1), "I5");
+        assert_eq!(holds(|_, _, sums| (sums.ledgered, sums.alien) = (9, 2)), "I5");
+        assert_eq!(holds(|_, _, sums| sums.copies_hash += 1), "I10");
+        assert_eq!(holds(|_, _, sums| sums.books_hash += 1), "I10");
+        assert_eq!(holds(|books, _, _| books.faults.push("wrong".into())), "I11");
+        assert_eq!(holds(|_, _, sums| sums.foreign.push("wrong".into())), "I11");
+        assert_eq!(holds(|_, log, _| log.disagreements.push("wrong".into())), "I12");
+        assert_eq!(holds(|_, log, _| log.has_witness = false), "I12");
+    }
+
+    #[test]
+    fn a_side_that_is_empty_is_left_out_of_the_words() {
+        let classes = [(Class::Acked, count(7, 6, 1)), (Class::Sent, count(0, 0, 0))].into();
+        let sums = Sums { classes, distinct: 6, ..Sums::default() };
+        assert_eq!(i3(&sums).detail, "Acked 7 = 6 + 1; 6 distinct records in the log, 6 present");
+        let detail = |transactions| i11(&Books { transactions, ..Books::default() }, &sums).detail;
+        assert_eq!(detail(0), "counters and 0 entries agree, sequences are dense");
+        assert!(detail(3).ends_with("; so do those of 3 transactions"));
+    }
+
+    #[test]
+    fn with_transactions_what_is_hidden_is_the_difference_of_both_views() {
+        // Without segments of 18 offsets 13 hold entries. Of ten copies of nine records two are hidden, one the only copy.
+        let broken = |change: &dyn Fn(&mut Log<'_>, &mut Sums, &mut Sums)| {
+            let mut log = Log { offsets: 18, entries: 13, is_transactional: true, ..Log::default() };
+            (log.has_witness, log.aborted_copies) = (true, 3);
+            let mut all =
+                Sums { ledgered: 10, distinct: 9, surplus: (1, 0), unledgered: 3, ..Sums::default() };
+            let mut visible = Sums { distinct: 8, unledgered: 2, ..Sums::default() };
+            visible.classes = [(Class::Committed, count(9, 8, 1))].into();
+            change(&mut log, &mut all, &mut visible);
+            let books = Books { records: 9, attempts: 9, ..Books::default() };
+            let all = identities(&books, &log, &all, Some(&visible));
+            let broken = all.iter().filter(|identity| !identity.holds).map(|identity| identity.name.as_str());
+            broken.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(broken(&|_, _, _| ()), "");
+        assert_eq!(broken(&|log, _, _| log.offsets = 13), "");
+        assert_eq!(broken(&|log, _, _| log.offsets = 12), "I2", "more entries than offsets");
+        assert_eq!(broken(&|log, _, _| log.disorder = 1), "I2");
+        assert_eq!(
+            broken(&|log, _, _| log.has_segments = true),
+            "I2",
+            "segments would show the control records"
+        );
+        assert_eq!(broken(&|log, _, _| log.aborted_copies += 1), "I5");
+        assert_eq!(broken(&|_, _, visible| visible.unledgered += 1), "I5");
+        assert_eq!(broken(&|_, _, visible| visible.surplus.0 += 1), "I5");
+        assert_eq!(broken(&|_, _, visible| visible.surplus.1 += 1), "I5");
+        assert_eq!(broken(&|_, _, visible| visible.distinct += 1), "I3 I5");
+        assert_eq!(broken(&|log, _, _| log.visibility_faults.push("wrong".into())), "I6");
+        assert_eq!(broken(&|_, all, _| all.copies_hash += 1), "I10");
+        assert_eq!(broken(&|_, _, visible| visible.copies_hash += 1), "I10");
+        assert_eq!(broken(&|_, all, visible| (all.copies_hash, visible.books_hash) = (1, 1)), "I10");
+    }
+}

@@ -338,16 +338,10 @@ fn tallies(
             kind if kind.is_of_group() => group.map_or(0, |group| group.processing.of(kind)),
             _ => log.entries,
         };
-        let not_checked = match kind {
-            TallyKind::RewrittenLog if !log.has_witness => Some("the log was read only once"),
-            TallyKind::OffsetGap if visible.is_some() && !log.has_segments => {
-                Some("without segment files a control record looks like a gap")
-            }
-            _ => None,
-        };
+        let no_gaps_known = kind == TallyKind::OffsetGap && visible.is_some() && !log.has_segments;
         let count = match kind {
             TallyKind::AbortedCopies => log.aborted_copies,
-            _ if not_checked.is_some() && kind == TallyKind::OffsetGap => 0,
+            _ if no_gaps_known => 0,
             _ => findings.count(kind),
         };
         let tally = Tally {
@@ -355,7 +349,8 @@ fn tallies(
             of,
             weight: weight(kind, settings, upsets),
             offenders: findings.offenders(kind),
-            not_checked: not_checked.map(str::to_owned),
+            not_checked: no_gaps_known
+                .then(|| "without segment files a control record looks like a gap".to_owned()),
         };
         (kind, tally)
     };

@@ -444,3 +444,6 @@ fn side_by_side(one: &[Item], other: &[Item], mut tell: impl FnMut(i64, i64, Opt
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ mod effects_tests;
 #[cfg(test)]
 pub(crate) mod history;
 #[cfg(test)]
+mod judge_tests;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod pipeline_tests;
@@ -34,6 +36,8 @@ mod pipeline_tests;
 mod processing_tests;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod transaction_books_tests;
 #[cfg(test)]
 mod transaction_lives_tests;
 #[cfg(test)]

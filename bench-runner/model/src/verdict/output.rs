@@ -43,7 +43,7 @@ pub(super) fn judge(
 /// How many records, and the sum of their identities' hashes, in any order.
 fn sum<'a>(runs: impl Iterator<Item = &'a CopyRun>) -> (u64, u128) {
     runs.fold((0, 0), |(count, sum), run| {
-        let life = u32::from(run.incarnation.0).rotate_left(24) ^ u32::from(run.attempt.0).rotate_left(16);
+        let life = u32::from_be_bytes([run.incarnation.0, run.attempt.0, 0, 0]);
         let key = BookKey(run.transaction ^ life);
         let lane = (run.producer, run.home);
         let of_run = hash::of_records(key, lane, run.sequence, run.sequence + run.count);
@@ -55,7 +55,7 @@ fn sum<'a>(runs: impl Iterator<Item = &'a CopyRun>) -> (u64, u128) {
 mod tests {
     use super::*;
     use crate::effects::EffectRun;
-    use crate::ids::{BrokerId, Incarnation, MemberId, PartitionId};
+    use crate::ids::{Attempt, BrokerId, Incarnation, MemberId, PartitionId, ProducerId};
     use crate::reading::{PartitionReading, Source};
 
     /// Offset, first sequence, count, transaction.
@@ -105,6 +105,18 @@ mod tests {
         effects
     }
 
+    /// Judges an output without transactions whose reader and only replica have the one log, against these rows.
+    fn judged(log: &LogReading, rows: &[CopyRun]) -> Identity {
+        let replica = LogReading { source: Source::Segments(BrokerId(1)), ..log.clone() };
+        let mut effects = Effects::default();
+        for (copies, processing) in rows.iter().zip(1..) {
+            let (partition, member, life) = (PartitionId(0), MemberId(0), Incarnation(0));
+            effects.runs.push(EffectRun { partition, copies: *copies, member, life, processing });
+        }
+        let topic = TopicSettings { replication_factor: 1, ..TOPIC() };
+        judge(&topic, &[log.clone(), replica], false, &effects).0
+    }
+
     const TOPIC: fn() -> TopicSettings = || TopicSettings {
         partitions: 1,
         replication_factor: 2,
@@ -143,5 +155,41 @@ mod tests {
         short[0].partitions[0].reached = 20;
         let (_, inconclusive) = judge(&TOPIC(), &short, false, &effects(dense));
         assert_eq!(inconclusive, ["the output: partition 0: read to offset 20 of 32"]);
+    }
+
+    #[test]
+    fn rows_are_held_against_records_by_all_that_tells_records_apart() {
+        let record = copies(&(0, 0, 32, 1 << 16));
+        let log = reading(Source::Reader, &[(0, 0, 32, 1 << 16)], &[]);
+        let mut resent = log.clone();
+        resent.partitions[0].runs[0].attempt = Attempt(1);
+        assert!(judged(&log, &[record]).holds);
+        for row in [
+            CopyRun { transaction: 3, ..record },
+            CopyRun { incarnation: Incarnation(1), ..record },
+            CopyRun { attempt: Attempt(1), ..record },
+            CopyRun { producer: ProducerId(1), ..record },
+            CopyRun { home: PartitionId(1), ..record },
+            CopyRun { sequence: 1, ..record },
+        ] {
+            assert!(!judged(&log, &[row]).holds, "{row:?}");
+        }
+        assert!(!judged(&resent, &[record]).holds, "the record was sent again");
+        let few =
+            judged(&log, &[CopyRun { count: 5, ..record }, CopyRun { sequence: 5, count: 2, ..record }]);
+        assert_eq!(few.detail, "7 rows are not the 32 records that the output shows (1 in all)");
+    }
+
+    #[test]
+    fn only_a_control_record_may_stand_in_the_output_beside_its_records() {
+        let with = |oddity| {
+            let mut log = reading(Source::Reader, &[(0, 0, 10, 0), (11, 10, 21, 0)], &[]);
+            log.partitions[0].oddities = vec![(10, oddity)];
+            judged(&log, &log.partitions[0].runs)
+        };
+        assert!(with(Oddity::Control).holds, "{}", with(Oddity::Control).detail);
+        for stranger in [Oddity::Alien, Oddity::Corrupt] {
+            assert_eq!(with(stranger).detail, "1 entries are no records of this output (1 in all)");
+        }
     }
 }

@@ -142,4 +142,25 @@ mod tests {
         assert_eq!(found(&[Committed], &[(1, 4)]), (0, 0, 1), "more than were handed over");
         assert_eq!(found(&[Committed], &[(1, 3), (2, 1)]), (0, 0, 1), "a transaction that nobody has begun");
     }
+
+    #[test]
+    fn an_answer_may_be_missing_among_the_counters_of_a_life_that_was_killed() {
+        let faults = |closed, missing| {
+            let mut life = life(&[State::Committed, State::Committed]);
+            (life.closed, life.answers[0]) = (closed, life.answers[0] - missing);
+            judge(&[life], &rows(&[(1, 3), (2, 3)]), &mut Findings::default()).faults.len()
+        };
+        assert_eq!([faults(true, 0), faults(true, 1)], [0, 1]);
+        assert_eq!([faults(false, 0), faults(false, 1), faults(false, 2)], [0, 0, 1]);
+    }
+
+    #[test]
+    fn tallies_are_of_all_transactions_and_of_what_was_handed_over_in_vain() {
+        let lives = [
+            life(&[State::Committed, State::Aborted, State::CommitFailed, State::Committed]),
+            Transactions { incarnation: Incarnation(2), ..life(&[State::Open]) },
+        ];
+        let sums = judge(&lives, &rows(&[(1, 3)]), &mut Findings::default());
+        assert_eq!((sums.transactions, sums.never_committed), (5, 6));
+    }
 }

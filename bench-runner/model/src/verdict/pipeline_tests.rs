@@ -151,7 +151,7 @@ impl World {
             let mut bytes = vec![0; file_bytes(200)];
             let mut journal = JournalMut::create(&mut bytes, member, incarnation).in_batches(BATCH as u32);
             let partition = PartitionId(life.partition as u16);
-            journal.assigned(&Move { partition, position: life.start as i64, at_ns: 0 });
+            journal.assigned(&Move { partition, position: life.start as i64, at_ns: 0, generation: None });
             let mut transactions = Transactions {
                 producer: ProducerId(member.0),
                 incarnation,
@@ -256,6 +256,22 @@ impl World {
             }
         }
         records
+    }
+
+    /// Records handed over in transactions that were never committed, and transactions: the input's and the members'.
+    fn claimed(&self) -> [u64; 2] {
+        let deeds = self.deeds();
+        let never = |state: State| state.claim() == Claim::NeverCommitted;
+        let mine = deeds.iter().filter(|deed| deed.fate.state().is_some_and(never));
+        let mut never_committed: u64 = mine.map(|deed| deed.copies.len() as u64).sum();
+        let mut transactions = deeds.iter().filter(|deed| deed.ordinal > 0).count() as u64;
+        if self.transactional {
+            let records = self.records(&[]);
+            never_committed +=
+                records.iter().filter(|(class, _)| *class == Class::NeverCommitted).count() as u64;
+            transactions += self.input.transactions.len() as u64;
+        }
+        [never_committed, transactions]
     }
 
     /// The definitions as searches over single records, positions and transactions.
@@ -371,6 +387,10 @@ proptest! {
     fn the_judge_agrees_with_the_obvious_model(world in a_world()) {
         let verdict = world.judged(&world.evidence());
         prop_assert_eq!(tallies(&verdict), world.model());
+        let of = |kind| verdict.tallies[&kind].of;
+        prop_assert_eq!([of(TallyKind::AbortedRead), of(TallyKind::TornTransaction)], world.claimed());
+        let knows_copies = verdict.tallies.contains_key(&TallyKind::AbortedCopies);
+        prop_assert_eq!(knows_copies, world.transactional, "of an input without transactions nothing is aborted");
         let mut expected: BTreeMap<(Class, [u64; 3]), [u64; 4]> = BTreeMap::new();
         for (class, counts) in world.records(&world.deeds()) {
             let sums = expected.entry((class, counts.map(|count| count.min(2)))).or_default();

@@ -10,6 +10,7 @@ use crate::ids::PartitionId;
 use crate::processing::{Entry, Journal, Processed};
 use crate::reading::{CopyRun, PartitionReading};
 use crate::settings::GroupSettings;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A record and its attempt, as a run has it: equal for runs that hold the same record at the same offset.
@@ -244,16 +245,21 @@ fn order(journal: &Journal, positions: &BTreeMap<PartitionId, Position>, finding
                 // Whoever still owns what was refused seeks back to it.
                 let expected = next.insert(*partition, (!refused).then_some(end)).flatten();
                 let Some(expected) = expected else { continue };
-                if start < expected {
-                    let back = Range { count: 1, ..range(*partition, start, end) };
-                    findings.note(TallyKind::NonMonotonicPoll, back, |_| None);
-                }
-                let Some(position) = positions.get(partition).filter(|_| start > expected) else { continue };
-                position.visible.split(expected, start, |a, b, visible| {
-                    if visible {
-                        findings.note(TallyKind::PollSkip, range(*partition, a, b), |_| None);
+                match start.cmp(&expected) {
+                    Ordering::Less => {
+                        let back = Range { count: 1, ..range(*partition, start, end) };
+                        findings.note(TallyKind::NonMonotonicPoll, back, |_| None);
                     }
-                });
+                    Ordering::Equal => {}
+                    Ordering::Greater => {
+                        let Some(position) = positions.get(partition) else { continue };
+                        position.visible.split(expected, start, |a, b, visible| {
+                            if visible {
+                                findings.note(TallyKind::PollSkip, range(*partition, a, b), |_| None);
+                            }
+                        });
+                    }
+                }
             }
             Entry::Commit(_) => {}
         }
@@ -313,8 +319,8 @@ fn commits(journals: &[Journal], positions: &BTreeMap<PartitionId, Position>, fi
             }
             Entry::Commit(commit) => {
                 let from = checked.entry(commit.partition).or_default();
-                let to = u64::try_from(commit.offset).unwrap_or(0);
-                let (Some(position), true) = (positions.get(&commit.partition), *from < to) else { continue };
+                let to = u64::try_from(commit.offset).unwrap_or(0).max(*from);
+                let Some(position) = positions.get(&commit.partition) else { continue };
                 let done = done.entry(commit.partition).or_default();
                 position.visible.split(*from, to, |a, b, visible| {
                     if visible {
@@ -371,4 +377,77 @@ pub(super) fn identities(sums: &Sums, sink: Option<&effects::Sums>) -> Vec<Ident
         },
         Identity { name: "I13".into(), holds: wrong.is_none(), detail: wrong.unwrap_or(fine) },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copies(offset: i64, count: u64, sequence: u64) -> CopyRun {
+        CopyRun {
+            offset,
+            count,
+            producer: Default::default(),
+            incarnation: Default::default(),
+            attempt: Default::default(),
+            home: PartitionId(0),
+            sequence,
+            transaction: 0,
+        }
+    }
+
+    #[test]
+    fn what_differs_from_the_log_is_told_in_parts_that_are_not_empty() {
+        let position = Position {
+            runs: vec![copies(0, 5, 0), copies(5, 5, 20), copies(12, 5, 12)],
+            ..Position::default()
+        };
+        let differing = |processed: CopyRun| {
+            let mut parts = Vec::new();
+            position.differing(&processed, |a, b| parts.push((a, b)));
+            parts
+        };
+        assert_eq!(differing(copies(0, 5, 0)), [], "what follows is no part of it");
+        assert_eq!(differing(copies(10, 2, 10)), [], "nothing is there to differ from");
+        assert_eq!(differing(copies(3, 4, 3)), [(5, 7)]);
+        assert_eq!(differing(copies(3, 12, 18)), [(3, 5), (12, 15)]);
+    }
+
+    #[test]
+    fn both_sides_of_the_positions_balance_whatever_became_of_them() {
+        let sums = || Sums {
+            visible: 100,
+            vanished: 7,
+            not_shown: 5,
+            begun: 120,
+            completed: 110,
+            redelivered: 9,
+            begun_only: 8,
+            lost: 3,
+            ..Sums::default()
+        };
+        let holds = |change: fn(&mut Sums)| {
+            let mut sums = sums();
+            change(&mut sums);
+            identities(&sums, None).iter().map(|identity| identity.holds).collect::<Vec<_>>()
+        };
+        assert_eq!(holds(|_| ()), [true; 3]);
+        let unbalanced: [fn(&mut Sums); 6] = [
+            |sums| sums.visible += 1,
+            |sums| sums.vanished += 1,
+            |sums| sums.not_shown += 1,
+            |sums| sums.redelivered += 1,
+            |sums| sums.begun_only += 1,
+            |sums| sums.lost += 1,
+        ];
+        for change in unbalanced {
+            assert_eq!(holds(change), [false, true, true]);
+        }
+        assert_eq!(holds(|sums| sums.begun = 110), [true; 3]);
+        assert_eq!(holds(|sums| sums.begun = 109), [true, false, true], "completed, and not begun");
+        assert_eq!(holds(|sums| sums.faults.push("wrong".into())), [true, true, false]);
+        let told =
+            |not_shown| identities(&Sums { not_shown, ..sums() }, None)[0].detail.contains("not shown");
+        assert_eq!([told(0), told(5)], [false, true]);
+    }
 }

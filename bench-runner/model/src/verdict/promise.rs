@@ -216,8 +216,21 @@ mod tests {
         let mut settings = settings(Acks::All, 1);
         settings.producer.idempotence = true;
         settings.group = Some(processing_tests::group(CommitStrategy::InSink));
-        let weigh = |resends| weight(TallyKind::SinkDuplicate, &settings, Upsets { resends, ..Upsets::NONE });
-        assert_eq!([false, true].map(weigh), [Weight::Violation, Weight::Allowed]);
+        let weigh = |settings: &CellSettings, resends| {
+            weight(TallyKind::SinkDuplicate, settings, Upsets { resends, ..Upsets::NONE })
+        };
+        assert_eq!([false, true].map(|it| weigh(&settings, it)), [Weight::Violation, Weight::Allowed]);
+        settings.producer.idempotence = false;
+        assert_eq!(weigh(&settings, false), Weight::Allowed, "the log itself may have it twice");
+    }
+
+    #[test]
+    fn brokers_that_were_killed_have_what_they_had_written() {
+        let killed = fault(Some(1), Action::Kill, Target::All);
+        let brokers: Vec<BrokerId> = [1, 2, 3].map(BrokerId).into();
+        let faults = killed.map(|killed| FaultRecord { brokers: brokers.clone(), ..killed });
+        let upsets = Upsets { faults: &faults, ..Upsets::NONE };
+        assert_eq!(weight(TallyKind::LogLoss, &settings(Acks::All, 1), upsets), Weight::Violation);
     }
 
     #[test]

@@ -401,3 +401,15 @@ fn books_that_do_not_agree_are_void() {
     let twice = with(&|ledger, _| ledger.resends.push(ledger.resends[0]));
     assert!(twice.contains("I11"), "{twice}");
 }
+
+#[test]
+fn a_copy_that_was_sent_again_says_which_transaction_it_went_into() {
+    let history = usual();
+    let (mut ledger, mut life) = (history.ledger(1), history.life(1));
+    ledger.resends[1].transaction = 2;
+    (life.transactions[0].records, life.transactions[1].records) = (3, 3);
+    let verdict = judged(&[history.ledger(0), ledger], &[history.life(0), life], &history.readings());
+    let i11 = verdict.identities.iter().find(|identity| identity.name == "I11").expect("checked");
+    let expected = "sequence 3: the copy says transaction 1 of life 1, the ledger 2 of life 1";
+    assert!(!i11.holds && i11.detail.contains(expected), "{}", i11.detail);
+}

@@ -203,7 +203,7 @@ fn header(partition: usize, copy: &Copy) -> Header {
     }
 }
 
-fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogReading]) -> Verdict {
+pub(super) fn judged(ledgers: &[Ledger], transactions: &[Transactions], readings: &[LogReading]) -> Verdict {
     let mut settings = settings(Acks::All, PARTITIONS as u16);
     settings.producer.idempotence = true;
     settings.producer.transaction = Some(TransactionSettings {
@@ -337,7 +337,7 @@ proptest! {
 }
 
 /// Three committed transactions, one aborted, one of unknown outcome: 4 records each, 2 in each partition.
-fn usual() -> History {
+pub(super) fn usual() -> History {
     let each = [2; PARTITIONS];
     let states = [State::Committed, State::Aborted, State::Committed, State::CommitFailed, State::Committed];
     History::of(&states.map(|state| (state, each)))

@@ -10,6 +10,7 @@ use crate::ids::{Attempt, Incarnation, ProducerId};
 use crate::ledger::{Ledger, State};
 use crate::reading::CopyRun;
 use crate::transactions::{Claim, Transactions};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// One transaction of all: whose, which life, which.
@@ -60,10 +61,13 @@ fn enter(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) {
             let start = first(at).unwrap_or(part.next_sequence);
             let end = first(at + 1).unwrap_or(part.next_sequence);
             let (incarnation, ordinal, claim) = (life.incarnation, one.ordinal, one.state.claim());
-            if start < end {
-                lane.members.push(Member { start, end, incarnation, ordinal, claim });
-            } else if start > end {
-                books.faults.push(format!("{who}: transaction {ordinal} ends at {end}, begins at {start}"));
+            match start.cmp(&end) {
+                Ordering::Less => lane.members.push(Member { start, end, incarnation, ordinal, claim }),
+                Ordering::Equal => {}
+                Ordering::Greater => {
+                    let what = format!("transaction {ordinal} ends at {end}, begins at {start}");
+                    books.faults.push(format!("{who}: {what}"));
+                }
             }
         }
     }
@@ -81,7 +85,8 @@ fn enter(books: &mut Books, ledger: &Ledger, life: &Transactions, who: &str) {
         });
         let entered = spans.sum::<u64>() + again.get(&one.ordinal).copied().unwrap_or(0);
         let may_be_short = !life.closed && at + 1 == all.len();
-        if entered != one.records && !(may_be_short && entered < one.records) {
+        let fits = if may_be_short { entered <= one.records } else { entered == one.records };
+        if !fits {
             let (ordinal, counted) = (one.ordinal, one.records);
             books.faults.push(format!(
                 "{who}: {entered} records entered in transaction {ordinal}, {counted} counted"
@@ -135,13 +140,13 @@ pub(super) fn differing(books: &Books, run: &CopyRun) -> Option<String> {
 /// What was handed over in one transaction.
 #[derive(Debug, Default)]
 struct Whole {
-    handed: u64,
-    visible: u64,
-    /// The first one that is not visible.
+    /// Some of it is visible.
+    is_shown: bool,
+    /// The first record that is not.
     missing: Option<(LaneKey, u64)>,
 }
 
-/// Records handed over and records visible, by transaction: of each only the attempts that went into it.
+/// What is visible by transaction, of each only the attempts that went into it, and records handed over by claim.
 #[derive(Debug, Default)]
 pub(super) struct Wholeness {
     by_transaction: BTreeMap<Which, Whole>,
@@ -160,11 +165,10 @@ impl Wholeness {
         let nothing = Spans::default();
         let mut enter = |which: (Incarnation, u32), claim, attempt, start: u64, end: u64| {
             let whole = self.by_transaction.entry((key.0, which.0, which.1)).or_default();
-            whole.handed += end - start;
             *self.handed.entry(claim).or_default() += end - start;
             seen.attempts.get(&attempt).unwrap_or(&nothing).split(start, end, |a, b, visible| {
                 if visible {
-                    whole.visible += b - a;
+                    whole.is_shown = true;
                 } else {
                     whole.missing.get_or_insert((key, a));
                 }
@@ -191,8 +195,7 @@ impl Wholeness {
     /// Notes every transaction of which some records are visible and others are not.
     pub(super) fn note_torn(&self, findings: &mut Findings) {
         for whole in self.by_transaction.values() {
-            let torn = whole.visible > 0 && whole.visible < whole.handed;
-            if let (true, Some((key, sequence))) = (torn, whole.missing) {
+            if let (true, Some((key, sequence))) = (whole.is_shown, whole.missing) {
                 findings.note(TallyKind::TornTransaction, records(key, sequence, 1), |_| None);
             }
         }

@@ -44,6 +44,8 @@ pub(super) struct Commits<'a> {
     shares: Vec<Share>,
     /// By partition, how often it was assigned to this life.
     tenures: Vec<u32>,
+    /// The group's generation at the latest assignment, where known.
+    generation: Option<i32>,
     outstanding: VecDeque<Outstanding>,
     last_number: usize,
     t0_ns: u64,
@@ -61,6 +63,7 @@ impl<'a> Commits<'a> {
             journal,
             shares: vec![NOT_OURS; usize::from(partitions)],
             tenures: vec![0; usize::from(partitions)],
+            generation: None,
             outstanding: VecDeque::with_capacity(64),
             last_number: 0,
             t0_ns: 0,
@@ -99,6 +102,11 @@ impl<'a> Commits<'a> {
         3 * self.shares.len() as u64 + 8
     }
 
+    /// What is assigned from here on is of this generation.
+    pub(super) fn enter(&mut self, generation: Option<i32>) {
+        self.generation = generation;
+    }
+
     /// Notes a partition that was given to us; a negative position is not known.
     pub(super) fn assigned(&mut self, (partition, position): At, now_ns: u64) {
         self.tenures[usize::from(partition)] += 1;
@@ -125,7 +133,8 @@ impl<'a> Commits<'a> {
         at_ns: u64,
     ) {
         if self.journal.room() > 0 {
-            note(&mut self.journal, &Move { partition: PartitionId(partition), position, at_ns });
+            let (partition, generation) = (PartitionId(partition), self.generation);
+            note(&mut self.journal, &Move { partition, position, at_ns, generation });
         }
     }
 
@@ -348,7 +357,7 @@ mod tests {
             commits.taken(1, false, 2);
             assert_eq!((commits.not_held(), commits.owned()), (vec![], 0));
         });
-        let expected = Move { partition: PartitionId(0), position: 5, at_ns: 2 };
+        let expected = Move { partition: PartitionId(0), position: 5, at_ns: 2, generation: None };
         assert_eq!(entries[1..], [Entry::Lost(expected)]);
     }
 

@@ -5,8 +5,9 @@ use super::timings::{Call, Note, Notes};
 use crate::clock;
 use crate::kafka::lane::{CHUNK_RECORDS, Fate, Lane, Taken};
 use crate::kafka::properties;
-use crate::kafka::transactor::{End, Kind, Refusal};
+use crate::kafka::transactor::{Again, End, Kind, Refusal};
 use crate::sink::{Sink, SinkError, SinkRow};
+use crate::worker::transact::asked_again;
 use crate::worker::{WorkerError, map};
 use bench_model::effects::{Held, output};
 use bench_model::fault::{Death, Point};
@@ -132,8 +133,10 @@ impl Transactional {
         }
     }
 
-    fn count(&self, error: String, times: u64) {
-        if let (Ok(mut errors), true) = (self.shared.errors.lock(), times > 0) {
+    /// Counts what came before an answer.
+    fn count(&self, call: Call, again: Again) {
+        let Ok(mut errors) = self.shared.errors.lock() else { return };
+        for (error, times) in asked_again(call.as_str(), again) {
             *errors.entry(error).or_default() += times;
         }
     }
@@ -141,7 +144,10 @@ impl Transactional {
     /// Counts an error; gives it back.
     fn tell(&self, call: Call, refused: Refusal, done: &str) -> Refusal {
         let Refusal { kind, name, .. } = &refused;
-        self.count(format!("{}: {}: {name}: {done}", call.as_str(), kind.as_str()), 1);
+        if let Ok(mut errors) = self.shared.errors.lock() {
+            let error = format!("{}: {}: {name}: {done}", call.as_str(), kind.as_str());
+            *errors.entry(error).or_default() += 1;
+        }
         refused
     }
 }
@@ -168,7 +174,7 @@ impl Pipeline {
                     &mut Box::leak(Box::new(map(spec, "transactions.bin", bytes)?))[..];
                 let producer = ProducerId(role.member.0);
                 let log = TransactionsMut::create(mapping, producer, role.incarnation, 0);
-                let took_ns = lane.open_transactions(CONNECT)?;
+                let (took_ns, again) = lane.open_transactions(CONNECT)?;
                 let here = |death: &Death| death.point == Point::BetweenOffsetsAndCommit;
                 let mut one = Transactional {
                     log,
@@ -178,6 +184,7 @@ impl Pipeline {
                     dies_at: role.death.filter(here).map(|death| death.record),
                 };
                 one.note(Call::Init, (0, took_ns), true);
+                one.count(Call::Init, again);
                 Some(one)
             }
         };
@@ -254,13 +261,15 @@ impl Pipeline {
         let offsets: Vec<(u16, i64)> = marks.iter().map(|mark| (mark.partition.0, mark.next)).collect();
         let membership = one.shared.membership.lock().map(|words| words.clone()).unwrap_or_default();
         let called_ns = clock::now_ns();
-        let added = self.lane.add_offsets(&one.source, &offsets, &membership);
+        let (again, added) = self.lane.add_offsets(&one.source, &offsets, &membership);
+        one.count(Call::Offsets, again);
         one.note(Call::Offsets, (called_ns, clock::now_ns()), added.is_ok());
         if let Err(refused) = added {
             let done = if is_over(&refused) { STOPPED } else { ABORTED };
             let refused = one.tell(Call::Offsets, refused, done);
             return self.abort(refused, marks, false);
         }
+        one.log.sent_offsets();
         let dies = |row: &SinkRow| one.dies_at == Some(row.effect.processing);
         if rows.iter().any(dies) {
             // SAFETY: takes no pointers; does not return.
@@ -317,7 +326,7 @@ impl Pipeline {
             if let Some(ended) = self.lane.ended() {
                 if let Some(one) = &self.transactional {
                     let call = if end == End::Commit { Call::Commit } else { Call::Abort };
-                    one.count(format!("{}: retriable: asked again", call.as_str()), ended.retries);
+                    one.count(call, ended.again);
                 }
                 return (ended.result, ended.at_ns);
             }

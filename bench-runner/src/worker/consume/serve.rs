@@ -38,6 +38,7 @@ impl Life<'_> {
                 vec![-1; partitions.len()]
             }
         };
+        self.commits.enter(client.member.generation());
         let given: Vec<At> = partitions.iter().copied().zip(positions).collect();
         self.now_ns = clock::now_ns();
         for at in &given {

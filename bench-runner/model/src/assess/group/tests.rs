@@ -22,7 +22,7 @@ fn run(offset: i64, count: u64) -> CopyRun {
 }
 
 fn moved(partition: u16, position: i64, at_ms: u64) -> Move {
-    Move { partition: PartitionId(partition), position, at_ns: T0_NS + at_ms * 1_000_000 }
+    Move { partition: PartitionId(partition), position, at_ns: T0_NS + at_ms * 1_000_000, generation: None }
 }
 
 fn processed(offset: i64, count: u64, from_ms: u64, to_ms: u64) -> Entry {
@@ -229,7 +229,7 @@ fn a_commit_of_a_transaction_is_a_commit_of_the_group() {
     assert_eq!((of(State::Aborted), of(State::Open)), (None, None));
     let errors = [
         ("commit: abortable: TIMED_OUT: aborted", 2),
-        ("commit: retriable: asked again", 7),
+        ("commit: retriable: NOT_COORDINATOR: asked again", 7),
         ("abort: fatal: X: stopped", 1),
     ];
     let transaction_errors = errors.map(|(error, count)| (error.to_owned(), count)).into();
