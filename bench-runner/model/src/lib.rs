@@ -2,7 +2,7 @@
 //!
 //! Pure: no Kafka client, no async runtime, no clock, no file system. Everything here takes values and
 //! returns values, so its properties run in seconds. Rooms from the ground floor up; a lower one never
-//! imports a higher one (held by `bench-runner/tests/layering.rs`).
+//! imports a higher one (held by `tests/layering.rs`).
 
 pub mod ids;
 pub mod outage;

@@ -85,14 +85,17 @@ pub struct ClusterFacts {
 }
 
 /// How warm the brokers were before the first cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Warm {
     /// Brokers' CPU per record of each 2 s window, in nanoseconds.
     pub cpu_ns_per_record: Vec<f64>,
     /// Share of the machine's CPU that was idle in each window: where there is none, CPU per record says nothing.
     #[serde(default)]
     pub idle: Vec<f64>,
-    /// Three windows in a row within 10 %, none of them on a saturated machine.
+    /// Share of the brokers' CPU that their compilers took in each window: it is in the figure above, and ends some day.
+    #[serde(default)]
+    pub compiling: Vec<f64>,
+    /// Three windows in a row within 10 %, none of them on a saturated machine or with compilers at work.
     pub stable: bool,
     /// How long it took.
     pub took_s: f64,

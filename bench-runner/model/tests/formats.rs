@@ -177,7 +177,7 @@ fn caveat() -> Caveat {
 }
 
 fn manifest() -> Manifest {
-    let warm = Warm { cpu_ns_per_record: vec![], idle: vec![], stable: true, took_s: 0.0 };
+    let warm = Warm { cpu_ns_per_record: vec![], idle: vec![], compiling: vec![], stable: true, took_s: 0.0 };
     Manifest {
         schema: String::new(),
         run: String::new(),

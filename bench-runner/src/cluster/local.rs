@@ -250,6 +250,12 @@ impl Local {
         }
     }
 
+    /// CPU that the brokers' compilers have taken, in nanoseconds.
+    pub fn compilers_ns(&self) -> u64 {
+        let processes = self.brokers.iter().filter_map(|node| node.process.as_ref());
+        processes.map(|process| usage::compilers_ns(process.identity.pid)).sum()
+    }
+
     /// Brokers and controller together.
     pub fn usage(&self) -> Option<Usage> {
         let mut sum = Usage { network_bytes: usage::loopback_bytes()?, ..Usage::default() };

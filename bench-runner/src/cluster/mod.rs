@@ -251,6 +251,14 @@ impl Cluster {
         }
     }
 
+    /// CPU that the brokers' compilers have taken, in nanoseconds; 0 unless local.
+    pub fn compilers_ns(&self) -> u64 {
+        match &self.kind {
+            Kind::Local(local) => local.compilers_ns(),
+            _ => 0,
+        }
+    }
+
     /// What brokers and controller have used so far; `None` unless local.
     pub fn usage(&self) -> Option<Usage> {
         match &self.kind {

@@ -2,6 +2,7 @@
 
 pub use bench_model::assess::Usage;
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 
 /// CPU and disk bytes of one process; zero once it is gone.
 pub fn of_process(pid: u32) -> Usage {
@@ -27,14 +28,30 @@ fn cpu_ns(pid: u32) -> Option<u64> {
     Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// The compiler threads of a Java process, as directories of the kernel's.
+fn compilers(pid: u32) -> impl Iterator<Item = PathBuf> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path()).filter(|thread| {
+        let name = std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+        name.starts_with("C1 Compiler") || name.starts_with("C2 Compiler")
+    })
+}
+
+/// CPU that the compiler threads of a Java process have taken, in nanoseconds; what one took that has ended is left out.
+pub fn compilers_ns(pid: u32) -> u64 {
+    let taken = |thread: PathBuf| {
+        let text = std::fs::read_to_string(thread.join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    compilers(pid).filter_map(taken).sum()
+}
+
 /// Sets the priority of a Java process's compiler threads: nice -15, or 0 as at their start. Needs a privileged user;
 /// for others nothing changes.
 pub fn favour_compilers(pid: u32, favour: bool) {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return };
-    for thread in threads.flatten() {
-        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-        if let Ok(id) = thread.file_name().to_string_lossy().parse::<libc::id_t>()
-            && (name.starts_with("C1 Compiler") || name.starts_with("C2 Compiler"))
+    for thread in compilers(pid) {
+        if let Some(id) =
+            thread.file_name().and_then(|name| name.to_string_lossy().parse::<libc::id_t>().ok())
         {
             // SAFETY: takes no pointers; a thread that has ended meanwhile is an error that changes nothing.
             unsafe { libc::setpriority(libc::PRIO_PROCESS, id, if favour { -15 } else { 0 }) };

@@ -68,6 +68,9 @@ fn warm_up(warm: &Warm) -> String {
     if !warm.idle.is_empty() {
         text.push_str(&format!("; machine idle meanwhile: {} %", last(&warm.idle, 100.0)));
     }
+    if !warm.compiling.is_empty() {
+        text.push_str(&format!("; compilers' share of that CPU: {} %", last(&warm.compiling, 100.0)));
+    }
     text
 }
 

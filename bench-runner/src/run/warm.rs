@@ -28,13 +28,18 @@ const BYTES_PER_S: u64 = 10_000_000;
 const RECORDS_PER_S: u64 = 30_000;
 /// Brokers that compile take every CPU there is: CPU per record is then cores / rate, constant and meaningless.
 const IDLE: f64 = 0.10;
+/// Windows agree while compilers take the same share of all of them, too; more than this is no end.
+const COMPILING: f64 = 0.10;
 
-/// Whether the last windows agree, on a machine that had CPU to spare.
-fn is_stable(cpu_ns_per_record: &[f64], idle: &[f64]) -> bool {
-    let Some(from) = cpu_ns_per_record.len().checked_sub(WINDOWS) else { return false };
-    let last = &cpu_ns_per_record[from..];
+/// Whether the last windows agree, on a machine that had CPU to spare, with compilers that had little left to do.
+fn is_stable(warm: &Warm) -> bool {
+    let Some(from) = warm.cpu_ns_per_record.len().checked_sub(WINDOWS) else { return false };
+    let last = &warm.cpu_ns_per_record[from..];
     let (low, high) = last.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
-    idle[from..].iter().all(|idle| *idle >= IDLE) && high > 0.0 && low >= high * (1.0 - TOLERANCE)
+    warm.idle[from..].iter().all(|idle| *idle >= IDLE)
+        && warm.compiling[from..].iter().all(|share| *share <= COMPILING)
+        && high > 0.0
+        && low >= high * (1.0 - TOLERANCE)
 }
 
 /// Why the last windows are not stable, in words; `None`: CPU per record cannot be seen from here.
@@ -43,16 +48,20 @@ pub fn doubt(warm: &Warm) -> Option<String> {
     let (windows, idle) = (last(&warm.cpu_ns_per_record), last(&warm.idle));
     let (low, high) = windows.iter().fold((f64::MAX, 0_f64), |(low, high), x| (low.min(*x), high.max(*x)));
     let least_idle = idle.iter().fold(1_f64, |least, idle| least.min(*idle));
+    let compiling = last(&warm.compiling).iter().fold(0_f64, |most, share| most.max(*share));
     (high > 0.0).then(|| {
         format!(
             "the brokers' CPU per record had not settled after {:.0} s: {:.0} to {:.0} µs in the last three windows (within {:.0} % is \
-             settled), with as little as {:.0} % of the machine idle ({:.0} % are asked for)",
+             settled), with as little as {:.0} % of the machine idle ({:.0} % are asked for) and as much as {:.0} % of that CPU for \
+             compilers ({:.0} % are let pass)",
             warm.took_s,
             low / 1000.0,
             high / 1000.0,
             TOLERANCE * 100.0,
             least_idle * 100.0,
             IDLE * 100.0,
+            compiling * 100.0,
+            COMPILING * 100.0,
         )
     })
 }
@@ -131,12 +140,11 @@ pub async fn warm(job: Job<'_>, interrupt: &Interrupt, tell: &mut dyn FnMut(&str
     };
     job.cluster.favour_compilers(false);
     topic::discard(job.cluster, job.admin, &name, interrupt).await?;
-    let ((cpu_ns_per_record, idle), took_ns) = windows?;
-    let took_s = took_ns as f64 / 1e9;
-    Ok(Warm { stable: is_stable(&cpu_ns_per_record, &idle), cpu_ns_per_record, idle, took_s })
+    let (warm, took_ns) = windows?;
+    Ok(Warm { stable: is_stable(&warm), took_s: took_ns as f64 / 1e9, ..warm })
 }
 
-/// The brokers' CPU per record and the machine's idle share in each window, until stable or out of time.
+/// What was seen in each window, until stable or out of time.
 async fn watch(
     cluster: &Cluster,
     task: &Task<'_>,
@@ -144,9 +152,10 @@ async fn watch(
     limit_ns: u64,
     interrupt: &Interrupt,
     tell: &mut dyn FnMut(&str),
-) -> Result<(Vec<f64>, Vec<f64>), String> {
-    let (mut windows, mut idle) = (Vec::new(), Vec::new());
+) -> Result<Warm, String> {
+    let mut warm = Warm::default();
     let mut last = (gang.t0_ns, 0_u64, 0_u64, host::CpuTicks::now());
+    let mut compilers_ns = 0;
     let deadline_ns = gang.t0_ns + limit_ns;
     loop {
         tokio::select! {
@@ -156,22 +165,26 @@ async fn watch(
         let produced = gang.produced();
         if produced.at_ns >= last.0 + WINDOW_NS - SECOND_NS / 10 {
             let cpu_ns = cluster.usage().map_or(0, |usage| usage.cpu_ns);
-            let ticks = host::CpuTicks::now();
+            let (ticks, compiled_ns) = (host::CpuTicks::now(), cluster.compilers_ns());
             if last.1 > 0 && produced.records > last.2 && cpu_ns > 0 {
                 let per_record = (cpu_ns - last.1) as f64 / (produced.records - last.2) as f64;
                 let free = (ticks.idle - last.3.idle) as f64 / (ticks.all - last.3.all).max(1) as f64;
-                windows.push(per_record);
-                idle.push(free);
+                let compiling = compiled_ns.saturating_sub(compilers_ns) as f64 / (cpu_ns - last.1) as f64;
+                warm.cpu_ns_per_record.push(per_record);
+                warm.idle.push(free);
+                warm.compiling.push(compiling);
                 tell(&format!(
-                    "warming the brokers: {:.1} µs of broker CPU per record, {:.0} % of the machine idle",
+                    "warming the brokers: {:.1} µs of broker CPU per record, {:.0} % of it for compilers, {:.0} % of the machine idle",
                     per_record / 1000.0,
+                    compiling * 100.0,
                     free * 100.0
                 ));
             }
+            compilers_ns = compiled_ns;
             last = (produced.at_ns, cpu_ns, produced.records, ticks);
         }
-        if is_stable(&windows, &idle) || clock::now_ns() >= deadline_ns || gang.producers_done() {
-            return Ok((windows, idle));
+        if is_stable(&warm) || clock::now_ns() >= deadline_ns || gang.producers_done() {
+            return Ok(warm);
         }
     }
 }
@@ -181,27 +194,34 @@ mod tests {
     use super::{doubt, is_stable};
     use bench_model::result::Warm;
 
-    #[test]
-    fn three_windows_in_a_row_within_a_tenth_are_stable() {
-        let idle = [0.3; 4];
-        assert!(!is_stable(&[10.0, 10.0], &idle[..2]));
-        assert!(!is_stable(&[20.0, 11.0, 10.0, 9.5], &idle));
-        assert!(is_stable(&[20.0, 10.5, 10.0, 9.5], &idle));
-        assert!(!is_stable(&[0.0, 0.0, 0.0], &idle[..3]));
+    fn seen(cpu: &[f64], idle: f64, compiling: f64) -> Warm {
+        let all = |value| vec![value; cpu.len()];
+        let (idle, compiling) = (all(idle), all(compiling));
+        Warm { cpu_ns_per_record: cpu.to_vec(), idle, compiling, stable: false, took_s: 30.2 }
     }
 
     #[test]
-    fn a_saturated_machine_is_never_stable() {
-        let (windows, idle) = (vec![121e3, 122e3, 121e3], vec![0.3, 0.01, 0.3]);
-        assert!(!is_stable(&windows, &idle));
-        let warm = Warm { cpu_ns_per_record: windows, idle, stable: false, took_s: 30.2 };
+    fn three_windows_in_a_row_within_a_tenth_are_stable() {
+        let is_stable = |cpu: &[f64]| is_stable(&seen(cpu, 0.3, 0.1));
+        assert!(!is_stable(&[10.0, 10.0]));
+        assert!(!is_stable(&[20.0, 11.0, 10.0, 9.5]));
+        assert!(is_stable(&[20.0, 10.5, 10.0, 9.5]));
+        assert!(!is_stable(&[0.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn a_saturated_machine_is_never_stable_nor_are_brokers_that_compile() {
+        let mut warm = seen(&[121e3, 122e3, 121e3], 0.3, 0.1);
+        assert!(is_stable(&warm));
+        warm.idle[1] = 0.01;
+        assert!(!is_stable(&warm));
         let said = doubt(&warm).expect("windows");
-        assert!(
-            said.contains("after 30 s: 121 to 122 µs")
-                && said.contains("as little as 1 % of the machine idle"),
-            "{said}"
-        );
-        let blind = Warm { cpu_ns_per_record: Vec::new(), idle: Vec::new(), ..warm };
-        assert_eq!(doubt(&blind), None);
+        let expected =
+            ["after 30 s: 121 to 122 µs", "as little as 1 % of the machine idle", "as much as 10 %"];
+        assert!(expected.iter().all(|words| said.contains(words)), "{said}");
+        let mut warm = seen(&[121e3, 122e3, 121e3], 0.3, 0.1);
+        warm.compiling[2] = 0.4;
+        assert!(!is_stable(&warm));
+        assert_eq!(doubt(&seen(&[], 0.3, 0.1)), None);
     }
 }
