@@ -297,7 +297,7 @@ fn what_is_no_run_is_refused() {
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let text = refused(&stored);
     assert!(text.contains("is no run: it has no") && text.contains("its latest run is"), "{text}");
-    let text = refused(&stored.join("layering.rs"));
+    let text = refused(&stored.join("cli_verify.rs"));
     assert!(text.contains("it is a file"), "{text}");
 }
 
