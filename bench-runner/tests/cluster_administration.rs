@@ -28,7 +28,7 @@ fn topics_are_administered_and_disks_break_under_load_and_every_promise_is_kept(
         "topic-deleted",
     ];
     let of_disks = [("disk-full", "No space left on device"), ("read-only", "Read-only file system")];
-    let of_disks = if mounting::is_allowed() { &of_disks[..] } else { &[] };
+    let of_disks = if mounting::is_wanted() { &of_disks[..] } else { &[] };
     faults.extend(of_disks.iter().map(|(fault, _)| *fault));
     let named = faults.iter().map(|fault| format!("*idempotence-true-fault-{fault}.*"));
     let only: Vec<String> = named.chain(["left-lowered.*".to_owned()]).collect();

@@ -77,6 +77,7 @@ fn kafkas_own_tools_count_what_the_verdict_counts_on_every_replica() {
             .sum();
         assert_eq!(dumped as u64, total, "replica on broker {}", broker[0]);
     }
+    reads_back_otherwise(&bootstrap);
     let again = tempfile::tempdir().expect("a directory");
     let arguments = ["--bootstrap-server", &bootstrap, "--only", "*acks-all*", "--set", "load.duration=1s"];
     let output = run(again.path(), &["../profiles/smoke.toml"], &arguments).output();
@@ -90,6 +91,19 @@ fn kafkas_own_tools_count_what_the_verdict_counts_on_every_replica() {
     );
     assert_eq!(list.split_whitespace().collect::<Vec<_>>(), [topic], "only what was to be kept is left");
     held.end(true);
+}
+
+/// Brokers take `01000` and say `1000`: what a topic was asked to be and what it is differ, and nothing is measured on it.
+fn reads_back_otherwise(bootstrap: &str) {
+    let place = tempfile::tempdir().expect("a directory");
+    let asked = ["--bootstrap-server", bootstrap, "--set", "topic.settings={\"flush.ms\"=\"01000\"}"];
+    let output =
+        run(place.path(), &["../profiles/smoke.toml"], &asked).args(["--only", "*acks-all*"]).output();
+    assert_eq!(code(&output.expect("the binary runs")), Some(1));
+    let cell = cells(place.path()).remove(0);
+    assert_eq!(cell["outcome"], "could-not-start");
+    let reason = cell["reason"].as_str().expect("a reason");
+    assert!(reason.contains("flush.ms was asked to be 01000 and reads back as 1000"), "{reason}");
 }
 
 /// A run in the background; its own children (brokers and workers) once there are so many.

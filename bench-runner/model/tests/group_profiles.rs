@@ -360,6 +360,33 @@ fn a_sink_has_the_durability_settings_of_its_own_database_and_every_one_of_them(
 }
 
 #[test]
+fn how_durable_a_sink_is_can_vary_and_cells_without_such_a_setting_are_skipped() {
+    let text = "[consumer]\n[sink]\njournal-mode = \"delete\"\n[matrix]\nsink = [\"none\", \"sqlite-append\"]\n\
+                synchronous = [\"off\", \"full\"]\n";
+    let delete = Some("delete".to_owned());
+    let with = |word: &str| SinkSettings {
+        journal_mode: delete.clone(),
+        synchronous: Some(word.to_owned()),
+        ..sink(SinkKind::SqliteAppend)
+    };
+    let sinks: Vec<_> = groups(text).into_iter().map(|group| group.sink).collect();
+    assert_eq!(sinks, [Some(with("off")), Some(with("full"))]);
+    assert_eq!(
+        skipped(text),
+        [
+            "sink=none, synchronous=off: sink=none has no synchronous",
+            "sink=none, synchronous=full: sink=none has no synchronous"
+        ]
+    );
+    let of_the_other = "[consumer]\nsink = \"sqlite-append\"\n[matrix]\nsynchronous-commit = [\"off\"]\n";
+    assert!(
+        told(of_the_other).iter().any(|line| line.contains("sink=sqlite-append has no synchronous-commit"))
+    );
+    let overruled = "[consumer]\nsink = \"sqlite-append\"\n[sink]\njournal-mode = \"wal\"\n[matrix]\njournal-mode = [\"wal\", \"persist\"]\n";
+    assert!(told(overruled).iter().any(|line| line.starts_with("no cell has this journal-mode")));
+}
+
+#[test]
 fn a_sink_that_cannot_be_is_skipped_with_the_reason_or_shown_in_place() {
     let matrix =
         "[consumer]\n[matrix]\nsink = [\"none\", \"sqlite-append\"]\ncommit = [\"in-sink\", \"sync-each\"]\n";

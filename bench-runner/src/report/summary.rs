@@ -14,7 +14,7 @@ use bench_model::verdict::{Promise, Tally, TallyKind, guarantee};
 use serde_json::{Map, Value, json};
 
 /// Major.minor of the document.
-const SUMMARY_VERSION: &str = "1.2";
+const SUMMARY_VERSION: &str = "1.3";
 
 /// The whole document.
 pub fn summary(run: &StoredRun) -> Value {
@@ -48,7 +48,12 @@ pub fn summary(run: &StoredRun) -> Value {
         "revision": manifest.revision,
         "command": manifest.command,
         "client": manifest.client,
-        "cluster": { "provider": manifest.cluster.provider, "version": manifest.cluster.version, "brokers": manifest.cluster.brokers },
+        "started": manifest.started,
+        "ended": manifest.ended,
+        "cluster": {
+            "provider": manifest.cluster.provider, "version": manifest.cluster.version, "brokers": manifest.cluster.brokers,
+            "start_s": manifest.cluster.start_s, "warm": manifest.cluster.warm,
+        },
         "stamp": view.stamp(),
         "interrupted": manifest.interrupted,
         "caveats": manifest.caveats,
@@ -172,6 +177,7 @@ fn cell(view: &View, cell: &StoredCell) -> Value {
         "window_ns": result.window_ns,
         "window_records": result.window_records,
         "blocked_ns": result.blocked_ns,
+        "stages_ns": result.stages_ns,
         "latencies": latencies(result),
         "group": result.group,
         "cost": Cost { client_cpu_ns_per_record: result.cost.client_cpu_ns_per_record.filter(|_| rate), ..result.cost.clone() },

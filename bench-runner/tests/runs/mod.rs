@@ -38,6 +38,14 @@ pub fn cells(place: &Path) -> Vec<Value> {
     cells
 }
 
+/// The manifests of all runs below a directory.
+#[allow(dead_code, reason = "not every test looks at them")]
+pub fn manifests(place: &Path) -> Vec<Value> {
+    let runs = std::fs::read_dir(place).expect("results").map(|entry| entry.expect("entry").path());
+    let texts = runs.filter_map(|run| std::fs::read_to_string(run.join("manifest.json")).ok());
+    texts.map(|text| serde_json::from_str(&text).expect("JSON")).collect()
+}
+
 /// Whether a stored document carries a caveat of this kind.
 pub fn has_caveat(cell: &Value, kind: &str) -> bool {
     cell["caveats"].as_array().expect("caveats").iter().any(|caveat| caveat["kind"] == kind)

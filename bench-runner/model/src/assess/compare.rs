@@ -4,6 +4,7 @@ use super::{Evidence, assess, blank, caveats, killed, named};
 use crate::latency::Set;
 use crate::ledger::State;
 use crate::result::{Caveat, CellResult, Expectation, Outcome};
+use crate::verdict::Verdict;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +49,11 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
                 (Some(stored), Some(judged)) if claimed_anyway => {
                     found.extend(stored.clone().claiming_nothing_unless_given().differences(judged));
                 }
+                (Some(stored), Some(judged))
+                    if stored.is_given() && judged.inconclusive.is_some() && !judged.is_void() =>
+                {
+                    found.extend(stored.differences(&uncounted(judged, stored)));
+                }
                 (Some(stored), Some(judged)) => found.extend(stored.differences(judged)),
                 _ => found.push("verdict: none is stored, and the evidence for one is".to_owned()),
             }
@@ -71,6 +77,16 @@ pub fn differences(stored: &CellResult, evidence: Option<Evidence<'_>>) -> Vec<S
     }
     found.extend(claims(stored, &as_stored(again)));
     found
+}
+
+/// Counts of what could not be read whole say nothing: why it could not is what differs.
+fn uncounted(judged: &Verdict, stored: &Verdict) -> Verdict {
+    Verdict {
+        tallies: stored.tallies.clone(),
+        classes: stored.classes.clone(),
+        contingency: stored.contingency.clone(),
+        ..judged.clone()
+    }
 }
 
 /// What schema 1.0 stored without the statements it rests on.

@@ -75,7 +75,7 @@ pub(super) enum Choice {
 
 impl Axis {
     /// All, in the order of labels.
-    pub const ALL: [Axis; 35] = [
+    pub const ALL: [Axis; 38] = [
         Axis::Acks,
         Axis::Retries,
         Axis::Idempotence,
@@ -111,6 +111,9 @@ impl Axis {
         Axis::Group(GroupAxis::FetchWait),
         Axis::Group(GroupAxis::PartitionFetch),
         Axis::Group(GroupAxis::Sink),
+        Axis::Group(GroupAxis::JournalMode),
+        Axis::Group(GroupAxis::Synchronous),
+        Axis::Group(GroupAxis::SynchronousCommit),
     ];
 
     /// As in the file and in labels.

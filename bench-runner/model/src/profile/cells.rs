@@ -156,7 +156,7 @@ pub(super) fn expand(
 fn written(root: &mut Section<'_>, words: &str) -> Option<Place> {
     let words = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let names = |key: &str| words.clone().any(|word| word == key);
-    ["consumer", "producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
+    ["consumer", "sink", "producer", "topic", "load", "cluster"].into_iter().find_map(|section| {
         let Value::Table(entries) = &root.entry(section)?.node.value else { return None };
         entries.iter().find(|entry| names(&entry.key)).map(|entry| entry.key_place.clone())
     })
@@ -312,6 +312,15 @@ impl Expansion<'_> {
             let help =
                 "write rate = \"20k/s\" (or \"max\") in [load], or bursts = [{ at = \"0 s\", records = 10 }]";
             self.problems.add(&self.base.place, "the profile does not say when records are due", help);
+        } else if let Some(reason) = without_database(&choices, &draft) {
+            let suffers = Ordeals::default();
+            self.drafts.push(Candidate {
+                place: place.clone(),
+                choices,
+                draft,
+                suffers,
+                reason: Some(reason),
+            });
         } else if self.drafts.iter().any(|other| other.draft == draft) {
             let help = "remove one: repeats give more of the same cell";
             self.problems.add(place, "this cell is there already, with the same effective settings", help);
@@ -321,6 +330,16 @@ impl Expansion<'_> {
             self.drafts.push(Candidate { place: place.clone(), choices, draft, suffers, reason });
         }
     }
+}
+
+/// Why a cell cannot vary a setting of a database: it has another sink.
+fn without_database(choices: &[Choice], draft: &Draft) -> Option<String> {
+    let of_a_database =
+        |choice: &&Choice| matches!(choice, Choice::Group(one) if one.axis().is_of_a_database());
+    let lost = |choice: &&Choice| choice.axis().is_some_and(|axis| axis.of(draft) != **choice);
+    let axis = choices.iter().filter(of_a_database).find(lost)?.axis()?;
+    let sink = draft.group.as_ref()?.sink.as_ref().map_or("none", |sink| sink.kind.as_str());
+    Some(format!("sink={sink} has no {}", axis.key()))
 }
 
 /// Every axis free or on one of its values.

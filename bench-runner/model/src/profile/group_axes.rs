@@ -25,6 +25,9 @@ pub(super) enum GroupAxis {
     FetchWait,
     PartitionFetch,
     Sink,
+    JournalMode,
+    Synchronous,
+    SynchronousCommit,
 }
 
 /// A value on such an axis.
@@ -44,6 +47,10 @@ pub(super) enum GroupChoice {
     FetchWait(u64),
     PartitionFetch(u32),
     Sink(Option<SinkKind>),
+    /// This and the next two, `None`: the cell's sink has no such setting; never chosen.
+    JournalMode(Option<String>),
+    Synchronous(Option<String>),
+    SynchronousCommit(Option<String>),
 }
 
 impl GroupAxis {
@@ -64,7 +71,15 @@ impl GroupAxis {
             GroupAxis::FetchWait => "fetch-wait",
             GroupAxis::PartitionFetch => "partition-fetch-size",
             GroupAxis::Sink => "sink",
+            GroupAxis::JournalMode => sink::JOURNAL_MODE,
+            GroupAxis::Synchronous => sink::SYNCHRONOUS,
+            GroupAxis::SynchronousCommit => sink::SYNCHRONOUS_COMMIT,
         }
+    }
+
+    /// A setting of one kind of database, which a cell with another sink does not have.
+    pub fn is_of_a_database(self) -> bool {
+        matches!(self, GroupAxis::JournalMode | GroupAxis::Synchronous | GroupAxis::SynchronousCommit)
     }
 
     /// Reads a value of this axis.
@@ -87,11 +102,17 @@ impl GroupAxis {
             GroupAxis::FetchWait => GroupChoice::FetchWait(consumer::fetch_wait(node)?),
             GroupAxis::PartitionFetch => GroupChoice::PartitionFetch(consumer::fetch_size(node)?),
             GroupAxis::Sink => GroupChoice::Sink(sink::kind(node)?),
+            GroupAxis::JournalMode => GroupChoice::JournalMode(Some(sink::journal_mode(node)?)),
+            GroupAxis::Synchronous => GroupChoice::Synchronous(Some(sink::synchronous(node)?)),
+            GroupAxis::SynchronousCommit => {
+                GroupChoice::SynchronousCommit(Some(sink::synchronous_commit(node)?))
+            }
         })
     }
 
     /// What a group has on this axis.
     pub fn of(self, group: &GroupSettings) -> GroupChoice {
+        let sink = group.sink.as_ref();
         match self {
             GroupAxis::Members => GroupChoice::Members(group.members),
             GroupAxis::Commit => GroupChoice::Commit(group.commit),
@@ -106,7 +127,16 @@ impl GroupAxis {
             GroupAxis::FetchMin => GroupChoice::FetchMin(group.fetch.min_bytes),
             GroupAxis::FetchWait => GroupChoice::FetchWait(group.fetch.wait_ns),
             GroupAxis::PartitionFetch => GroupChoice::PartitionFetch(group.fetch.partition_bytes),
-            GroupAxis::Sink => GroupChoice::Sink(group.sink.as_ref().map(|sink| sink.kind)),
+            GroupAxis::Sink => GroupChoice::Sink(sink.map(|sink| sink.kind)),
+            GroupAxis::JournalMode => {
+                GroupChoice::JournalMode(sink.and_then(|sink| sink.journal_mode.clone()))
+            }
+            GroupAxis::Synchronous => {
+                GroupChoice::Synchronous(sink.and_then(|sink| sink.synchronous.clone()))
+            }
+            GroupAxis::SynchronousCommit => {
+                GroupChoice::SynchronousCommit(sink.and_then(|sink| sink.synchronous_commit.clone()))
+            }
         }
     }
 }
@@ -129,11 +159,15 @@ impl GroupChoice {
             GroupChoice::FetchWait(_) => GroupAxis::FetchWait,
             GroupChoice::PartitionFetch(_) => GroupAxis::PartitionFetch,
             GroupChoice::Sink(_) => GroupAxis::Sink,
+            GroupChoice::JournalMode(_) => GroupAxis::JournalMode,
+            GroupChoice::Synchronous(_) => GroupAxis::Synchronous,
+            GroupChoice::SynchronousCommit(_) => GroupAxis::SynchronousCommit,
         }
     }
 
-    /// Makes it the group's.
+    /// Makes it the group's. What its sink has no such setting for, [`sink::settle`] takes away again.
     pub fn apply(&self, group: &mut GroupSettings) {
+        let sink = group.sink.as_mut();
         match self {
             GroupChoice::Members(members) => group.members = *members,
             GroupChoice::Commit(commit) => group.commit = *commit,
@@ -151,6 +185,15 @@ impl GroupChoice {
             GroupChoice::FetchWait(wait_ns) => group.fetch.wait_ns = *wait_ns,
             GroupChoice::PartitionFetch(bytes) => group.fetch.partition_bytes = *bytes,
             GroupChoice::Sink(kind) => group.sink = sink::bare(*kind),
+            GroupChoice::JournalMode(word) => {
+                sink.into_iter().for_each(|sink| sink.journal_mode.clone_from(word))
+            }
+            GroupChoice::Synchronous(word) => {
+                sink.into_iter().for_each(|sink| sink.synchronous.clone_from(word))
+            }
+            GroupChoice::SynchronousCommit(word) => {
+                sink.into_iter().for_each(|sink| sink.synchronous_commit.clone_from(word));
+            }
         }
     }
 
@@ -172,6 +215,9 @@ impl GroupChoice {
                 word.clone()
             }
             GroupChoice::Sink(kind) => kind.map_or("none", SinkKind::as_str).into(),
+            GroupChoice::JournalMode(word)
+            | GroupChoice::Synchronous(word)
+            | GroupChoice::SynchronousCommit(word) => word.clone().unwrap_or_default(),
         }
     }
 }

@@ -5,9 +5,9 @@ use super::tree::Node;
 use super::values;
 use crate::settings::{CommitStrategy, GroupSettings, ProducerSettings, SinkKind, SinkSettings};
 
-const JOURNAL_MODES: [&str; 4] = ["wal", "delete", "truncate", "persist"];
-const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
-const SYNCHRONOUS_COMMIT: [&str; 5] = ["off", "local", "on", "remote_write", "remote_apply"];
+pub(super) const JOURNAL_MODE: &str = "journal-mode";
+pub(super) const SYNCHRONOUS: &str = "synchronous";
+pub(super) const SYNCHRONOUS_COMMIT: &str = "synchronous-commit";
 
 /// What the section says, for every cell of the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +27,38 @@ pub(super) fn keys(section: Option<Section<'_>>) -> Keys {
         synchronous_commit: "on".into(),
     };
     let Some(mut section) = section else { return keys };
-    let mut read = |key, what, known: &[&'static str], into: &mut String| {
-        let known: Vec<(&str, &'static str)> = known.iter().map(|name| (*name, *name)).collect();
-        if let Some(word) = section.read(key, |node| values::named(node, what, &known)) {
-            *into = word.to_owned();
-        }
-    };
-    read("journal-mode", "journal mode", &JOURNAL_MODES, &mut keys.journal_mode);
-    read("synchronous", "synchronous setting", &SYNCHRONOUS, &mut keys.synchronous);
-    let what = "synchronous_commit setting";
-    read("synchronous-commit", what, &SYNCHRONOUS_COMMIT, &mut keys.synchronous_commit);
+    if let Some(word) = section.read(JOURNAL_MODE, journal_mode) {
+        keys.journal_mode = word;
+    }
+    if let Some(word) = section.read(SYNCHRONOUS, synchronous) {
+        keys.synchronous = word;
+    }
+    if let Some(word) = section.read(SYNCHRONOUS_COMMIT, synchronous_commit) {
+        keys.synchronous_commit = word;
+    }
     keys.url = section.read("url", url);
     section.finish();
     keys
+}
+
+/// `journal-mode` of SQLite.
+pub(super) fn journal_mode(node: &Node) -> Result<String, Wrong> {
+    word(node, "journal mode", &["wal", "delete", "truncate", "persist"])
+}
+
+/// `synchronous` of SQLite.
+pub(super) fn synchronous(node: &Node) -> Result<String, Wrong> {
+    word(node, "synchronous setting", &["off", "normal", "full", "extra"])
+}
+
+/// `synchronous-commit` of PostgreSQL.
+pub(super) fn synchronous_commit(node: &Node) -> Result<String, Wrong> {
+    word(node, "synchronous_commit setting", &["off", "local", "on", "remote_write", "remote_apply"])
+}
+
+fn word(node: &Node, what: &'static str, known: &[&'static str]) -> Result<String, Wrong> {
+    let known: Vec<(&str, &'static str)> = known.iter().map(|name| (*name, *name)).collect();
+    values::named(node, what, &known).map(str::to_owned)
 }
 
 /// Results hold the address, so it may not hold a password.
@@ -81,19 +100,17 @@ pub(super) fn bare(kind: Option<SinkKind>) -> Option<SinkSettings> {
     })
 }
 
-/// Gives a group's sink the settings of its own database.
+/// Gives a group's sink the settings of its own database that no axis gave it, and takes away those of the other one.
 pub(super) fn settle(group: &mut GroupSettings, keys: &Keys) {
     let Some(sink) = &mut group.sink else { return };
-    if sink.kind == SinkKind::Topic {
-        return;
-    }
-    if sink.kind.is_postgres() {
-        sink.url.clone_from(&keys.url);
-        sink.synchronous_commit = Some(keys.synchronous_commit.clone());
-    } else {
-        sink.journal_mode = Some(keys.journal_mode.clone());
-        sink.synchronous = Some(keys.synchronous.clone());
-    }
+    let (postgres, topic) = (sink.kind.is_postgres(), sink.kind == SinkKind::Topic);
+    let or = |chosen: &mut Option<String>, word: &String, own: bool| {
+        *chosen = own.then(|| chosen.take().unwrap_or_else(|| word.clone()));
+    };
+    or(&mut sink.journal_mode, &keys.journal_mode, !postgres && !topic);
+    or(&mut sink.synchronous, &keys.synchronous, !postgres && !topic);
+    or(&mut sink.synchronous_commit, &keys.synchronous_commit, postgres);
+    sink.url = keys.url.clone().filter(|_| postgres);
 }
 
 /// Why a group cannot have this sink, or do without one, if so.
