@@ -18,7 +18,7 @@ fn kills_at_random_instants_transactional_input_and_a_dead_coordinator_leave_bal
     ];
     let some = [
         "kill-workers.*commit-sync-after.*",
-        "kill-workers.*sink-topic*",
+        "kill-workers.*commit-transaction*",
         "kill-transactions.*",
         "transactional-input.*",
         "transactional-pipeline.*",

@@ -5,7 +5,7 @@ use super::{Class, Exhibits, TallyKind, Upsets, Verdict, Weight, judge};
 use crate::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use crate::ledger::{self, Ledger, PartitionLedger, StateRun, push_run};
 use crate::message::{Decoded, Header};
-use crate::reading::{LogReading, ReadingBuilder, Source};
+use crate::reading::{LogReading, Oddity, ReadingBuilder, Source};
 use crate::settings::{Acks, TransactionSettings, TransactionSpan};
 use crate::transactions::{Claim, State, Transaction, Transactions};
 use proptest::prelude::*;
@@ -352,6 +352,20 @@ fn an_aborted_transaction_leaves_copies_that_nobody_is_shown() {
     assert_eq!(verdict.tallies[&TallyKind::TornTransaction].of, 5);
     assert_eq!(verdict.tallies[&TallyKind::LogLoss].of, 12);
     assert_eq!(verdict.tallies[&TallyKind::AbortedRead].of, 4);
+}
+
+#[test]
+fn what_no_reader_of_the_committed_is_shown_is_found_in_the_log() {
+    let mut history = History::of(&[(State::Committed, [1, 0]), (State::Aborted, [0, 1])]);
+    history.remove(|partition, _| partition == 1);
+    let mut readings = history.readings();
+    for reading in readings.iter_mut().filter(|reading| reading.source != Source::CommittedReader) {
+        let part = &mut reading.partitions[1];
+        part.oddities.retain(|(offset, _)| *offset != 0);
+        part.oddities.push((0, Oddity::Alien));
+    }
+    let verdict = judged(&[history.ledger()], &[history.evidence()], &readings);
+    assert_eq!(verdict.tallies[&TallyKind::Alien].count, 1);
 }
 
 #[test]
