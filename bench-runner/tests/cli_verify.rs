@@ -70,7 +70,8 @@ fn everything_deleted_is_inconclusive_unless_the_end_offset_is_0() {
         part.runs.clear();
         part.reached = 0;
     });
-    let text = differs(&unread, &["log_loss: stored 0, judged 1000", "offset_gap: stored 0, judged 1000"]);
+    // Counts of what was not read would be no finding.
+    let text = differs(&unread, &[]);
     assert!(text.contains("read to offset 0 of 1000"), "{text}");
     let stored = serde_json::to_string(&assessed(&unread)).expect("plain data");
     assert!(stored.contains("\"promise\":\"unjudged\"") && !stored.contains("violation"), "{stored}");
