@@ -1,6 +1,6 @@
 //! The verdict's memory grows with what is amiss and not with records, seen by the kernel's mark of this process's peak.
 
-use bench_model::ids::{Attempt, BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
+use bench_model::ids::{BookKey, BrokerId, Incarnation, PartitionId, ProducerId};
 use bench_model::ledger::{Ledger, PartitionLedger, State, StateRun};
 use bench_model::message::{Decoded, Header};
 use bench_model::reading::{LogReading, ReadingBuilder, Source};
@@ -60,9 +60,7 @@ fn reading(source: Source, records: u64, hole: u64) -> LogReading {
     let mut builder = ReadingBuilder::new(PartitionId(0), 0);
     let mut end = 0;
     for sequence in (0..records).filter(|sequence| (sequence + 1) % hole != 0) {
-        let header =
-            Header { sequence, incarnation: Incarnation(0), attempt: Attempt(0), ..Header::default() };
-        builder.entry(end, Decoded::Copy(header));
+        builder.entry(end, Decoded::Copy(Header { sequence, ..Header::default() }));
         end += 1;
     }
     LogReading { source, partitions: vec![builder.finish(end, end, end)] }
